@@ -1,0 +1,6 @@
+"""Config-driven, leak-proof experiments on classifying skin lesions.
+
+Research software, not a medical device.
+"""
+
+__version__ = "0.1.0"

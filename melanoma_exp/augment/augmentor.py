@@ -1,0 +1,79 @@
+"""Augmentor's operations without its pipeline.
+
+Its own `sample` cannot be reproduced (threads, global generators, random file names) and applies an
+operation with p + 0.05. Here its `Pipeline` only builds the operations; each probability is decided
+by the image's own generator, and the global generators that operations draw from are seeded from it.
+"""
+
+import inspect
+import random as global_random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+# Some operations of Augmentor 0.2.12 still name the filter Pillow 10 removed.
+if not hasattr(PIL.Image, "ANTIALIAS"):
+    PIL.Image.ANTIALIAS = PIL.Image.LANCZOS  # type: ignore[attr-defined]
+
+import Augmentor  # noqa: E402
+
+_NOT_OPERATIONS = {
+    "add_further_directory", "add_operation", "ground_truth", "image_generator",
+    "keras_generator", "keras_generator_from_array", "keras_preprocess_func", "process",
+    "remove_operation", "sample", "set_save_format", "set_seed", "status", "torch_transform",
+}  # fmt: skip
+
+
+def operation_names() -> list[str]:
+    """Returns the names of Augmentor's operations, sorted."""
+    methods = inspect.getmembers(Augmentor.Pipeline, inspect.isfunction)
+    return [name for name, _ in methods if name[0] != "_" and name not in _NOT_OPERATIONS]
+
+
+def pipeline(operations: Sequence[Mapping[str, Any]]) -> Augmentor.Pipeline:
+    """Builds the operations, letting Augmentor check their parameters.
+
+    Args:
+        operations: Each with `name`, `probability` and the operation's own parameters.
+
+    Raises:
+        ValueError: A parameter is missing, unknown or out of Augmentor's range.
+    """
+    built = Augmentor.Pipeline()
+    for entry in operations:
+        name, parameters = entry["name"], {k: v for k, v in entry.items() if k != "name"}
+        try:
+            getattr(built, name)(**parameters)
+        except (TypeError, ValueError) as error:
+            reason = str(error).replace("Pipeline.", "")
+            takes = inspect.signature(getattr(Augmentor.Pipeline, name))
+            raise ValueError(f"{name}: {reason}; it takes {takes}".replace("self, ", "")) from error
+    return built
+
+
+def perform(
+    built: Augmentor.Pipeline, image: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """Applies the operations to one image.
+
+    Args:
+        built: From `pipeline`.
+        image: uint8 (height, width, 3).
+        random: Decides probabilities and seeds what the operations draw.
+
+    Returns:
+        uint8 of the same shape.
+    """
+    seed = int(random.integers(2**32))
+    global_random.seed(seed)
+    np.random.seed(seed)
+    variant = PIL.Image.fromarray(image)
+    for operation in built.operations:
+        if random.random() < operation.probability:
+            variant = operation.perform_operation([variant])[0]
+    height, width = image.shape[:2]
+    if variant.size != (width, height):
+        variant = variant.resize((width, height), PIL.Image.Resampling.BICUBIC)
+    return np.asarray(variant.convert("RGB"))

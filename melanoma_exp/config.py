@@ -1,0 +1,155 @@
+"""The whole experiment as one typed, complete, frozen value.
+
+`parse` runs once, before TensorFlow is imported, and tells every mistake at once in the user's own
+terms. `Experiment` lists the groups; the unions of their options are the only registry.
+"""
+
+import difflib
+import json
+import os
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from melanoma_exp.augment.spec import AnyPolicy
+from melanoma_exp.balance import AnyBalance
+from melanoma_exp.dataset.spec import AnyDataset
+from melanoma_exp.distribution import AnyDistribution
+from melanoma_exp.models.spec import AnyModel
+from melanoma_exp.spec import Spec, UserError, digest
+from melanoma_exp.split import AnySplit
+from melanoma_exp.tracking.spec import AnyTracking
+from melanoma_exp.training.spec import Train
+
+
+class Cache(Spec):
+    """Where decoded images and synthetic children are kept between runs."""
+
+    dir: Path | None
+
+    def root(self) -> Path:
+        """Returns the folder; by default below the user's cache folder."""
+        if self.dir is not None:
+            return self.dir
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(base) / "melanoma_exp"
+
+
+class Experiment(Spec):
+    """Everything that determines a run, and where it is kept."""
+
+    name: str | None = Field(pattern=r"^[^/\\]+$")
+    seed: int = Field(ge=0, lt=2**32)
+    dry_run: bool
+    dataset: AnyDataset
+    split: AnySplit
+    augment: AnyPolicy
+    balance: AnyBalance
+    model: AnyModel
+    distribution: AnyDistribution
+    train: Train
+    tracking: AnyTracking
+    cache: Cache
+
+    @property
+    def run_name(self) -> str:
+        """The given name, or one that tells runs of a sweep apart."""
+        if self.name:
+            return self.name
+        parts = [self.model.name, self.augment.kind, self.dataset.kind, self.split.kind]
+        fold = getattr(self.split, "fold", None)
+        return "-".join([*parts, *([f"fold{fold}"] if fold is not None else []), f"s{self.seed}"])
+
+    @property
+    def digest(self) -> str:
+        """Identifies what determines the numbers: all but name, place and bookkeeping."""
+        content = self.model_dump(mode="json", exclude={"name", "dry_run", "tracking", "cache"})
+        content["dataset"].pop("root", None)
+        return digest(content)
+
+    def flat(self) -> dict[str, Any]:
+        """Returns the complete config as `group.key: value`, lists as JSON."""
+        return dict(_flatten(self.model_dump(mode="json")))
+
+
+def parse(content: Mapping[str, Any]) -> Experiment:
+    """Checks a composed config, or the content of an `experiment.json`.
+
+    Args:
+        content: Plain nested dicts and lists.
+
+    Raises:
+        UserError: One line for each mistake, naming the key, what was expected and what was given.
+    """
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise UserError(*dict.fromkeys(_line(e, content) for e in error.errors())) from None
+
+
+def _line(error: Any, content: Mapping[str, Any]) -> str:
+    place = [part for part in error["loc"] if not _is_tag(part, error["loc"], content)]
+    key = ".".join(map(str, place))
+    given = error["input"]
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(place[-1]), _keys_beside(place, content), 1, 0.5)
+        guess = f"; did you mean {'.'.join([*map(str, place[:-1]), near[0]])}?" if near else ""
+        return f"{key}: there is no such key{guess}"
+    if error["type"] == "missing":
+        return f"{key}: is missing"
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if error["type"] == "value_error":
+        return f"{key}: {message}"
+    if error["type"] == "literal_error":
+        options = [option.strip("' ") for option in error["ctx"]["expected"].split(" or ")]
+        options = [o for part in options for o in part.replace("'", "").split(", ")]
+        near = difflib.get_close_matches(str(given), options, 1, 0.5)
+        guess = f"; did you mean {near[0]}?" if near else ""
+        return f"{key}: should be one of {', '.join(options)} (got {given}){guess}"
+    shown = given if isinstance(given, str | int | float | bool | None) else json.dumps(given, default=str)
+    return f"{key}: {message} (got {'null' if shown is None else shown})"
+
+
+def _is_tag(part: Any, place: tuple[Any, ...], content: Mapping[str, Any]) -> bool:
+    """Tells pydantic's union tags and alternatives in an error's path from the user's keys."""
+    node: Any = content
+    for step in place:
+        if step is part:
+            break
+        node = _child(node, step, node)
+    return _child(node, part, _MISSING) is _MISSING and step is not place[-1] or (
+        isinstance(part, str) and ("[" in part or part in {"int", "float", "str", "bool"})
+    )
+
+
+_MISSING = object()
+
+
+def _child(node: Any, step: Any, otherwise: Any) -> Any:
+    if isinstance(node, Mapping):
+        return node.get(step, otherwise)
+    if isinstance(node, list | tuple) and isinstance(step, int) and step < len(node):
+        return node[step]
+    return otherwise
+
+
+def _keys_beside(place: list[Any], content: Mapping[str, Any]) -> list[str]:
+    """Returns the keys that belong where an unknown one was found."""
+    node: Any = content
+    for step in place[:-1]:
+        node = _child(node, step, {})
+    known = [str(key) for key in node if key != place[-1]] if isinstance(node, Mapping) else []
+    return known or list(Experiment.model_fields)
+
+
+def _flatten(node: Any, prefix: str = "") -> typing.Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict) and value:
+            yield from _flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, list | dict):
+            yield f"{prefix}{key}", json.dumps(value)
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,1 @@
+"""Datasets: where images, labels and groups come from."""

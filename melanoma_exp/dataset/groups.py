@@ -1,0 +1,46 @@
+"""Which images belong together and so must stay on one side of every split."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+_ISIC = re.compile(r"ISIC_\d{7}")
+
+
+def image_id(stem: str) -> str:
+    """Returns the image's id from a file name without suffix.
+
+    ISIC ids are found inside longer names, so that `ISIC_0025509(1)` and
+    `nevus_original_ISIC_0025509` are known as the same picture; other names are their own id.
+    """
+    match = _ISIC.search(stem)
+    return match.group() if match else stem
+
+
+def unite(keys: Iterable[Sequence[str]]) -> np.ndarray:
+    """Joins rows that share any key, directly or through others.
+
+    Args:
+        keys: Columns of equal length n; an empty string is an unknown key and joins nothing.
+
+    Returns:
+        str (n,), the group's name: its first row's key in the first column that has one.
+    """
+    columns = [list(column) for column in keys]
+    parent = list(range(len(columns[0])))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    for column in columns:
+        first: dict[str, int] = {}
+        for row, key in enumerate(column):
+            if key:
+                a, b = sorted((root(row), root(first.setdefault(key, row))))
+                parent[b] = a
+    names = [next(filter(None, (column[row] for column in columns)), str(row)) for row in parent]
+    return np.array([names[root(row)] for row in range(len(parent))], dtype=str)

@@ -1,0 +1,1 @@
+"""Architectures: the options of the group and the Keras code that builds them."""

@@ -1,0 +1,136 @@
+"""What a run says on the screen: the plan, the progress, the result."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from melanoma_exp.samples import Parts
+
+DISCLAIMER = "Research software, not a medical device: no figure here supports a diagnosis."
+PLAIN_EVERY = 30.0  # seconds between lines within an epoch where there is no terminal
+
+
+def console() -> Console:
+    """Returns the screen; without a terminal it prints plain lines, 100 columns wide."""
+    screen = Console(highlight=False)
+    return screen if screen.is_terminal else Console(highlight=False, width=100)
+
+
+def print_plan(
+    screen: Console, parts: Parts, facts: Mapping[str, str], notes: Sequence[str]
+) -> None:
+    """Prints what is about to happen.
+
+    Args:
+        screen: Where to.
+        parts: After balancing.
+        facts: Lines of name and value, in order.
+        notes: What a reader should know before believing the result.
+    """
+    table = Table(title="Images", title_justify="left", show_footer=True)
+    train = parts.train
+    children = train.take(train.copy > 0).counts()
+    columns = [
+        ("train", train.counts() - children),
+        ("synthetic", children),
+        ("validation", parts.val.counts()),
+        ("test", parts.test.counts()),
+    ]
+    table.add_column("class", footer="all")
+    for name, counts in columns:
+        table.add_column(name, footer=str(counts.sum()), justify="right")
+    for label, class_name in enumerate(train.classes):
+        table.add_row(class_name, *(str(counts[label]) for _, counts in columns))
+    screen.print(table)
+    for name, value in facts.items():
+        screen.print(f"[bold]{name:<11}[/] {value}", soft_wrap=True)
+    for note in notes:
+        screen.print(f"[yellow]note[/]        {note}", soft_wrap=True)
+
+
+def print_result(
+    screen: Console, scores: Mapping[str, Mapping[str, float]], mark: str, lines: Sequence[str]
+) -> None:
+    """Prints the figures of each part side by side and what to do next.
+
+    Args:
+        screen: Where to.
+        scores: For each part its figures.
+        mark: A warning that goes with every figure, or "".
+        lines: Printed below.
+    """
+    table = Table(title=f"Result{f' ({mark})' if mark else ''}", title_justify="left")
+    table.add_column("figure")
+    for part in scores:
+        table.add_column({"val": "validation"}.get(part, part), justify="right")
+    for name in next(iter(scores.values())):
+        table.add_row(name, *(f"{figures[name]:.3f}" for figures in scores.values()))
+    screen.print(table)
+    for line in (*lines, DISCLAIMER):
+        screen.print(line, soft_wrap=True)
+
+
+class Screen:
+    """Shows training as one line that moves in a terminal, and as plain lines elsewhere."""
+
+    def __init__(self, screen: Console, epochs: int, steps: int) -> None:
+        """Prepares the line.
+
+        Args:
+            screen: Where to.
+            epochs: Expected epochs.
+            steps: Steps an epoch.
+        """
+        self._screen, self._epochs, self._steps = screen, epochs, steps
+        self._start = self._spoken = time.monotonic()
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.3f} accuracy {task.fields[accuracy]:.3f}"),
+            TimeRemainingColumn(),
+            console=screen,
+            transient=True,
+            disable=not screen.is_terminal,
+        )
+        self._task = self._bar.add_task(
+            "", total=epochs * steps, epoch=1, epochs=epochs, loss=0.0, accuracy=0.0
+        )
+
+    def __enter__(self) -> "Screen":
+        """Shows the line."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Takes the line away."""
+        self._bar.stop()
+
+    def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
+        """Moves the line."""
+        self._bar.update(
+            self._task,
+            completed=(epoch - 1) * self._steps + step,
+            epoch=epoch,
+            loss=loss,
+            accuracy=accuracy,
+        )
+        if not self._screen.is_terminal and time.monotonic() - self._spoken > PLAIN_EVERY:
+            figures = f"loss {loss:.3f} accuracy {accuracy:.3f}"
+            self._say(epoch, f"step {step}/{self._steps} {figures}", step)
+
+    def epoch(self, epoch: int, figures: Mapping[str, float]) -> None:
+        """Prints the epoch's figures."""
+        shown = [f"{k} {v:.3f}" for k, v in figures.items() if k.split("/")[0] in ("train", "val")]
+        rate = f"{figures['images_per_second']:.0f} images/s"
+        self._say(epoch, "  ".join([*shown, rate]), self._steps)
+
+    def _say(self, epoch: int, text: str, step: int) -> None:
+        self._spoken = time.monotonic()
+        done = (epoch - 1) * self._steps + step
+        left = (self._spoken - self._start) / done * (self._epochs * self._steps - done)
+        end = f"{left / 60:.0f} min left" if left >= 90 else f"{left:.0f} s left"
+        self._screen.print(f"epoch {epoch}/{self._epochs}  {text}  {end}", soft_wrap=True)

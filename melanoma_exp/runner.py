@@ -1,0 +1,228 @@
+"""A run from top to bottom: data, split, plan, model, training, evaluation, record."""
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+
+from melanoma_exp import provenance, report
+from melanoma_exp.config import Experiment
+from melanoma_exp.dataset.spec import Data
+from melanoma_exp.pipeline import Feed, Reader, make_reader
+from melanoma_exp.samples import Parts, Plan, Samples
+from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.spec import Run
+
+Scores = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything a run is made of before a model exists."""
+
+    data: Data
+    parts: Parts
+    plan: Plan
+    reader: Reader
+    leak: dict[str, float]
+
+    @property
+    def leaky(self) -> bool:
+        """Whether anything that should be unseen was seen in training."""
+        return any(share > 0 for share in self.leak.values())
+
+
+def run(experiment: Experiment, folder: Path) -> Scores | None:
+    """Runs an experiment.
+
+    Args:
+        experiment: What to run.
+        folder: Of this run; artifacts stay there with `tracking=off`.
+
+    Returns:
+        For val and test their figures; None after a dry run.
+
+    Raises:
+        UserError: Something the user can mend.
+        Interrupted: A signal asked to stop; what was logged stays.
+    """
+    started = time.perf_counter()
+    screen = report.console()
+    with _signals_raise(), _full_disk_is_told(folder):
+        material = prepare(experiment)
+        # Not before the data is known to be good: importing TensorFlow takes seconds.
+        from melanoma_exp import recording
+        from melanoma_exp.training import determinism, fit
+        from melanoma_exp.training.compile import compile_model
+
+        determinism.keep_freed_memory()
+        train = experiment.train
+        strategy = experiment.distribution.create(train.batch_size)
+        determinism.prepare_process(train, experiment.seed)
+        feed = Feed.training(
+            material.plan, material.reader, experiment.augment, train.batch_size, experiment.seed
+        )
+        classes = material.parts.train.classes
+        shape = material.data.pixels.shape[1:]
+        with strategy.scope():
+            model = experiment.model.build((shape[0], shape[1], shape[2]), len(classes))
+            compile_model(model, train, feed.steps, len(classes))
+        facts = _facts(experiment, material, model.count_params(), feed.steps)
+        report.print_plan(screen, material.parts, facts, notes(experiment, material))
+        if experiment.dry_run:
+            return None
+        tracked = experiment.tracking.start(experiment.run_name, folder)
+        with _ended_as_it_went(tracked), tempfile.TemporaryDirectory() as place:
+            record = recording.Record(tracked, experiment, material, Path(place))
+            record.beginning(model, feed)
+            val = Feed(material.parts.val, material.reader, train.batch_size)
+            fit_started = time.perf_counter()
+            with report.Screen(screen, train.epochs, feed.steps) as progress:
+                history = fit.fit(
+                    model, train, feed.dataset(range(train.epochs)), feed.steps,
+                    len(feed.samples), val.dataset(), progress, tracked.log_metrics,
+                )  # fmt: skip
+            fit_seconds = time.perf_counter() - fit_started
+            scores = record.ending(model, history)
+            total = time.perf_counter() - started
+            tracked.log_metrics({"seconds/fit": fit_seconds, "seconds/outside_fit": total - fit_seconds})
+    lines = [f"{total:.0f} s, of which training took {fit_seconds:.0f} s; run {tracked.id}"]
+    if experiment.tracking.kind == "off":
+        lines.append(f"files: {folder}")
+    elif experiment.tracking.kind == "local":
+        lines.append(f"next: mlflow ui --backend-store-uri {experiment.tracking.describe()}")
+    else:
+        lines.append(f"next: open {experiment.tracking.describe()}")
+    report.print_result(screen, scores, "leaky" if material.leaky else "", lines)
+    return scores
+
+
+def prepare(experiment: Experiment) -> Material:
+    """Loads the data, splits it, plans an epoch and makes the synthetic children."""
+    cache = experiment.cache.root()
+    data = experiment.dataset.load(cache)
+    parts, plan = divide(experiment, data.samples)
+    for name, part in (("training", parts.train), ("validation", parts.val)):
+        if not len(part):
+            raise UserError(f"split: leaves no {name} images out of {len(data.samples)}")
+    everything = parts.train.join(parts.val)
+    reader = make_reader(
+        everything, data.pixels, data.digest, experiment.augment, experiment.seed, cache
+    )
+    return Material(data, parts, plan, reader, parts.leak())
+
+
+def divide(experiment: Experiment, samples: Samples) -> tuple[Parts, Plan]:
+    """Splits, then balances; or the other way round where the published order is asked for.
+
+    Returns:
+        The parts, balanced rows in train, and the plan of an epoch.
+    """
+    balance, split = experiment.balance, experiment.split
+    if split.balances_first:
+        test = samples.take(samples.official == "test")
+        plan = balance.apply(samples.take(samples.official != "test"), experiment.seed)
+        parts = split.apply(plan.samples.join(test))
+        return parts, replace(plan, samples=parts.train)
+    parts = split.apply(samples)
+    plan = balance.apply(parts.train, experiment.seed)
+    return replace(parts, train=plan.samples), plan
+
+
+def notes(experiment: Experiment, material: Material) -> list[str]:
+    """Returns what a reader should know before believing the result, a sentence each."""
+    found = list(material.data.notes)
+    parts, originals = material.parts, material.data.samples
+    unused = len(originals) - sum(int((part.copy == 0).sum()) for _, part in parts.items())
+    if unused:
+        found.append(f"{unused} images are in no part (guarded test, or left out by balancing)")
+    if material.leaky:
+        shares = ", ".join(f"{name} {share:.3f}" for name, share in material.leak.items())
+        found.append(f"LEAKY: this order of steps lets training see validation: {shares}")
+    absent = [c for c, n in zip(parts.train.classes, parts.train.counts(), strict=True) if not n]
+    if absent:
+        found.append(f"no training image of: {', '.join(absent)}")
+    policy = experiment.augment
+    if policy.kind != "none" and not policy.online and not (parts.train.copy > 0).any():
+        found.append(
+            f"augment={policy.kind} draws synthetic children only, and balance="
+            f"{experiment.balance.kind} asks for none: nothing is augmented"
+        )
+    return found
+
+
+def _facts(
+    experiment: Experiment, material: Material, parameters: int, steps: int
+) -> dict[str, str]:
+    train, shape = experiment.train, material.data.pixels.shape
+    arrays = material.reader.pixels.nbytes + material.reader.children.nbytes
+    # Weights, gradients and two optimizer moments; activations depend on the device.
+    memory = 16 * parameters + train.batch_size * shape[1] * shape[2] * 3 * 4
+    online = experiment.augment.online
+    return {
+        "run": experiment.run_name,
+        "data": f"{experiment.dataset.kind}, {shape[1]}x{shape[2]} pixels, digest "
+        f"{material.data.digest}, split {experiment.split.kind} {material.parts.digest}",
+        "augment": f"{experiment.augment.kind} ({'every epoch' if online else 'children only'})"
+        if experiment.augment.kind != "none"
+        else "none",
+        "balance": experiment.balance.kind,
+        "model": f"{experiment.model.name}, {parameters:,} parameters, {train.precision}",
+        "training": f"{train.epochs} epochs of {steps} steps, batch {train.batch_size}, "
+        f"{train.optimizer} {train.learning_rate:g} {train.schedule}",
+        "memory": f"{memory / 2**20:.0f} MiB for weights, optimizer and one batch; "
+        f"{arrays / 2**20:.0f} MiB of images, memory-mapped",
+        "tracked": experiment.tracking.describe(),
+    }
+
+
+class Interrupted(BaseException):
+    """A signal asked to stop; `signum` says which."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Turns Ctrl-C and SIGTERM into `Interrupted` while a run lasts."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise Interrupted(signum)
+
+    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+@contextmanager
+def _full_disk_is_told(folder: Path) -> Iterator[None]:
+    """Turns a write that failed for want of space or permission into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or os.path.abspath(folder)
+        raise UserError(f"cannot write {place}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _ended_as_it_went(tracked: Run) -> Iterator[None]:
+    """Closes the tracked run as finished, failed or killed."""
+    try:
+        yield
+    except Interrupted:
+        tracked.end("KILLED")
+        raise
+    except BaseException:
+        tracked.end("FAILED")
+        raise
+    tracked.end("FINISHED")

@@ -1,0 +1,38 @@
+"""What every configurable option shares.
+
+An option of a group (a model, a split, a policy, ...) is one frozen pydantic class. Its fields have
+no defaults: the YAML is complete, so the logged config is the whole truth. It holds its ranges and
+the verb that does the work. This module imports nothing heavy, and no spec may.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Spec(BaseModel):
+    """Base of all options: unknown keys are refused, values cannot change after parsing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UserError(Exception):
+    """Something the user can mend, told in one line a problem.
+
+    The command line prints the lines without a traceback and exits with code 2.
+
+    Args:
+        lines: One complete sentence a problem: what, where, what was expected, what to do.
+    """
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def digest(content: Any) -> str:
+    """Returns 16 hex digits that identify JSON-serialisable content, independent of key order."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Where a run is recorded: the options of the group and the MLflow code that does the work."""

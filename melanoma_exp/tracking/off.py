@@ -1,0 +1,47 @@
+"""A run that is recorded nowhere but in its own folder."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class FolderRun:
+    """Keeps artifacts and one line a metric below a folder."""
+
+    id = "untracked"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Nothing to do: `experiment.json` is an artifact."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Appends to `metrics.jsonl`."""
+        with (self._folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({"step": step, **metrics}) + "\n")
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Writes `tags.json`, keeping earlier ones."""
+        path = self._folder / "tags.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**known, **tags}, indent=1))
+
+    def log_dataset(self, name: str, digest: str, source: str, profile: Mapping[str, Any]) -> None:
+        """Tags the dataset's digest."""
+        self.set_tags({"dataset": name, "dataset_digest": digest})
+
+    def log_file(self, path: Path, folder: str = "") -> None:
+        """Copies a file to `artifacts/`."""
+        target = self._folder / "artifacts" / folder
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+
+    def log_model(self, model: Any, example: Any) -> None:
+        """Nothing to do: the weights are an artifact."""
+
+    def end(self, status: str) -> None:
+        """Tags how the run ended."""
+        self.set_tags({"status": status})

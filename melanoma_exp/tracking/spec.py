@@ -1,0 +1,107 @@
+"""The options of the group `tracking`, and what a recorded run can do."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import Field
+
+from melanoma_exp.spec import Spec
+
+
+class Run(Protocol):
+    """One recorded run. Everything logged stays, however the run ends."""
+
+    id: str
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Records the flat config."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Records figures, as points of a series where `step` is given."""
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Records what a run is searched by."""
+
+    def log_dataset(self, name: str, digest: str, source: str, profile: Mapping[str, Any]) -> None:
+        """Records what data went in."""
+
+    def log_file(self, path: Path, folder: str = "") -> None:
+        """Keeps a file, below `folder` of the run's artifacts."""
+
+    def log_model(self, model: Any, example: Any) -> None:
+        """Keeps a Keras model with the signature of an example batch."""
+
+    def end(self, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
+        """Closes the run."""
+
+
+class Off(Spec):
+    """No MLflow: artifacts stay in the run's own folder, figures on the screen."""
+
+    kind: Literal["off"]
+
+    def start(self, name: str, folder: Path) -> Run:
+        """Starts a run that keeps its files below `folder`."""
+        from melanoma_exp.tracking.off import FolderRun
+
+        return FolderRun(folder)
+
+    def describe(self) -> str:
+        """Says where runs are kept."""
+        return "nowhere (tracking=off)"
+
+
+class Local(Spec):
+    """SQLite and artifacts below a folder, by default `mlruns` where the command was started."""
+
+    kind: Literal["local"]
+    folder: Path
+    experiment: str = Field(min_length=1)
+
+    @property
+    def uri(self) -> str:
+        """The tracking URI."""
+        return f"sqlite:///{self.folder.as_posix()}/mlflow.db"
+
+    def start(self, name: str, folder: Path) -> Run:
+        """Starts a run.
+
+        Raises:
+            UserError: The folder cannot be written.
+        """
+        from melanoma_exp.tracking import mlflow_run
+
+        mlflow_run.prepare_local(self.folder, self.uri)
+        return mlflow_run.MlflowRun(
+            self.uri, self.experiment, name, (self.folder / "artifacts").absolute().as_uri()
+        )
+
+    def describe(self) -> str:
+        """Says where runs are kept."""
+        return self.uri
+
+
+class Server(Spec):
+    """An MLflow server, or any other tracking URI that MLflow knows."""
+
+    kind: Literal["server"]
+    uri: str = Field(min_length=1)
+    experiment: str = Field(min_length=1)
+
+    def start(self, name: str, folder: Path) -> Run:
+        """Starts a run.
+
+        Raises:
+            UserError: The server does not answer.
+        """
+        from melanoma_exp.tracking import mlflow_run
+
+        return mlflow_run.MlflowRun(self.uri, self.experiment, name, None)
+
+    def describe(self) -> str:
+        """Says where runs are kept."""
+        return self.uri
+
+
+AnyTracking = Annotated[Local | Server | Off, Field(discriminator="kind")]

@@ -1,0 +1,1 @@
+"""Training: the options of the group `train` and the Keras code that does the work."""

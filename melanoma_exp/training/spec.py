@@ -1,0 +1,76 @@
+"""The options of the group `train`."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from melanoma_exp.spec import Spec
+
+Monitor = Literal["val_loss", "val_accuracy"]
+
+
+class Plateau(Spec):
+    """Lowers the learning rate where the monitored figure stops improving (`schedule: plateau`)."""
+
+    monitor: Monitor
+    factor: float = Field(gt=0, lt=1)
+    patience: int = Field(ge=1)
+    min_learning_rate: float = Field(ge=0)
+
+
+class EarlyStopping(Spec):
+    """Ends training where the monitored figure stops improving; `patience: null` never does."""
+
+    monitor: Monitor
+    patience: int | None = Field(ge=1)
+    min_delta: float = Field(ge=0)
+
+
+class Train(Spec):
+    """How the weights are found.
+
+    Attributes:
+        epochs: At most this many passes over the plan.
+        batch_size: Images a step over all replicas together.
+        optimizer: `momentum` is for sgd and rmsprop, `weight_decay` for adamw and sgd.
+        learning_rate: The first one, or the peak of `cosine`.
+        schedule: `cosine` decays to 0 over all epochs after `warmup_epochs` of linear rise.
+        keep: Which weights are evaluated and logged: of the `last` epoch, or of the `best` one by
+            the monitor of early stopping.
+        label_smoothing: Share of a label spread over all classes.
+        focal_gamma: Focusing of the focal loss (Lin et al., 2017); 0 is cross-entropy.
+        clip_norm: Largest global norm of the gradient; null does not clip.
+        ema: Momentum of the weights' moving average that is evaluated and kept; null does without.
+        precision: Of the computation; weights and logits stay float32. float16 wants a GPU.
+        deterministic: Same numbers bit for bit on the same machine.
+    """
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"]
+    learning_rate: float = Field(gt=0)
+    momentum: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    schedule: Literal["constant", "cosine", "plateau"]
+    warmup_epochs: float = Field(ge=0)
+    plateau: Plateau
+    early_stopping: EarlyStopping
+    keep: Literal["last", "best"]
+    label_smoothing: float = Field(ge=0, lt=1)
+    focal_gamma: float = Field(ge=0)
+    clip_norm: float | None = Field(gt=0)
+    ema: float | None = Field(gt=0, lt=1)
+    precision: Literal["float32", "bfloat16", "float16"]
+    deterministic: bool
+
+    @model_validator(mode="after")
+    def _combinations_mean_something(self) -> Self:
+        if self.warmup_epochs and self.schedule != "cosine":
+            raise ValueError(f"warmup_epochs needs schedule=cosine (got {self.schedule})")
+        if self.warmup_epochs >= self.epochs and self.warmup_epochs:
+            raise ValueError("warmup_epochs must be below epochs")
+        if self.momentum and self.optimizer not in ("sgd", "rmsprop"):
+            raise ValueError(f"momentum is for sgd and rmsprop (got {self.optimizer})")
+        if self.weight_decay and self.optimizer not in ("adamw", "sgd"):
+            raise ValueError(f"weight_decay is for adamw and sgd (got {self.optimizer})")
+        return self

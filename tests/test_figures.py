@@ -1,0 +1,231 @@
+"""What readers of the figures and their callers rely on."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from melanoma_exp import figures
+
+NINE = [
+    "actinic keratosis",
+    "basal cell carcinoma",
+    "dermatofibroma",
+    "melanoma",
+    "nevus",
+    "pigmented benign keratosis",
+    "seborrheic keratosis",
+    "squamous cell carcinoma",
+    "vascular lesion",
+]
+
+
+def pictures(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+def texts(figure: Figure) -> list[str]:
+    found = [text.get_text() for text in figure.findobj(Text)]
+    return [" ".join(text.split()) for text in found if text.strip()]
+
+
+def drawn(figure: Figure) -> list[np.ndarray]:
+    return [axes.images[0].get_array() for axes in figure.axes if axes.images]
+
+
+def gallery(count: int) -> Figure:
+    truth = np.arange(12) % count
+    predicted = (truth + 1) % count
+    probabilities = np.full((12, count), 1 / count)
+    names = [f"ISIC_00{index:05d}_downsampled_image_of_dataset" for index in range(12)]
+    images = pictures(12, 48, 64)
+    return figures.mistakes(images, names, truth, predicted, probabilities, NINE[-count:])
+
+
+EVERY: dict[str, Callable[[int], Figure]] = {
+    "examples": lambda c: figures.examples(pictures(c, 64, 64), np.arange(c), NINE[-c:]),
+    "augmentation": lambda c: figures.augmentation_preview(
+        pictures(2, 64, 64), pictures(2, c, 64, 64)
+    ),
+    "counts": lambda c: figures.class_counts(NINE[-c:], np.full(c, 77_777), np.full(c, 123_456)),
+    "curves": lambda c: figures.curves(
+        {"train/loss": [2.0] * c, "val/loss": [2.001] * c, "train/accuracy": [1.0] * c}, "leaky"
+    ),
+    "confusion": lambda c: figures.confusion(np.full((c, c), 12_345), NINE[-c:], "A title " * 20),
+    "mistakes": gallery,
+    "scores": lambda c: figures.class_scores(
+        NINE[-c:], np.full(c, np.nan), np.full(c, 0.0), np.full(c, 12_345)
+    ),
+}
+
+
+@pytest.mark.parametrize("count", [2, 9])
+@pytest.mark.parametrize("name", EVERY)
+def test_no_text_is_cut_or_touches_another(name: str, count: int) -> None:
+    figure = EVERY[name](count)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    shown = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    # Axes keep tick labels outside of their limits among their children without drawing them.
+    idle = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+                if not low <= tick.get_loc() <= high:
+                    idle |= {tick.label1, tick.label2}
+    boxes = {text: text.get_window_extent(renderer) for text in shown if text not in idle}
+    assert boxes
+    assert figure.get_figwidth() <= 7.01
+    for text, box in boxes.items():
+        inside = 0 <= box.x0 and 0 <= box.y0
+        inside &= box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height
+        assert inside, f"{text.get_text()!r} is cut"
+        for other, second in boxes.items():
+            touching = box.padded(-1).overlaps(second.padded(-1))
+            assert other is text or not touching, (text.get_text(), other.get_text())
+
+
+def test_equal_inputs_save_equal_bytes_without_software(tmp_path: Path) -> None:
+    for index in range(2):
+        figures.save(EVERY["confusion"](9), tmp_path / f"{index}.png")
+    first, second = ((tmp_path / f"{index}.png").read_bytes() for index in range(2))
+    assert first == second
+    assert b"Software" not in first and b"IHDR" in first
+    assert int.from_bytes(first[16:20]) == 1400  # 7 inches at 200 dots an inch
+
+
+def test_neither_pyplot_nor_global_settings_are_touched() -> None:
+    code = "import sys, melanoma_exp.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    before = dict(matplotlib.rcParams)
+    for draw in EVERY.values():
+        draw(2)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_examples_take_the_first_image_of_each_class() -> None:
+    images = pictures(5, 64, 64)
+    figure = figures.examples(images, np.array([2, 0, 2, 0, 2]), ["a", "b", "c"])
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b", "c"]
+    assert np.array_equal(drawn(figure), images[[1, 0]])
+    assert "no image" in texts(figure)
+
+
+def test_augmentation_rows_start_with_the_original() -> None:
+    originals, draws = pictures(2, 64, 64), pictures(2, 3, 64, 64)[:, :, ::-1]
+    figure = figures.augmentation_preview(originals, draws)
+    expected = np.concatenate([originals[:, None], draws], axis=1).reshape(8, 64, 64, 3)
+    assert np.array_equal(drawn(figure), expected)
+    assert figure.axes[0].get_title() == "original"
+
+
+def test_class_counts_state_the_imbalance_of_filled_classes() -> None:
+    figure = figures.class_counts(["a", "b", "c"], np.array([90, 0, 20]), np.array([90, 90, 90]))
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "4.5 : 1, 1 empty" in labels[0]
+    assert "1.0 : 1)" in labels[1]
+
+
+def test_a_single_epoch_is_visible_and_labelled() -> None:
+    history = {"train/loss": [1.5], "train/accuracy": [0.25], "learning_rate": [0.777]}
+    figure = figures.curves(history, mark="leaky")
+    figure.draw_without_rendering()
+    for axes, value in zip(figure.axes, ("1.500", "0.250"), strict=True):
+        (line,) = axes.lines
+        assert line.get_marker() == "o" and list(line.get_xdata()) == [1]
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
+        assert value in [text.get_text() for text in axes.texts]
+    assert "Warning: leaky" in texts(figure)
+    assert "0.777" not in texts(figure)
+
+
+def test_curves_survive_values_that_are_not_finite() -> None:
+    figure = figures.curves({"train/loss": [1.0, float("nan")], "val/loss": [float("inf")] * 2})
+    figure.draw_without_rendering()
+    assert {"nan", "inf", "not recorded"} <= set(texts(figure))
+
+
+def test_confusion_shows_totals_and_a_dash_for_an_empty_row() -> None:
+    matrix = np.array([[150, 50, 0], [0, 0, 0], [1, 0, 249]], dtype=np.uint8)
+    figure = figures.confusion(matrix, ["a", "b", "c"], "test")
+    counts, shares = ([text.get_text() for text in axes.texts] for axes in figure.axes)
+    assert counts == ["150", "50", "0", "0", "0", "0", "1", "0", "249"]
+    assert shares == ["75", "25", "0", "-", "-", "-", "<1", "0", "100"]
+    assert {"n = 200", "n = 0", "n = 250"} <= set(texts(figure))
+    with pytest.raises(ValueError, match="shape"):
+        figures.confusion(matrix, ["a", "b"], "test")
+
+
+def test_confusion_text_contrasts_with_its_cell() -> None:
+    figure = figures.confusion(np.array([[99, 0], [0, 1]]), ["a", "b"], "test")
+    dark, *light = [text.get_color() for text in figure.axes[0].texts]
+    assert dark == "white" and "white" not in light
+
+
+class Watched(np.ndarray):
+    """Images that note which of them are read."""
+
+    read: list[int] = []
+
+    def __getitem__(self, key):  # type: ignore[no-untyped-def]
+        if self.ndim == 4:
+            Watched.read.append(int(key))
+        return np.asarray(super().__getitem__(key))
+
+
+def test_mistakes_are_the_most_confident_wrong_ones_in_order() -> None:
+    truth = np.array([0, 0, 1, 1, 0, 1])
+    probabilities = np.array(
+        [[0.99, 0.01], [0.3, 0.7], [0.9, 0.1], [0.8, 0.2], [0.45, 0.55], [0.01, 0.99]]
+    )
+    images = pictures(6, 64, 64)
+    Watched.read.clear()
+    figure = figures.mistakes(
+        images.view(Watched),
+        list("uvwxyz"),
+        truth,
+        probabilities.argmax(axis=1),
+        probabilities,
+        ["benign", "malignant"],
+        count=3,
+    )
+    assert Watched.read == [2, 3, 1]
+    assert np.array_equal(drawn(figure), images[[2, 3, 1]])
+    shown = figure.axes[:3]
+    assert [axes.get_xlabel() for axes in shown] == ["w", "x", "v"]
+    assert [" ".join(axes.get_title().split()) for axes in shown] == [
+        "malignant → benign 0.90",
+        "malignant → benign 0.80",
+        "benign → malignant 0.70",
+    ]
+    assert any("3 most confident of 4 mistakes (6 images)" in text for text in texts(figure))
+
+
+def test_no_mistakes_says_so() -> None:
+    truth = np.array([0, 1])
+    figure = figures.mistakes(pictures(2, 64, 64), ["u", "v"], truth, truth, np.eye(2), ["a", "b"])
+    assert any("No mistakes" in text for text in texts(figure))
+
+
+def test_images_of_another_dtype_are_refused() -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        figures.examples(np.zeros((1, 64, 64, 3)), np.array([0]), ["a"])
+
+
+def test_class_scores_write_a_dash_for_undefined_values() -> None:
+    figure = figures.class_scores(
+        ["a", "b"], np.array([0.5, np.nan]), np.array([0.25, 0.0]), np.array([4, 2])
+    )
+    found = [text.get_text() for text in figure.axes[0].texts]
+    assert found == ["recall", "0.25", "0.00", "precision", "0.50", "-"]
+    assert {"a (n = 4)", "b (n = 2)"} <= set(texts(figure))
