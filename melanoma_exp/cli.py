@@ -2,7 +2,10 @@
 
 import os
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from melanoma_exp.spec import UserError
 
@@ -15,30 +18,135 @@ def conf_folder() -> Path:
 
 
 def main() -> None:
-    """Runs the command line; mistakes of the user end with one line each and exit code 2."""
+    """Runs the command line.
+
+    Mistakes of the user end with one line each and exit code 2, a signal with 128 + its number,
+    anything else with a traceback and exit code 1.
+    """
+    arguments = sys.argv[1:]
+    # Read by TensorFlow when it is imported, also by the processes that sweeps start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we say them in one line
     try:
-        _hydra()
+        if {"-h", "--help"} & set(arguments):
+            from melanoma_exp import helptext
+
+            helptext.show(conf_folder(), VERBS)
+        elif arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
+            _verb(arguments[0])(arguments[1:])
+        else:
+            _compose_and_run()
     except UserError as error:
         for line in error.lines:
             print(line, file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(141)
+    except BaseException as error:
+        signum = getattr(error, "signum", 2 if isinstance(error, KeyboardInterrupt) else None)
+        if signum is None:
+            raise
+        print("interrupted: what was logged so far is kept", file=sys.stderr)
+        sys.exit(128 + signum)
 
 
-def _hydra() -> None:
+def rerun(arguments: list[str]) -> None:
+    """RUN_ID: starts the same run again from its own experiment.json."""
+    if not arguments or "=" in arguments[0]:
+        raise UserError("rerun: expected a run id, as `melanoma-exp rerun RUN_ID [tracking=...]`")
+    from melanoma_exp import composition, config, runner
+
+    run_id, overrides = arguments[0], arguments[1:]
+    strange = [o for o in overrides if not o.startswith(("tracking", "cache."))]
+    if strange:
+        raise UserError(
+            f"rerun: takes tracking and cache overrides only (got {' '.join(strange)}): "
+            "a rerun changes nothing else"
+        )
+    here = config.parse(composition.compose(conf_folder(), overrides))
+    if here.tracking.kind == "off":
+        raise UserError("rerun: needs to know where the run is recorded (got tracking=off)")
+    from melanoma_exp.tracking.mlflow_run import load_experiment_json
+
+    text = load_experiment_json(here.tracking.describe(), run_id)
+    again = config.parse_json(text).model_copy(
+        update={"tracking": here.tracking, "cache": here.cache}
+    )
+    runner.run(again, Path.cwd(), {"rerun_of": run_id})
+
+
+VERBS: dict[str, Callable[[list[str]], None]] = {"rerun": rerun}
+
+
+def _verb(name: str) -> Callable[[list[str]], None]:
+    if name not in VERBS:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, VERBS, 1)
+        guess = f"; did you mean {near[0]}?" if near else ""
+        raise UserError(
+            f"{name}: there is no such verb (known: {', '.join(VERBS)}){guess} "
+            "Options have the form key=value; --help lists them."
+        )
+    return VERBS[name]
+
+
+def _compose_and_run() -> None:
+    """Hands the command line to Hydra."""
     import hydra
-    from omegaconf import DictConfig, OmegaConf
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
 
-    @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we say them in one line
+    decorated: Any = hydra.main(
+        version_base="1.3", config_path=str(conf_folder()), config_name="config"
+    )
+
+    mistakes: list[UserError] = []
+
+    @decorated
     def job(composed: DictConfig) -> float | None:
-        from hydra.core.hydra_config import HydraConfig
+        try:
+            return _job(composed)
+        except UserError as error:
+            mistakes.append(error)  # Hydra would announce it in its own words
+            return None
 
-        from melanoma_exp import config, runner
+    try:
+        job()
+        if mistakes:
+            raise UserError(*dict.fromkeys(line for m in mistakes for line in m.lines))
+    except (HydraException, OmegaConfBaseException) as error:
+        from melanoma_exp import composition
 
-        content = OmegaConf.to_container(composed, resolve=True)
-        experiment = config.parse(content)
-        scores = runner.run(experiment, Path(HydraConfig.get().runtime.output_dir))
-        return scores["val"]["balanced_accuracy"] if scores else None
+        raise UserError(*composition.diagnose(conf_folder(), sys.argv[1:], error)) from error
 
-    job()
+
+def _job(composed: Any) -> float | None:
+    """Runs one job; of a sweep in a fresh process, for TensorFlow keeps state a process long."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    from melanoma_exp import config
+
+    hydra_config = HydraConfig.get()
+    experiment = config.parse(OmegaConf.to_container(composed, resolve=True))
+    from melanoma_exp import runner  # not before the config is known to be good
+
+    folder = Path(hydra_config.runtime.output_dir)
+    if hydra_config.mode != RunMode.MULTIRUN:
+        scores = runner.run(experiment, folder, {})
+    else:
+        tags = {"sweep": folder.parent.name, "job": str(hydra_config.job.num)}
+        shares_process = hydra_config.launcher._target_.endswith("BasicLauncher")
+        try:
+            start = runner.run_in_fresh_process if shares_process else runner.run
+            scores = start(experiment, folder, tags)
+        except Exception as error:
+            told = (
+                error.lines if isinstance(error, UserError) else traceback.format_exception(error)
+            )
+            print(f"job {tags['job']} failed:", *told, sep="\n  ", file=sys.stderr)
+            raise
+    return scores["val"]["balanced_accuracy"] if scores else None

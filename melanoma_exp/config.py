@@ -7,8 +7,8 @@ terms. `Experiment` lists the groups; the unions of their options are the only r
 import difflib
 import json
 import os
-import typing
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,45 +87,63 @@ def parse(content: Mapping[str, Any]) -> Experiment:
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
-        raise UserError(*dict.fromkeys(_line(e, content) for e in error.errors())) from None
+        found: dict[str, str] = {}
+        for entry in error.errors():
+            key, line = _told(entry, content)
+            # Where a value may be one of several types, each type complains: the first will do.
+            found.setdefault(key, line)
+        raise UserError(*found.values()) from None
 
 
-def _line(error: Any, content: Mapping[str, Any]) -> str:
-    place = [part for part in error["loc"] if not _is_tag(part, error["loc"], content)]
-    key = ".".join(map(str, place))
-    given = error["input"]
+def parse_json(text: str) -> Experiment:
+    """Checks the text of an `experiment.json`.
+
+    Raises:
+        UserError: It is no JSON, or not of an experiment.
+    """
+    try:
+        return parse(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise UserError(f"experiment.json: is damaged: {error}") from error
+
+
+def _told(error: Any, content: Mapping[str, Any]) -> tuple[str, str]:
+    """Returns the key a pydantic error is about and the line that tells it."""
+    place = _place(error, content)
+    key, given = ".".join(map(str, place)), error["input"]
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    shown = json.dumps(given, default=str) if not isinstance(given, str) else given
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(place[-1]), _keys_beside(place, content), 1, 0.5)
         guess = f"; did you mean {'.'.join([*map(str, place[:-1]), near[0]])}?" if near else ""
-        return f"{key}: there is no such key{guess}"
+        return key, f"{key}: there is no such key{guess}"
     if error["type"] == "missing":
-        return f"{key}: is missing"
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        return key, f"{key}: is missing"
     if error["type"] == "value_error":
-        return f"{key}: {message}"
+        return key, f"{key}: {message}"
+    if error["type"] == "path_type":
+        return key, f"{key}: should be a path (got {shown})"
     if error["type"] == "literal_error":
-        options = [option.strip("' ") for option in error["ctx"]["expected"].split(" or ")]
-        options = [o for part in options for o in part.replace("'", "").split(", ")]
+        options = re.findall(r"'([^']*)'", error["ctx"]["expected"])
         near = difflib.get_close_matches(str(given), options, 1, 0.5)
         guess = f"; did you mean {near[0]}?" if near else ""
-        return f"{key}: should be one of {', '.join(options)} (got {given}){guess}"
-    shown = given if isinstance(given, str | int | float | bool | None) else json.dumps(given, default=str)
-    return f"{key}: {message} (got {'null' if shown is None else shown})"
+        message = f"should be one of {', '.join(options)}" if options else message
+        return key, f"{key}: {message} (got {shown}){guess}"
+    return key, f"{key}: {message} (got {shown})"
 
 
-def _is_tag(part: Any, place: tuple[Any, ...], content: Mapping[str, Any]) -> bool:
-    """Tells pydantic's union tags and alternatives in an error's path from the user's keys."""
-    node: Any = content
-    for step in place:
-        if step is part:
-            break
-        node = _child(node, step, node)
-    return _child(node, part, _MISSING) is _MISSING and step is not place[-1] or (
-        isinstance(part, str) and ("[" in part or part in {"int", "float", "str", "bool"})
-    )
+def _place(error: Any, content: Mapping[str, Any]) -> list[Any]:
+    """Returns the user's keys of an error's path, without pydantic's names of alternatives."""
+    place, node = [], content
+    for step in error["loc"]:
+        inner = _child(node, step, _MISSING)
+        if inner is not _MISSING:
+            place.append(step)
+            node = inner
+    return [*place, error["loc"][-1]] if error["type"] == "missing" else place
 
 
-_MISSING = object()
+_MISSING: Any = object()
 
 
 def _child(node: Any, step: Any, otherwise: Any) -> Any:
@@ -145,7 +163,7 @@ def _keys_beside(place: list[Any], content: Mapping[str, Any]) -> list[str]:
     return known or list(Experiment.model_fields)
 
 
-def _flatten(node: Any, prefix: str = "") -> typing.Iterator[tuple[str, Any]]:
+def _flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in node.items():
         if isinstance(value, dict) and value:
             yield from _flatten(value, f"{prefix}{key}.")

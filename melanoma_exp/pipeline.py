@@ -207,7 +207,9 @@ class Feed:
             for k in range(len(images)):
                 random = generator(self.seed, Purpose.ONLINE, epoch, start + k)
                 images[k] = self.policy.draw(images[k], random)
-        weight = np.ones(len(rows)) if self.class_weight is None else self.class_weight[samples.label]
+        weight = (
+            np.ones(len(rows)) if self.class_weight is None else self.class_weight[samples.label]
+        )
         return images, samples.label, weight.astype(np.float32)
 
     def dataset(self, epochs: range = range(1)) -> "tf.data.Dataset":

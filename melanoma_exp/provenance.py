@@ -36,7 +36,12 @@ def _git(*arguments: str) -> str | None:
         # The file itself must be tracked: a wheel installed inside some other checkout is not it.
         for command in (("ls-files", "--error-unmatch", Path(__file__).name), arguments):
             done = subprocess.run(
-                ["git", *command], cwd=folder, capture_output=True, text=True, timeout=20, check=True
+                ["git", *command],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=True,
             )
         return done.stdout.strip()
     except (OSError, subprocess.SubprocessError):

@@ -25,9 +25,7 @@ PREVIEWED, DRAWS = 4, 6  # originals in the preview of a policy, and draws of ea
 class Record:
     """Writes everything a researcher expects of one run."""
 
-    def __init__(
-        self, run: Run, experiment: Experiment, material: "Material", place: Path
-    ) -> None:
+    def __init__(self, run: Run, experiment: Experiment, material: "Material", place: Path) -> None:
         """Prepares the record.
 
         Args:
@@ -139,9 +137,7 @@ class Record:
         )
         title = {"val": "Validation", "test": "Test"}[name]
         title += f" ({self._mark})" if self._mark else ""
-        self._figure(
-            f"confusion_{name}", figures.confusion(table.confusion, self._classes, title)
-        )
+        self._figure(f"confusion_{name}", figures.confusion(table.confusion, self._classes, title))
         self._figure(
             f"classes_{name}",
             figures.class_scores(self._classes, table.precision, table.recall, table.support),

@@ -1,22 +1,26 @@
 """A run from top to bottom: data, split, plan, model, training, evaluation, record."""
 
+import multiprocessing
 import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from melanoma_exp import provenance, report
+from melanoma_exp import report
 from melanoma_exp.config import Experiment
 from melanoma_exp.dataset.spec import Data
 from melanoma_exp.pipeline import Feed, Reader, make_reader
 from melanoma_exp.samples import Parts, Plan, Samples
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.spec import Run
+from melanoma_exp.training import process
 
 Scores = dict[str, dict[str, float]]
 
@@ -37,12 +41,13 @@ class Material:
         return any(share > 0 for share in self.leak.values())
 
 
-def run(experiment: Experiment, folder: Path) -> Scores | None:
+def run(experiment: Experiment, folder: Path, tags: Mapping[str, str]) -> Scores | None:
     """Runs an experiment.
 
     Args:
         experiment: What to run.
         folder: Of this run; artifacts stay there with `tracking=off`.
+        tags: Further tags of the tracked run.
 
     Returns:
         For val and test their figures; None after a dry run.
@@ -56,14 +61,15 @@ def run(experiment: Experiment, folder: Path) -> Scores | None:
     with _signals_raise(), _full_disk_is_told(folder):
         material = prepare(experiment)
         # Not before the data is known to be good: importing TensorFlow takes seconds.
+        process.keep_freed_memory()
+        process.import_tensorflow()
         from melanoma_exp import recording
-        from melanoma_exp.training import determinism, fit
+        from melanoma_exp.training import fit
         from melanoma_exp.training.compile import compile_model
 
-        determinism.keep_freed_memory()
         train = experiment.train
         strategy = experiment.distribution.create(train.batch_size)
-        determinism.prepare_process(train, experiment.seed)
+        process.prepare_process(train, experiment.seed)
         feed = Feed.training(
             material.plan, material.reader, experiment.augment, train.batch_size, experiment.seed
         )
@@ -79,6 +85,7 @@ def run(experiment: Experiment, folder: Path) -> Scores | None:
         tracked = experiment.tracking.start(experiment.run_name, folder)
         with _ended_as_it_went(tracked), tempfile.TemporaryDirectory() as place:
             record = recording.Record(tracked, experiment, material, Path(place))
+            tracked.set_tags(tags)
             record.beginning(model, feed)
             val = Feed(material.parts.val, material.reader, train.batch_size)
             fit_started = time.perf_counter()
@@ -90,7 +97,9 @@ def run(experiment: Experiment, folder: Path) -> Scores | None:
             fit_seconds = time.perf_counter() - fit_started
             scores = record.ending(model, history)
             total = time.perf_counter() - started
-            tracked.log_metrics({"seconds/fit": fit_seconds, "seconds/outside_fit": total - fit_seconds})
+            tracked.log_metrics(
+                {"seconds/fit": fit_seconds, "seconds/outside_fit": total - fit_seconds}
+            )
     lines = [f"{total:.0f} s, of which training took {fit_seconds:.0f} s; run {tracked.id}"]
     if experiment.tracking.kind == "off":
         lines.append(f"files: {folder}")
@@ -102,10 +111,27 @@ def run(experiment: Experiment, folder: Path) -> Scores | None:
     return scores
 
 
+def run_in_fresh_process(
+    experiment: Experiment, folder: Path, tags: Mapping[str, str]
+) -> Scores | None:
+    """Runs an experiment as `run` does, in a process of its own that ends with it.
+
+    Raises:
+        RuntimeError: The process was killed from outside.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        try:
+            return pool.submit(run, experiment, folder, tags).result()
+        except BrokenProcessPool as error:
+            raise RuntimeError("the job's process was killed (out of memory?)") from error
+
+
 def prepare(experiment: Experiment) -> Material:
     """Loads the data, splits it, plans an epoch and makes the synthetic children."""
     cache = experiment.cache.root()
     data = experiment.dataset.load(cache)
+    experiment.model.check_head(len(data.samples.classes))
     parts, plan = divide(experiment, data.samples)
     for name, part in (("training", parts.train), ("validation", parts.val)):
         if not len(part):

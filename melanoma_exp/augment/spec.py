@@ -132,4 +132,6 @@ class Augmentor(Policy):
         return augmentor.perform(augmentor.pipeline(self.operations), image, random)
 
 
-AnyPolicy = Annotated[NoAugment | FlipRotateZoom | Dihedral | Augmentor, Field(discriminator="kind")]
+AnyPolicy = Annotated[
+    NoAugment | FlipRotateZoom | Dihedral | Augmentor, Field(discriminator="kind")
+]

@@ -67,8 +67,8 @@ def render(
 ) -> np.ndarray:
     """Draws one photograph of one lesion.
 
-    `label` is an index into `CLASSES`, `lesion` and `view` are at the start of their streams.
-    Returns uint8 (size, size, 3) RGB.
+    `label` is an index into `CLASSES`, `lesion` and `view` are at the start of their streams,
+    `size` is the picture's side in pixels, at least 8. Returns uint8 (size, size, 3) RGB.
     """
     margin = round((EXTENT - 1.0) * size / 2.0)
     traits = individual(label, lesion)
@@ -204,7 +204,7 @@ def write(root: Path, size: int = 96, seed: int = 20) -> None:
         seed: Names the set; every seed gives other lesions.
     """
     folders = [[root / part / name for name in CLASSES] for part in COUNTS]
-    for folder in sum(folders, []):
+    for folder in (folder for part_folders in folders for folder in part_folders):
         folder.mkdir(parents=True, exist_ok=True)
     lesion_numbers: dict[tuple[int, ...], int] = {}
     with (root / "metadata.csv").open("w", newline="", encoding="utf-8") as stream:

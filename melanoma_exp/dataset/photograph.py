@@ -19,7 +19,7 @@ HAIRY_SHARE = 0.35
 MOST_HAIRS = 10
 HAIR_COLOUR = np.array([48, 34, 28], np.float32)
 ROUND_APERTURE_SHARE = 0.2
-BLUR = (0.2, 0.8)
+BLUR = (0.004, 0.017)
 NOISE_LEVEL = (1.0, 3.0)
 
 
@@ -31,9 +31,10 @@ def photograph(rng: np.random.Generator, canvas: Plane, size: int) -> np.ndarray
     """
     frame = _pose(rng, canvas, size)
     _add_hair(rng, frame)
-    frame = cv2.GaussianBlur(frame, (0, 0), rng.uniform(*BLUR) * size / 96)
+    frame = cv2.GaussianBlur(frame, (0, 0), rng.uniform(*BLUR) * size / 2.0)
+    light = _light(rng, size)
     grain = rng.standard_normal((size, size, 1), np.float32) * np.float32(rng.uniform(*NOISE_LEVEL))
-    return np.clip(frame * _light(rng, size) + grain + 0.5, 0, 255).astype(np.uint8)
+    return np.clip(frame * light + grain + 0.5, 0, 255).astype(np.uint8)
 
 
 def _pose(rng: np.random.Generator, canvas: Plane, size: int) -> Plane:

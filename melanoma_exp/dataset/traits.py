@@ -38,16 +38,19 @@ class Layer:
 
 
 def _web(rng: np.random.Generator, side: int, cells: int) -> Plane:
+    """Draws the web between round cells."""
     return smoothstep(mesh(rng, side, cells), 0.3, 0.62)
 
 
 def _holes(rng: np.random.Generator, side: int, cells: int, wide: float) -> Plane:
+    """Draws round cells `wide` pitches in radius."""
     return 1.0 - smoothstep(mesh(rng, side, cells), wide - 0.12, wide + 0.06)
 
 
 def _clouds(
     rng: np.random.Generator, side: int, low: float, high: float, cells: tuple[int, ...]
 ) -> Plane:
+    """Draws ragged clouds: absent where the noise is under `low`, full where it is over `high`."""
     return smoothstep(noise(rng, side, *cells), low, high)
 
 
@@ -146,8 +149,8 @@ TRAITS: tuple[Traits, ...] = (
     ),
     Traits(  # pigmented benign keratosis
         (6, 4, 3), 0.62, 0.14, 0.05, 0.16, 0.50, 0.75,
-        ((212, 166, 126), (196, 148, 108), (174, 126, 90), (150, 106, 76)),
-        {"ridges": 0.45, "milia": 0.4, "comedos": 0.3, "network": 0.15},
+        ((212, 166, 132), (196, 146, 112), (174, 124, 94), (150, 104, 80)),
+        {"ridges": 0.4, "milia": 0.4, "comedos": 0.3, "network": 0.15},
     ),
     Traits(  # seborrheic keratosis
         (5, 5, 3), 0.64, 0.13, 0.05, 0.09, 0.55, 0.92,
@@ -195,6 +198,6 @@ def individual(label: int, rng: np.random.Generator) -> Traits:
         edge=mixed(own.edge, other.edge, 0.35),
         variety=mixed(own.variety, other.variety, 0.35),
         cover=min(mixed(own.cover, other.cover, 0.12), 0.98),
-        palette=tuple(np.where(swap[:, None], other.palette, own.palette)),
+        palette=tuple(map(tuple, np.where(swap[:, None], other.palette, own.palette).tolist())),
         structures=dict(zip(LAYERS, opacities.tolist(), strict=True)),
     )

@@ -42,7 +42,10 @@ def build(spec: Cnn, image_shape: tuple[int, int, int], num_classes: int) -> ker
             dropouts[block],
         )  # fmt: skip
     x = layers.Flatten(name="flatten")(x)
-    dense_norms, dense_dropouts = each(spec.dense_norm, spec.dense), each(spec.dense_dropout, spec.dense)
+    dense_norms, dense_dropouts = (
+        each(spec.dense_norm, spec.dense),
+        each(spec.dense_dropout, spec.dense),
+    )
     for k, units in enumerate(spec.dense):
         x = layers.Dense(units, activation="relu", name=f"dense{k + 1}")(x)
         if dense_norms[k]:

@@ -64,6 +64,25 @@ class Cnn(Spec):
                 raise ValueError(f"{name}: expected one value or {count} (got {len(value)})")
         return self
 
+    def check_head(self, num_classes: int) -> None:
+        """Refuses a head that does not fit the classes, before anything is built.
+
+        Raises:
+            UserError: It does not fit.
+        """
+        if self.head_units in (None, num_classes) or (self.head_units, num_classes) == (1, 2):
+            return
+        reason = ""
+        if self.head_units == 1:
+            reason = (
+                ": with one unit the labels 0 to 8 are read as probabilities, and those who "
+                "published this saw a loss of -9e8 or exactly 0 and a constant accuracy"
+            )
+        raise UserError(
+            f"model.head_units={self.head_units} cannot tell {num_classes} classes apart"
+            f"{reason}; use null (one unit a class) or a task of two classes"
+        )
+
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> "keras.Model":
         """Builds the network with fresh weights.
 
@@ -74,17 +93,7 @@ class Cnn(Spec):
         Raises:
             UserError: The head does not fit the classes or the image is too small for the pools.
         """
-        if self.head_units not in (None, num_classes) and (self.head_units, num_classes) != (1, 2):
-            reason = ""
-            if self.head_units == 1:
-                reason = (
-                    ": with one unit the labels 0 to 8 are read as probabilities, and those who "
-                    "published this saw a loss of -9e8 or exactly 0 and a constant accuracy"
-                )
-            raise UserError(
-                f"model.head_units={self.head_units} cannot tell {num_classes} classes apart"
-                f"{reason}; use null (one unit a class) or a task of two classes"
-            )
+        self.check_head(num_classes)
         from melanoma_exp.models import cnn
 
         return cnn.build(self, image_shape, num_classes)

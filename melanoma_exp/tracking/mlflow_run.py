@@ -126,9 +126,7 @@ def load_experiment_json(uri: str, run_id: str) -> str:
     """
     _quiet()
     try:
-        return mlflow.artifacts.load_text(
-            f"runs:/{run_id}/experiment.json", tracking_uri=uri
-        )
+        return mlflow.artifacts.load_text(f"runs:/{run_id}/experiment.json", tracking_uri=uri)
     except (MlflowException, OSError) as error:
         raise UserError(f"{uri} has no run {run_id} to replay: {_first_line(error)}") from error
 

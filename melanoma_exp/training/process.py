@@ -1,13 +1,36 @@
-"""Settings that TensorFlow keeps for a whole process; every run sets all of them."""
+"""What TensorFlow and the C library keep for a whole process; every run sets all of it."""
 
 import ctypes
+import os
 import sys
+import tempfile
 
-import keras
-import tensorflow as tf
-
-from melanoma_exp.training.compile import POLICIES
 from melanoma_exp.training.spec import Train
+
+CHATTER = ("cudart_stub", "absl::InitializeLog", "cuda_platform", "oneDNN", "cpu_feature_guard")
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow and finds its devices.
+
+    Its libraries write lines about missing GPUs to the process's standard error, past Python and
+    its own log level; these are left out, anything else they write is passed on.
+    """
+    with tempfile.TemporaryFile() as heard:
+        sys.stderr.flush()
+        stderr = os.dup(2)
+        os.dup2(heard.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            heard.seek(0)
+            for line in heard.read().decode(errors="replace").splitlines():
+                if not any(word in line for word in CHATTER):
+                    print(line, file=sys.stderr)
 
 
 def prepare_process(spec: Train, seed: int) -> None:
@@ -17,9 +40,14 @@ def prepare_process(spec: Train, seed: int) -> None:
         spec: Says which.
         seed: Of weight initialisation and dropout.
     """
+    import keras
+    import tensorflow as tf
+
+    from melanoma_exp.training.compile import POLICIES
+
     keras.backend.clear_session()
     keras.config.set_dtype_policy(POLICIES[spec.precision])
-    keras.utils.set_random_seed(seed % 2**32)
+    keras.utils.set_random_seed(seed)
     if spec.deterministic:
         tf.config.experimental.enable_op_determinism()
 

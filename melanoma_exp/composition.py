@@ -1,0 +1,118 @@
+"""Composing the YAMLs outside of a job, and telling what is wrong with a command line."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from melanoma_exp.spec import UserError
+
+
+def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
+    """Returns the composed config as plain dicts and lists.
+
+    Args:
+        conf: The folder of YAMLs.
+        overrides: As on the command line.
+
+    Raises:
+        UserError: An override names what is not there; a line each.
+    """
+    try:
+        with initialize_config_dir(str(conf), version_base="1.3"):
+            composed = hydra_compose("config", overrides)
+        return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value]
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(*diagnose(conf, overrides, error)) from error
+
+
+def diagnose(conf: Path, arguments: list[str], error: Exception) -> list[str]:
+    """Finds every override that cannot be composed.
+
+    Args:
+        conf: The folder of YAMLs.
+        arguments: The command line; flags are passed over.
+        error: What Hydra said; its first line is told where nothing else is found.
+
+    Returns:
+        A line for each mistake, with the nearest thing that exists.
+    """
+    lines, sound = [], []
+    for text in arguments:
+        if "=" not in text or text.startswith("-") or text.split("=")[0].startswith("hydra"):
+            continue
+        line = _mistake(conf, text)
+        if line:
+            lines.append(line)
+        else:
+            sound.append(text)
+    if not lines:
+        return [" ".join(str(error).split("\n")[:2]).strip()]
+    try:
+        from melanoma_exp import config
+
+        config.parse(compose(conf, [s for s in sound if "," not in s]))
+    except UserError as more:
+        lines += [line for line in more.lines if line not in lines]
+    return lines
+
+
+def _mistake(conf: Path, text: str) -> str | None:
+    """Returns what is wrong with one override, None where nothing is."""
+    try:
+        override = OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        return f"{text}: cannot be read: {str(error).splitlines()[0]}"
+    if override.is_add() or override.is_force_add() or override.is_delete():
+        return None
+    key = override.key_or_group
+    groups = sorted(path.name for path in conf.iterdir() if path.is_dir())
+    if key in groups:
+        return _wrong_option(conf / key, override)
+    keys = _known_keys(conf)
+    if key in keys or any(known.startswith(f"{key}.") for known in keys):
+        return None
+    near = difflib.get_close_matches(key, [*keys, *groups], 1, 0.6)
+    guess = f"; did you mean {near[0]}?" if near else f"; groups are {', '.join(groups)}"
+    return f"{key}: there is no such key{guess}"
+
+
+def _wrong_option(folder: Path, override: Any) -> str | None:
+    options = sorted(
+        path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")
+    )
+    if override.is_sweep_override() and not override.is_choice_sweep():
+        return None  # a glob or a range finds for itself what is there
+    wanted = (
+        override.sweep_string_iterator() if override.is_sweep_override() else [override.value()]
+    )
+    for name in map(str, wanted):
+        if name not in options and name != "None":
+            near = difflib.get_close_matches(name, options, 1, 0.5)
+            guess = f"; did you mean {near[0]}?" if near else ""
+            there = ", ".join(options)
+            return f"{folder.name}={name}: there is no such option{guess} (there are {there})"
+    return None
+
+
+def _known_keys(conf: Path) -> set[str]:
+    """Returns every dotted key that any option of any group has."""
+    keys: set[str] = set()
+
+    def walk(node: Any, prefix: str) -> None:
+        for key, value in node.items():
+            keys.add(f"{prefix}{key}")
+            if isinstance(value, dict):
+                walk(value, f"{prefix}{key}.")
+
+    for path in conf.rglob("*.yaml"):
+        content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        is_global = path.parent == conf or "@package _global_" in path.read_text()[:30]
+        walk(content, "" if is_global else f"{path.parent.relative_to(conf).parts[0]}.")
+    return keys
