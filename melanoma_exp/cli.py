@@ -74,7 +74,25 @@ def rerun(arguments: list[str]) -> None:
     runner.run(again, Path.cwd(), {"rerun_of": run_id})
 
 
-VERBS: dict[str, Callable[[list[str]], None]] = {"rerun": rerun}
+def audit(arguments: list[str]) -> None:
+    """dataset=...: looks for doubled, contradictory and unreadable images; writes audit.csv."""
+    from melanoma_exp import audit as auditing
+    from melanoma_exp import composition, config, report
+
+    experiment = config.parse(composition.compose(conf_folder(), arguments))
+    lenient = experiment.dataset.model_copy(update={"on_bad_file": "skip"})
+    data = lenient.load(experiment.cache.root())
+    findings = auditing.find(data.samples, data.file_digests, data.skipped)
+    path = Path("audit.csv")
+    try:
+        auditing.write_csv(findings, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+    report.print_audit(report.console(), auditing.KINDS, findings, len(data.samples), data.notes)
+    print(f"every finding: {path}")
+
+
+VERBS: dict[str, Callable[[list[str]], None]] = {"rerun": rerun, "audit": audit}
 
 
 def _verb(name: str) -> Callable[[list[str]], None]:
@@ -131,7 +149,8 @@ def _job(composed: Any) -> float | None:
     from melanoma_exp import config
 
     hydra_config = HydraConfig.get()
-    experiment = config.parse(OmegaConf.to_container(composed, resolve=True))
+    content: Any = OmegaConf.to_container(composed, resolve=True)
+    experiment = config.parse(content)
     from melanoma_exp import runner  # not before the config is known to be good
 
     folder = Path(hydra_config.runtime.output_dir)

@@ -1,11 +1,12 @@
 """What a run leaves behind: parameters, tags, tables, figures, predictions and the model."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from melanoma_exp import figures, metrics, provenance
 from melanoma_exp.config import Experiment
@@ -171,7 +172,7 @@ class Record:
             ]
             self._figure("augmentation", figures.augmentation_preview(some, np.array(draws)))
 
-    def _figure(self, name: str, figure: object) -> None:
+    def _figure(self, name: str, figure: Figure) -> None:
         path = self._place / f"{name}.png"
         figures.save(figure, path)
         self._run.log_file(path, "figures")
@@ -181,7 +182,7 @@ class Record:
         path.write_text(text, encoding="utf-8")
         self._run.log_file(path)
 
-    def _csv(self, name: str, heads: list[str], rows: object) -> None:
+    def _csv(self, name: str, heads: list[str], rows: Iterable[Iterable[Any]]) -> None:
         path = self._place / name
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")

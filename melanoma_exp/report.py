@@ -2,12 +2,16 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from melanoma_exp.samples import Parts
+
+if TYPE_CHECKING:
+    from melanoma_exp.audit import Finding
 
 DISCLAIMER = "Research software, not a medical device: no figure here supports a diagnosis."
 PLAIN_EVERY = 30.0  # seconds between lines within an epoch where there is no terminal
@@ -49,6 +53,41 @@ def print_plan(
         screen.print(f"[bold]{name:<11}[/] {value}", soft_wrap=True)
     for note in notes:
         screen.print(f"[yellow]note[/]        {note}", soft_wrap=True)
+
+
+def print_audit(
+    screen: Console,
+    kinds: Mapping[str, str],
+    findings: "Sequence[Finding]",
+    images: int,
+    notes: Sequence[str],
+) -> None:
+    """Prints how many findings there are of each kind, with an example.
+
+    Args:
+        screen: Where to.
+        kinds: What each kind of finding means, gravest first.
+        findings: All of them.
+        images: How many images were looked at.
+        notes: What else a reader should know.
+    """
+    table = Table(title=f"Audit of {images} images", title_justify="left")
+    for head in ("finding", "count", "for example"):
+        table.add_column(head)
+    for kind, meaning in kinds.items():
+        found = [finding for finding in findings if finding.kind == kind]
+        shown = (
+            "\n".join(
+                f"{name} ({label})" if label else name
+                for name, label in zip(found[0].ids, found[0].labels, strict=True)
+            )
+            if found
+            else ""
+        )
+        table.add_row(f"[bold]{kind}[/]\n{meaning}", str(len(found)), shown)
+    screen.print(table)
+    for note in notes:
+        screen.print(f"[yellow]note[/] {note}", soft_wrap=True)
 
 
 def print_result(

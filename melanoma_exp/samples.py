@@ -7,12 +7,14 @@ forget where it came from.
 
 import csv
 import io
-from dataclasses import dataclass, fields, replace
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
 from melanoma_exp.spec import digest
+
+COLUMNS = ("image", "source", "copy", "label", "group", "official")
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Samples:
 
     def take(self, rows: np.ndarray) -> Self:
         """Returns the given rows (a boolean mask or int indices), in the given order."""
-        columns = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "classes"}
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in COLUMNS}
         return replace(self, **columns)
 
     def children(self, parents: np.ndarray) -> Self:
@@ -69,10 +71,8 @@ class Samples:
 
     def join(self, other: Self) -> Self:
         """Returns the rows of both, these first."""
-        columns = {
-            f.name: np.concatenate([getattr(self, f.name), getattr(other, f.name)])
-            for f in fields(self)
-            if f.name != "classes"
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in COLUMNS
         }
         return replace(self, **columns)
 

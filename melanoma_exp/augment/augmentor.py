@@ -2,7 +2,7 @@
 
 Its own `sample` cannot be reproduced (threads, global generators, random file names) and applies an
 operation with p + 0.05. Here its `Pipeline` only builds the operations; each probability is decided
-by the image's own generator, and the global generators that operations draw from are seeded from it.
+by the image's own generator, which also seeds the global generators that operations draw from.
 """
 
 import inspect

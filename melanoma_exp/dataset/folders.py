@@ -46,7 +46,9 @@ def find(
     strays: Counter[str] = Counter()
     parts = {d.name.lower(): d for d in root.iterdir() if d.is_dir()}
     official = {part: parts[part] for part in ("train", "test") if part in parts}
-    paths, folder_labels, side = [], [], []
+    paths: list[Path] = []
+    folder_labels: list[str] = []
+    side: list[str] = []
     for part, folder in (official or {"train": root}).items():
         classes = _class_folders(folder, strays)
         if not classes:

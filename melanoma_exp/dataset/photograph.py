@@ -12,8 +12,8 @@ from melanoma_exp.dataset.patterns import SUBPIXEL_BITS, SUBPIXELS, Plane, axes,
 EXTENT = 1.4
 """A turned, shifted, zoomed-out photograph leaves the canvas, but only to find mirrored skin."""
 
-ZOOM = (0.85, 1.2)
-SHIFT = 0.1
+ZOOM = (0.9, 1.15)
+SHIFT = 0.08
 GAIN_SPREAD = 0.04
 HAIRY_SHARE = 0.35
 MOST_HAIRS = 10

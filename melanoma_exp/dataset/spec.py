@@ -26,6 +26,7 @@ class Data:
         samples: All readable images; `samples.image` is a row of `pixels`.
         pixels: uint8 (images, height, width, 3), memory-mapped, read-only.
         digest: Identifies files and labels, not where they lie.
+        file_digests: SHA-256 of the file of each row of `pixels`.
         notes: One sentence for each thing a reader should know: files ignored or skipped, counts
             that differ from the published ones.
         skipped: Names of the unreadable files that were left out.
@@ -35,6 +36,7 @@ class Data:
     samples: Samples
     pixels: np.ndarray
     digest: str
+    file_digests: tuple[str, ...]
     notes: tuple[str, ...]
     skipped: tuple[str, ...]
     metadata: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -79,6 +81,7 @@ class Dataset(Spec):
             samples=self._posed(samples),
             pixels=decoded.pixels,
             digest=listing.digest(decoded.file_digests),
+            file_digests=decoded.file_digests,
             notes=(*listing.notes, *skipped),
             skipped=tuple(bad),
             metadata=listing.metadata,
@@ -154,7 +157,7 @@ class Folder(Dataset):
     id_column: str
     label_column: str | None
     group_column: str | None
-    expected: dict[Literal["train", "test"], dict[str, int]]
+    expected: dict[str, dict[str, int]]
 
     def find(self, cache: Path) -> Listing:
         """Returns the images of all class folders."""

@@ -15,10 +15,10 @@ from melanoma_exp.dataset.patterns import Plane, mesh, noise, ridges, smoothstep
 
 Colour = tuple[int, int, int]
 
-ATYPICAL_SHARE = 0.25
+ATYPICAL_SHARE = 0.2
 BORROWED = (0.4, 1.0)
 PRESENT_SHARE = 0.85
-STRAY_SHARE = 0.04
+STRAY_SHARE = 0.03
 STRAY_OPACITY = 0.5
 
 

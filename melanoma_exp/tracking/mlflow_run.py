@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import mlflow
-import numpy as np
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
@@ -94,8 +95,8 @@ class MlflowRun:
 
     def log_dataset(self, name: str, digest: str, source: str, profile: Mapping[str, Any]) -> None:
         """Records what data went in, as an MLflow dataset input."""
-        counts = np.array(list(profile.values()))
-        data = mlflow.data.from_numpy(counts, source=source, name=name, digest=digest)
+        place = CodeDatasetSource({"location": source, **profile})
+        data = MetaDataset(place, name=name, digest=digest)  # type: ignore[abstract]
         mlflow.log_input(data, context="training")
 
     def log_file(self, path: Path, folder: str = "") -> None:
@@ -126,7 +127,8 @@ def load_experiment_json(uri: str, run_id: str) -> str:
     """
     _quiet()
     try:
-        return mlflow.artifacts.load_text(f"runs:/{run_id}/experiment.json", tracking_uri=uri)
+        mlflow.set_tracking_uri(uri)
+        return mlflow.artifacts.load_text(f"runs:/{run_id}/experiment.json")
     except (MlflowException, OSError) as error:
         raise UserError(f"{uri} has no run {run_id} to replay: {_first_line(error)}") from error
 

@@ -100,7 +100,7 @@ class _Report(keras.callbacks.Callback):
         self._spec, self._steps, self._images = spec, steps, images
         self._progress, self._log = progress, log
         self._start = self._trained = 0.0
-        self._epoch = self._rate = 0
+        self._epoch, self._rate = 0, 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Starts the clock."""

@@ -1,0 +1,110 @@
+"""Configs are complete, typed and refuse mistakes all at once, in the user's own terms."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from melanoma_exp import cli, composition, config
+from melanoma_exp.spec import UserError
+
+CONF = cli.conf_folder()
+OPTIONS = sorted(
+    f"{path.parent.name}={path.stem}" for path in CONF.rglob("*.yaml") if path.parent != CONF
+)
+NEEDS = {"split=file": "split.path=split.csv", "tracking=server": "tracking.uri=http://localhost"}
+
+
+def compose(*overrides: str) -> config.Experiment:
+    return config.parse(composition.compose(CONF, list(overrides)))
+
+
+def lines(*overrides: str) -> list[str]:
+    with pytest.raises(UserError) as error:
+        compose(*overrides)
+    return list(error.value.lines)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes_and_parses(option: str) -> None:
+    experiment = compose(option, *filter(None, [NEEDS.get(option)]))
+    assert experiment.flat()["seed"] == 1
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_says_what_it_is_in_its_first_line(option: str) -> None:
+    from melanoma_exp import helptext
+
+    path = CONF / Path(*option.split("=")).with_suffix(".yaml")
+    assert len(helptext.summary(path)) > 10
+    assert yaml.safe_load(path.read_text())
+
+
+def test_the_parsed_experiment_survives_its_own_json_unchanged() -> None:
+    experiment = compose("model=m3", "augment=augmentor", "dataset.task=melanoma")
+    assert config.parse_json(experiment.model_dump_json()) == experiment
+
+
+def test_augmentor_brings_the_published_balance_and_the_command_line_still_wins() -> None:
+    assert compose("model=m3", "augment=augmentor").balance.model_dump()["count"] == 500
+    assert compose("model=m3", "augment=augmentor", "balance=none").balance.kind == "none"
+
+
+def test_recipes_are_the_published_stages() -> None:
+    m1, m2, m3 = (compose(f"experiment={name}") for name in ("m1", "m2", "m3"))
+    assert [e.train.epochs for e in (m1, m2, m3)] == [20, 20, 30]
+    assert [e.augment.kind for e in (m1, m2, m3)] == ["none", "flip_rotate_zoom", "augmentor"]
+    assert m3.balance.kind == "add_per_class"
+
+
+def test_every_mistake_is_told_at_once_with_the_nearest_thing_that_exists() -> None:
+    told = lines("model=m9", "trian.epochs=3", "train.optimizer=adem", "seed=-1")
+    assert any(line.startswith("model=m9: ") and "did you mean" in line for line in told)
+    assert any("did you mean train.epochs?" in line for line in told)
+    assert any("train.optimizer: should be one of adam" in line for line in told)
+    assert any(line.startswith("seed: ") and "(got -1)" in line for line in told)
+    assert len(told) == 4
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("model.dropout=1.7", "model.dropout: should be less than 1 (got 1.7)"),
+        ("+train.epoch=2", "train.epoch: there is no such key; did you mean train.epochs?"),
+        ("split.val=0", "split.val: should be greater than 0 (got 0)"),
+        ("train.momentum=0.9", "train: momentum is for sgd and rmsprop (got adam)"),
+        ("train.warmup_epochs=2", "train: warmup_epochs needs schedule=cosine (got constant)"),
+        ("dataset.image_size=[64]", "dataset.image_size.1: is missing"),
+        ("model.padding=[same,same]", "model: padding: expected one value or 3 (got 2)"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key(override: str, line: str) -> None:
+    assert lines(override) == [line]
+
+
+def test_a_fold_out_of_range_and_a_missing_path_are_refused() -> None:
+    assert lines("split=kfold", "split.fold=5") == [
+        "split: fold 5 is out of range: 5 folds are 0..4"
+    ]
+    assert lines("split=file") == ["split.path: should be a path (got null)"]
+
+
+def test_evening_classes_out_twice_is_refused_unless_forced() -> None:
+    twice = ["balance=equalize", "balance.class_weight=balanced"]
+    assert "twice" in lines(*twice)[0]
+    assert compose(*twice, "balance.force=true").balance.kind == "equalize"
+
+
+def test_the_digest_ignores_place_and_bookkeeping_but_no_number() -> None:
+    base = compose("dataset=isic9", "dataset.root=a")
+    same = compose("dataset=isic9", "dataset.root=b", "name=x", "tracking=off", "cache.dir=c")
+    other = compose("dataset=isic9", "dataset.root=a", "train.learning_rate=0.002")
+    assert base.digest == same.digest != other.digest
+
+
+def test_the_flat_config_is_complete() -> None:
+    experiment = compose("model=m2")
+    flat = experiment.flat()
+    assert json.loads(flat["model.filters"]) == [[16], [32], [64]]
+    assert set(flat) >= {"train.plateau.factor", "dataset.max_pixels", "split.guard_test"}
