@@ -1,6 +1,7 @@
 """Composing the YAMLs outside of a job, and telling what is wrong with a command line."""
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,9 @@ def diagnose(conf: Path, arguments: list[str], error: Exception) -> list[str]:
         else:
             sound.append(text)
     if not lines:
+        key = re.match(r"Could not override '([^']+)'", str(error))
+        if key:
+            return [f"{key.group(1)}: the chosen options have no such key; see --cfg job"]
         return [" ".join(str(error).split("\n")[:2]).strip()]
     try:
         from melanoma_exp import config

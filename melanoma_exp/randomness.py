@@ -31,7 +31,11 @@ def generator(seed: int, purpose: Purpose, first: int = 0, second: int = 0) -> n
         second: A counter, e.g. the position in the epoch, 0 <= second < 2**64.
     """
     # Philox counts up in the lowest word alone here: 2**64 draws fit before two addresses touch.
-    philox = np.random.Philox(key=[seed, purpose], counter=[0, 0, first, second])
+    # Named as uint64: a list that holds a number of 2**63 or more would pass through float64.
+    philox = np.random.Philox(
+        key=np.array([seed, purpose], np.uint64),
+        counter=np.array([0, 0, first, second], np.uint64),
+    )
     return np.random.Generator(philox)
 
 

@@ -131,8 +131,8 @@ class File(Split):
             (sorted(known - set(where)), "misses images of the dataset"),
         ]
         part = np.array([where.get(str(s), "") for s in samples.source], dtype=str)
-        for name in ("train", "val"):
-            shared = np.isin(samples.group, samples.group[part == name]) & (part > name)
+        for name, others in (("train", ("val", "test")), ("val", ("test",))):
+            shared = np.isin(samples.group, samples.group[part == name]) & np.isin(part, others)
             problems.append((sorted(map(str, samples.source[shared])), f"cuts groups of {name} at"))
         lines = [
             f"{self.path}: {what}: {', '.join(ids[:3])}{' …' * (len(ids) > 3)} ({len(ids)} images)"
@@ -145,13 +145,15 @@ class File(Split):
 
     def _read(self) -> dict[str, str]:
         try:
-            with self.path.open(newline="", encoding="utf-8") as file:
+            with self.path.open(newline="", encoding="utf-8-sig") as file:
                 rows = list(csv.DictReader(file))
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise UserError(f"split.path: cannot read {self.path}: {error}") from error
         where: dict[str, str] = {}
         for line, row in enumerate(rows, 2):
             image, part = row.get("id"), row.get("part")
+            if image and image.startswith(f"{row.get('source')}#"):
+                continue  # a synthetic child of a logged split: balancing makes its own
             if not image or part not in ("train", "val", "test"):
                 raise UserError(
                     f"{self.path}, line {line}: expected an id and a part train, val or test, "

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 _BORDER = {
     "reflect": cv2.BORDER_REFLECT,
-    "wrap": cv2.BORDER_WRAP,
     "constant": cv2.BORDER_CONSTANT,
     "nearest": cv2.BORDER_REPLICATE,
 }
@@ -95,6 +94,11 @@ def warp(
         uint8 of the same shape.
     """
     how = cv2.INTER_LINEAR if interpolation == "bilinear" else cv2.INTER_NEAREST
+    if fill_mode == "wrap":
+        y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+        columns, rows = (a * x + b * y + c for a, b, c in places[:2])
+        columns, rows = _wrapped(columns, image.shape[1]), _wrapped(rows, image.shape[0])
+        return cv2.remap(image, columns, rows, how, borderMode=cv2.BORDER_REPLICATE)
     return cv2.warpAffine(
         image,
         places[:2],
@@ -103,3 +107,15 @@ def warp(
         borderMode=_BORDER[fill_mode],
         borderValue=(fill_value,) * 3,
     )
+
+
+def _wrapped(places: np.ndarray, length: int) -> np.ndarray:
+    """Returns places along one axis taken back into the image as TensorFlow does for Keras.
+
+    Unlike OpenCV's, its `wrap` does not blend the last pixel with the first one: a place between
+    them reads the pixel at the far end.
+    """
+    turns = np.floor(np.abs(places) / (length - 1))
+    back = np.where(places < 0, places + length * (turns + 1), places - length * turns)
+    inside = (places > -1e-3) & (places < length - 1 + 1e-3)
+    return np.clip(np.where(inside, places, back), 0, length - 1).astype(np.float32)

@@ -19,17 +19,12 @@ if not hasattr(PIL.Image, "ANTIALIAS"):
 
 import Augmentor  # noqa: E402
 
-_NOT_OPERATIONS = {
-    "add_further_directory", "add_operation", "ground_truth", "image_generator",
-    "keras_generator", "keras_generator_from_array", "keras_preprocess_func", "process",
-    "remove_operation", "sample", "set_save_format", "set_seed", "status", "torch_transform",
-}  # fmt: skip
-
 
 def operation_names() -> list[str]:
     """Returns the names of Augmentor's operations, sorted."""
     methods = inspect.getmembers(Augmentor.Pipeline, inspect.isfunction)
-    return [name for name, _ in methods if name[0] != "_" and name not in _NOT_OPERATIONS]
+    # The pipeline's other methods read, write or count files; they take no probability.
+    return [name for name, m in methods if "probability" in inspect.signature(m).parameters]
 
 
 def pipeline(operations: Sequence[Mapping[str, Any]]) -> Augmentor.Pipeline:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from melanoma_exp.dataset.groups import image_id, unite
+from melanoma_exp.dataset.groups import image_id, is_isic_id, unite
 from melanoma_exp.dataset.spec import Listing
 from melanoma_exp.samples import Samples
 from melanoma_exp.spec import UserError
@@ -46,6 +46,8 @@ def find(
     strays: Counter[str] = Counter()
     parts = {d.name.lower(): d for d in root.iterdir() if d.is_dir()}
     official = {part: parts[part] for part in ("train", "test") if part in parts}
+    if official:
+        strays.update(f"{name}/" for name in sorted(set(parts) - set(official)))
     paths: list[Path] = []
     folder_labels: list[str] = []
     side: list[str] = []
@@ -70,6 +72,8 @@ def find(
         for k, label in zip(ids, folder_labels, strict=True)
     ]
     notes = _stray_notes(strays)
+    unnamed = sum(k not in rows for k in ids) if csv_path else 0
+    notes += [f"{unnamed} of {len(ids)} images are not in {csv_path}"] if unnamed else []
     notes += _count_notes(Counter(zip(side, labels, strict=True)), expected or {})
     lesions = [rows.get(k, {}).get(group_column or "", "") for k in ids]
     sources = [path.relative_to(root).as_posix() for path in paths]
@@ -111,13 +115,15 @@ def _listing(
     rows: Rows,
 ) -> Listing:
     classes = tuple(sorted(set(labels)))
+    # A name like `001` says nothing: other folders may have another picture of that name.
+    pictures = [k if k in rows or is_isic_id(k) else "" for k in ids]
     samples = Samples(
         classes=classes,
         image=np.arange(len(paths)),
         source=np.array(sources, dtype=str),
         copy=np.zeros(len(paths), np.int64),
         label=np.searchsorted(np.array(classes), np.array(labels)),
-        group=unite([lesions, ids]),
+        group=unite([lesions, pictures, sources]),
         official=np.array(side, dtype=str),
     )
     metadata = {s: rows[k] for s, k in zip(sources, ids, strict=True) if k in rows}

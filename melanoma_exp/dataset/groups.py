@@ -18,6 +18,11 @@ def image_id(stem: str) -> str:
     return match.group() if match else stem
 
 
+def is_isic_id(name: str) -> bool:
+    """Whether a name is an ISIC id, which names one picture wherever it lies."""
+    return _ISIC.fullmatch(name) is not None
+
+
 def unite(keys: Iterable[Sequence[str]]) -> np.ndarray:
     """Joins rows that share any key, directly or through others.
 

@@ -25,7 +25,7 @@ class Data:
     Attributes:
         samples: All readable images; `samples.image` is a row of `pixels`.
         pixels: uint8 (images, height, width, 3), memory-mapped, read-only.
-        digest: Identifies files and labels, not where they lie.
+        digest: Identifies files, labels and resampling, not where the files lie.
         file_digests: SHA-256 of the file of each row of `pixels`.
         notes: One sentence for each thing a reader should know: files ignored or skipped, counts
             that differ from the published ones.
@@ -80,7 +80,9 @@ class Dataset(Spec):
         return Data(
             samples=self._posed(samples),
             pixels=decoded.pixels,
-            digest=listing.digest(decoded.file_digests),
+            digest=digest(
+                [decode.VERSION, self.resize, listing.digest(decoded.file_digests)]
+            ),
             file_digests=decoded.file_digests,
             notes=(*listing.notes, *skipped),
             skipped=tuple(bad),

@@ -106,7 +106,7 @@ class _Report(keras.callbacks.Callback):
         """Starts the clock."""
         self._epoch = epoch + 1
         # A schedule has moved on by the epoch's end; the rate that was used is the one now.
-        self._rate = float(self.model.optimizer.learning_rate)
+        self._rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self._start = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

@@ -1,0 +1,92 @@
+"""What several test files build on: options from `conf/`, tables of rows, the real sets."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import settings
+from pydantic import TypeAdapter
+
+from melanoma_exp.augment.spec import AnyPolicy
+from melanoma_exp.balance import AnyBalance
+from melanoma_exp.dataset.spec import AnyDataset, Data
+from melanoma_exp.samples import Samples
+from melanoma_exp.split import AnySplit
+
+ROOT = Path(__file__).parents[1]
+GROUPS = {"augment": AnyPolicy, "balance": AnyBalance, "dataset": AnyDataset, "split": AnySplit}
+
+settings.register_profile("suite", derandomize=True, deadline=None, max_examples=60, database=None)
+settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def option() -> Callable[..., Any]:
+    """Gives the option `conf/<group>/<name>.yaml` with some values changed."""
+
+    def build(group: str, name: str, **changes: Any) -> Any:
+        content = yaml.safe_load((ROOT / "conf" / group / f"{name}.yaml").read_text())
+        content = {**content.get(group, content), **changes}
+        return TypeAdapter(GROUPS[group]).validate_python(content)
+
+    return build
+
+
+@pytest.fixture
+def folder(option, tmp_path) -> Callable[..., Any]:
+    """Gives the dataset spec of `tmp_path/data`, decoded to 8x8."""
+
+    def build(kind: str = "folder", **changes: Any) -> Any:
+        given = {"root": tmp_path / "data", "image_size": (8, 8), "resize": "nearest"}
+        return option("dataset", kind, **{**given, **changes})
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def table() -> Callable[..., Samples]:
+    """Gives rows with the listed labels; without groups every row is its own."""
+
+    def build(
+        labels: Sequence[int],
+        groups: Sequence[object] | None = None,
+        test: Sequence[bool] | None = None,
+        classes: int | None = None,
+    ) -> Samples:
+        n = len(labels)
+        return Samples(
+            classes=tuple(f"class{k}" for k in range(classes or max(labels) + 1)),
+            image=np.arange(n),
+            source=np.array([f"image{k:04d}" for k in range(n)], dtype=str),
+            copy=np.zeros(n, np.int64),
+            label=np.array(labels, np.int64),
+            group=np.array([f"group{g}" for g in (groups or range(n))], dtype=str),
+            official=np.where(test or np.zeros(n, bool), "test", "train"),
+        )
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def real_folder() -> Callable[[str], Path]:
+    """Gives the folder of a real set, or skips the test."""
+
+    def find(name: str) -> Path:
+        folder = ROOT.parent / "shared" / "data" / name
+        if not folder.is_dir():
+            pytest.skip(f"needs the real data in ../shared/data/{name}")
+        return folder
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def isic9(real_folder, option, tmp_path_factory) -> Data:
+    """The real 9-class ISIC set with its lesions, at 16x16."""
+    spec = option(
+        "dataset", "isic9", root=real_folder("isic9"), csv="metadata.csv", image_size=(16, 16)
+    )
+    return spec.load(tmp_path_factory.mktemp("cache"))

@@ -1,0 +1,234 @@
+"""What augmentation promises: Keras' geometry, Augmentor as written, and chance from one place."""
+
+import inspect
+
+import cv2
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from melanoma_exp.augment import affine, augmentor
+
+SIZE = (72, 96)
+ROTATE = {"name": "rotate", "max_left_rotation": 10, "max_right_rotation": 10}
+DISTORTION = {"grid_width": 4, "grid_height": 4, "magnitude": 4}
+FACTORS = {"min_factor": 0.5, "max_factor": 0.9}
+OPERATIONS = {
+    **{
+        name: {}
+        for name in (
+            "black_and_white flip_left_right flip_random flip_top_bottom greyscale invert "
+            "histogram_equalisation rotate180 rotate270 rotate90 rotate_random_90 "
+            "skew skew_corner skew_left_right skew_tilt skew_top_bottom"
+        ).split()
+    },
+    "crop_by_size": {"width": 20, "height": 20},
+    "crop_centre": {"percentage_area": 0.5},
+    "crop_random": {"percentage_area": 0.5},
+    "gaussian_distortion": {**DISTORTION, "corner": "bell", "method": "in"},
+    "random_brightness": FACTORS,
+    "random_color": FACTORS,
+    "random_contrast": FACTORS,
+    "random_distortion": DISTORTION,
+    "random_erasing": {"rectangle_area": 0.3},
+    "resize": {"width": 30, "height": 30},
+    "rotate": {"max_left_rotation": 10, "max_right_rotation": 10},
+    "rotate_without_crop": {"max_left_rotation": 10, "max_right_rotation": 10},
+    "scale": {"scale_factor": 1.5},
+    "shear": {"max_shear_left": 10, "max_shear_right": 10},
+    "zoom": {"min_factor": 1.1, "max_factor": 1.5},
+    "zoom_random": {"percentage_area": 0.8},
+}
+
+
+def skin(height: int = SIZE[0], width: int = SIZE[1]) -> np.ndarray:
+    """An image as smooth, as coloured and as uneven as a lesion on skin."""
+    random = np.random.default_rng(5)
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    depth = 1 / (1 + np.exp(12 * (np.hypot(y - 0.1, 1.3 * x + 0.2) - 0.55)))[..., None]
+    image = (1 - depth) * (224, 170, 150) + depth * (90, 50, 45)
+    image += 25 * cv2.GaussianBlur(random.normal(size=image.shape), (0, 0), 1.2)
+    return np.clip(image + 20 * x[..., None], 0, 255).astype(np.uint8)
+
+
+def drawn(policy, image: np.ndarray, seeds=range(1)) -> list[np.ndarray]:
+    return [policy.draw(image, np.random.default_rng(seed)) for seed in seeds]
+
+
+def test_every_step_matches_the_keras_layer_up_to_the_border(option):
+    from keras import layers
+
+    image = skin()
+    still = {
+        "flip": "none", "shift_height": (0, 0), "shift_width": (0, 0), "rotation": (0, 0),
+        "zoom_height": (0, 0), "zoom_width": None, "fill_value": 7,
+    }  # fmt: skip
+    steps = []
+    for turns in (0.1, -0.03, 0.4):
+        steps.append((layers.RandomRotation, [(turns, turns)], {"rotation": (turns, turns)}))
+    for height, width in ((0.25, 0.25), (0.2, -0.3), (-0.3, 0.6)):
+        bounds = {"zoom_height": (height, height), "zoom_width": (width, width)}
+        steps.append((layers.RandomZoom, list(bounds.values()), bounds))
+    steps.append((layers.RandomZoom, [(-0.3, -0.3)], {"zoom_height": (-0.3, -0.3)}))
+    for height, width in ((0.2, 0.1), (0.203, -0.107), (-0.31, 0.5)):
+        bounds = {"shift_height": (height, height), "shift_width": (width, width)}
+        steps.append((layers.RandomTranslation, list(bounds.values()), bounds))
+    for layer, factors, changes in steps:
+        for fill_mode in ("reflect", "wrap", "constant", "nearest"):
+            policy = option(
+                "augment", "flip_rotate_zoom", **{**still, **changes, "fill_mode": fill_mode}
+            )
+            build = layer(*factors, fill_mode=fill_mode, fill_value=7.0)
+            expected = np.asarray(build(image[None].astype("float32"), training=True))[0]
+            apart = np.abs(drawn(policy, image)[0] - expected)
+            assert apart.max() <= 2 and apart.mean() < 0.7, (changes, fill_mode, apart.max())
+
+
+@pytest.mark.parametrize(
+    ("flip", "results"),
+    [
+        ("none", ["same"]),
+        ("horizontal", ["same", "mirror"]),
+        ("vertical", ["same", "upside"]),
+        ("horizontal_and_vertical", ["same", "mirror", "upside", "both"]),
+    ],
+)
+def test_flips_are_exact_and_equally_likely(option, flip, results):
+    image = skin(16, 24)
+    known = {"same": image, "mirror": image[:, ::-1], "upside": image[::-1]}
+    known["both"] = image[::-1, ::-1]
+    policy = option("augment", "flip_rotate_zoom", flip=flip, rotation=(0, 0), zoom_height=(0, 0))
+    seen = [
+        name
+        for variant in drawn(policy, image, range(200))
+        for name, expected in known.items()
+        if (variant == expected).all()
+    ]
+    assert len(seen) == 200 and set(seen) == set(results)
+    for name in results:
+        assert seen.count(name) / 200 == pytest.approx(1 / len(results), abs=0.12)
+
+
+def test_steps_fuse_in_the_order_flip_shift_rotate_zoom():
+    image = skin()
+    steps = {"flip": (False, True), "shift": (0.05, -0.1), "turns": 0.06, "zoom": (-0.1, -0.2)}
+    one_by_one = image
+    for name, value in steps.items():
+        matrix = affine.matrix(*SIZE, **{name: value})
+        one_by_one = affine.warp(one_by_one, matrix, "reflect", 0, "bilinear")
+    fused = affine.warp(image, affine.matrix(*SIZE, **steps), "reflect", 0, "bilinear")
+    apart = np.abs(fused.astype(int) - one_by_one)[20:-20, 20:-20]
+    assert apart.mean() < 3  # resampled once here and thrice there
+    other = np.abs(fused.astype(int) - one_by_one[:, ::-1])[20:-20, 20:-20]
+    assert other.mean() > 10
+
+
+def test_dihedral_reaches_all_eight_and_nothing_else(option):
+    image = skin(24, 24)
+    turns = [np.rot90(image, k) for k in range(4)]
+    expected = {variant.tobytes() for turn in turns for variant in (turn, turn[:, ::-1])}
+    seen = [v.tobytes() for v in drawn(option("augment", "dihedral"), image, range(400))]
+    assert len(expected) == 8 and set(seen) == expected
+    assert min(map(seen.count, expected)) > 25  # 50 expected of each
+
+
+def test_dihedral_keeps_the_shape_of_images_that_are_not_square(option):
+    image = skin(16, 24)
+    flips = {v.tobytes() for v in (image, image[::-1], image[:, ::-1], image[::-1, ::-1])}
+    seen = drawn(option("augment", "dihedral"), image, range(60))
+    assert {v.shape for v in seen} == {image.shape}
+    assert {v.tobytes() for v in seen} == flips
+
+
+def policies(option):
+    rotate = option("augment", "augmentor", operations=[{**ROTATE, "probability": 0.7}])
+    return [option("augment", kind) for kind in ("flip_rotate_zoom", "dihedral")] + [rotate]
+
+
+def test_a_variant_is_a_function_of_image_and_generator_alone(option):
+    image = skin(32, 32)
+    before = image.copy()
+    for policy in policies(option):
+        first = drawn(policy, image, range(12))
+        np.random.random(3)  # what the process drew meanwhile changes nothing
+        again = drawn(policy, image, reversed(range(12)))[::-1]
+        assert all((a == b).all() for a, b in zip(first, again, strict=True)), policy.kind
+        assert len({variant.tobytes() for variant in first}) > 2, policy.kind
+        assert {(v.shape, v.dtype.name) for v in first} == {((32, 32, 3), "uint8")}
+    assert (image == before).all()
+
+
+def test_policies_accept_images_that_cannot_be_written_to(option):
+    image = skin(32, 32)
+    image.setflags(write=False)
+    for policy in [*policies(option), option("augment", "none")]:
+        assert drawn(policy, image)[0].shape == image.shape
+
+
+@pytest.mark.parametrize(
+    ("probability", "low", "high"),
+    [(1e-9, 0, 0), (1, 400, 400), (0.7, 243, 317)],  # four standard deviations about 280
+)
+def test_augmentor_applies_an_operation_as_often_as_written(option, probability, low, high):
+    image = skin(24, 24)
+    operations = [{"name": "flip_left_right", "probability": probability}]
+    policy = option("augment", "augmentor", operations=operations)
+    changed = sum((v != image).any() for v in drawn(policy, image, range(400)))
+    assert low <= changed <= high
+
+
+def test_augmentor_turns_both_ways_within_its_limits(option):
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:, 31:33] = 255  # an upright line, which shows the angle
+    operations = [{**ROTATE, "probability": 1}]
+    policy = option("augment", "augmentor", operations=operations)
+    slopes = []
+    for variant in drawn(policy, image, range(60)):
+        top, bottom = (np.average(np.arange(64), weights=variant[y, :, 0]) for y in (8, 55))
+        slopes.append(np.degrees(np.arctan2(top - bottom, 47)))
+    assert -11 < min(slopes) < -6 and 6 < max(slopes) < 11
+
+
+def test_every_operation_of_augmentor_is_known_here():
+    assert sorted(OPERATIONS) == augmentor.operation_names()
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_augmentor_operation_runs_and_repeats(option, name):
+    image = skin(40, 56)
+    operation = {"name": name, "probability": 1, **OPERATIONS[name]}
+    policy = option("augment", "augmentor", operations=[operation])
+    first, again = drawn(policy, image, range(6)), drawn(policy, image, range(6))
+    assert {(v.shape, v.dtype.name) for v in first} == {(image.shape, "uint8")}
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert any((v != image).any() for v in first)
+
+
+@pytest.mark.parametrize(
+    ("operation", "said"),
+    [
+        ({"name": "rotat", "probability": 1}, "no operation rotat; did you mean rotate?"),
+        ({"name": "qqqq", "probability": 1}, "no operation qqqq; it has black_and_white, "),
+        ({"name": "sample", "probability": 1}, "no operation sample"),
+        ({**ROTATE, "probability": 0.7, "max_left": 3}, "max_left.*max_left_rotation"),
+        ({**ROTATE, "probability": 1.7}, "rotate: .*probability.*between 0 and 1"),
+        ({**ROTATE, "probability": "often"}, "rotate: "),
+        ({"name": "rotate", "probability": 1}, "rotate: .*missing.*max_left_rotation"),
+        ({"probability": 1}, "no operation None"),
+    ],
+)
+def test_a_wrong_operation_is_refused_with_what_would_be_right(option, operation, said):
+    with pytest.raises(ValidationError, match=said) as refused:
+        option("augment", "augmentor", operations=[operation])
+    assert len(refused.value.errors()) == 1
+
+
+def test_online_and_children_policies_say_which_they_are(option):
+    assert option("augment", "flip_rotate_zoom").online
+    assert option("augment", "dihedral").online
+    assert not option("augment", "augmentor").online
+    with pytest.raises(ValidationError, match="lower bound comes first"):
+        option("augment", "flip_rotate_zoom", rotation=(0.4, -0.4))
+    with pytest.raises(ValidationError, match="above -1"):
+        option("augment", "flip_rotate_zoom", zoom_height=(-1, 0))
+    assert "self" not in inspect.signature(option("augment", "dihedral").draw).parameters

@@ -1,0 +1,155 @@
+"""What a dataset promises about labels and groups: the CSV's word counts, copies stay together."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from melanoma_exp.spec import UserError
+
+
+@pytest.fixture
+def draw(tmp_path):
+    """Writes an image of one shade below `tmp_path/data`."""
+
+    def save(name: str, shade: int) -> Path:
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (shade, 9, 9)).save(path)
+        return path
+
+    return save
+
+
+def groups_of(samples) -> dict[str, str]:
+    return {
+        Path(source).name: str(group)
+        for source, group in zip(samples.source, samples.group, strict=True)
+    }
+
+
+def test_copies_ids_and_lesions_join_images_through_one_another(folder, draw, tmp_path):
+    draw("nevus/ISIC_0000001.png", 1)
+    draw("nevus/ISIC_0000001(1).png", 2)  # the same id
+    draw("melanoma/nevus_original_ISIC_0000001_x.png", 3)
+    draw("melanoma/ISIC_0000002.png", 4)  # the same lesion by the CSV
+    twin = draw("melanoma/ISIC_0000003.png", 5)
+    draw("nevus/ISIC_0000004.png", 6)
+    shutil.copy(twin, twin.parent.parent / "nevus/other.png")  # byte-identical
+    csv = "image_id,lesion_id\nISIC_0000001,L1\nISIC_0000002,L1\nISIC_0000003,L1\n"
+    (tmp_path / "data/meta.csv").write_text(csv)
+    groups = groups_of(folder(csv="meta.csv", group_column="lesion_id").load(tmp_path).samples)
+    alone = groups.pop("ISIC_0000004.png")
+    assert len(set(groups.values())) == 1
+    assert alone not in groups.values()
+
+
+def test_a_plain_number_for_a_name_joins_nothing(folder, draw, tmp_path):
+    for k, name in enumerate(("Train/a/1", "Train/b/1", "Test/a/1", "Test/b/1")):
+        draw(f"{name}.png", k)
+    samples = folder().load(tmp_path).samples
+    assert len(set(samples.group)) == 4
+
+
+def test_classes_are_the_folders_and_differences_from_published_counts_are_told(
+    folder, draw, tmp_path
+):
+    for k, name in enumerate(("naevi/a.png", "naevi/b.jpeg", "Ärzte & Co/a.JPG", "odd/a.png")):
+        draw(name, k)
+    loaded = folder(expected={"train": {"naevi": 2, "odd": 4, "gone": 3}}).load(tmp_path)
+    assert loaded.samples.classes == ("naevi", "odd", "Ärzte & Co")
+    (note,) = loaded.notes
+    for words in ("train/odd 1 (published 4)", "gone 0 (published 3)", "Ärzte & Co 1"):
+        assert words in note
+    assert "naevi" not in note
+
+
+def test_tasks_pose_two_classes(folder, draw, tmp_path):
+    for k, name in enumerate(("a/1", "b/2", "b/3", "c/4")):
+        draw(f"{name}.png", k)
+    for task, labels in {"melanoma": [0, 1, 1, 0], "malignant": [0, 1, 1, 1]}.items():
+        samples = folder(task=task, melanoma=["b"], malignant=["b", "c"]).load(tmp_path).samples
+        assert samples.classes == ("rest" if task == "melanoma" else "benign", task)
+        assert samples.label.tolist() == labels
+    with pytest.raises(UserError) as refused:
+        folder(task="melanoma", melanoma=["mel"]).load(tmp_path)
+    (line,) = refused.value.lines
+    assert "no class mel" in line and "a, b, c" in line
+
+
+def test_the_csv_replaces_labels_where_it_has_one_and_brings_metadata(folder, draw, tmp_path):
+    for k, name in enumerate(("a/x", "a/y", "b/z", "b/unlisted")):
+        draw(f"{name}.png", k)
+    (tmp_path / "data/meta.csv").write_text("name,dx,age\nx,b,50\ny,,60\nz,c,\n")
+    loaded = folder(csv="meta.csv", id_column="name", label_column="dx").load(tmp_path)
+    samples = loaded.samples
+    assert samples.classes == ("a", "b", "c")
+    labels = {s: samples.classes[k] for s, k in zip(samples.source, samples.label, strict=True)}
+    assert labels == {"a/x.png": "b", "a/y.png": "a", "b/unlisted.png": "b", "b/z.png": "c"}
+    assert loaded.metadata["a/x.png"]["age"] == "50"
+    assert any("1 of 4 images are not in meta.csv" in note for note in loaded.notes)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"name,dx\nx,a\nx,b\n", ["line 3", "x comes twice"]),
+        (b"image,dx\nx,a\n", ["lacks the column name", "image, dx"]),
+        (b"name\nx\n", ["lacks the column dx"]),
+        (b"name,dx\nx,n\xe4vus\n", ["UTF-8"]),
+        (b"", ["lacks the column dx, name"]),
+        (None, ["cannot be read"]),
+    ],
+)
+def test_a_wrong_csv_is_refused_in_one_line(folder, draw, tmp_path, content, said):
+    draw("a/x.png", 1)
+    path = tmp_path / "data/meta.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError) as refused:
+        folder(csv="meta.csv", id_column="name", label_column="dx").load(tmp_path)
+    (line,) = refused.value.lines
+    assert "\n" not in line
+    for words in [str(path), *said]:
+        assert words in line
+
+
+def test_ham10000_is_read_in_its_authors_form(folder, draw, tmp_path):
+    for k in range(5):
+        draw(f"images_part_{1 + k % 2}/ISIC_000000{k}.png", k)
+    rows = [f"L{k // 2},ISIC_000000{k},{'mel' if k == 1 else 'nv'},histo,40" for k in (3, 1, 2, 0)]
+    csv = "\n".join(["lesion_id,image_id,dx,dx_type,age", *rows, "L9,ISIC_0000009,df,histo,"])
+    (tmp_path / "data/HAM10000_metadata.csv").write_text(csv + "\n")
+    loaded = folder("ham10000").load(tmp_path)
+    assert loaded.samples.classes == ("mel", "nv")
+    assert loaded.samples.source.tolist() == [f"ISIC_000000{k}" for k in range(4)]
+    assert loaded.samples.label.tolist() == [1, 0, 1, 1]
+    assert loaded.pixels[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert loaded.samples.group.tolist() == ["L0", "L0", "L1", "L1"]
+    assert set(loaded.samples.official) == {"train"}
+    assert loaded.metadata["ISIC_0000002"]["age"] == "40"
+    missing, unnamed = loaded.notes
+    assert missing.startswith("1 ") and unnamed.startswith("1 ")
+
+
+def test_the_real_isic_set_is_what_is_known_of_it(isic9):
+    samples = isic9.samples
+    official = samples.official == "train"
+    assert (official.sum(), (~official).sum(), len(samples.classes)) == (2241, 118, 9)
+    (note,) = isic9.notes
+    assert "train/basal cell carcinoma 378 (published 376)" in note
+    assert note.count("published") == 2  # the heading and this one class
+    # Of 77 seborrheic keratoses 75 are byte for byte melanomas.
+    keratosis = official & (samples.label == samples.classes.index("seborrheic keratosis"))
+    melanoma = official & (samples.label == samples.classes.index("melanoma"))
+    assert np.isin(samples.group[keratosis], samples.group[melanoma]).sum() >= 75
+
+
+def test_the_real_ham10000_is_what_is_known_of_it(option, real_folder, tmp_path):
+    root = real_folder("ham10000")
+    samples = option("dataset", "ham10000", root=root, image_size=(8, 8)).load(tmp_path).samples
+    assert len(samples) == 4119
+    assert len(samples.classes) == 7
+    assert len(set(samples.group)) == 3048

@@ -1,0 +1,178 @@
+"""What the pipeline promises: any batch, any time, by anybody, from (seed, epoch, step) alone."""
+
+import os
+
+import numpy as np
+import pytest
+
+from melanoma_exp import pipeline
+from melanoma_exp.pipeline import Feed, Reader, make_reader
+from melanoma_exp.randomness import Purpose, address, generator
+from melanoma_exp.spec import UserError
+
+SIDE = 16
+
+
+@pytest.fixture
+def rows(table):
+    """Fifty rows of three classes."""
+    return table(np.repeat([0, 1, 2], [30, 15, 5]).tolist())
+
+
+@pytest.fixture
+def pixels():
+    """Fifty images that all differ."""
+    return np.random.default_rng(0).integers(0, 256, (50, SIDE, SIDE, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def feed(rows, pixels, option):
+    """Gives a shuffled training feed with an online policy."""
+
+    def build(seed=1, balance="class_weight", augment="dihedral", batch_size=8):
+        plan = option("balance", balance).apply(rows, seed)
+        reader = Reader(pixels, np.empty((0, SIDE, SIDE, 3), np.uint8), {})
+        return Feed.training(plan, reader, option("augment", augment), batch_size, seed)
+
+    return build
+
+
+def same(first, second) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("augment", ["dihedral", "flip_rotate_zoom", "none"])
+def test_a_batch_is_a_function_of_seed_epoch_and_step(feed, augment):
+    one, other = feed(augment=augment), feed(augment=augment)
+    places = [(epoch, step) for epoch in (0, 1, 5) for step in range(one.steps)]
+    forwards = {place: one.batch(*place) for place in places}
+    for place in np.random.default_rng(3).permutation(places).tolist():
+        np.random.random(2)
+        assert same(forwards[tuple(place)], other.batch(*place)), place
+
+
+def test_every_row_comes_once_an_epoch(feed, rows, pixels):
+    one = feed(augment="none")
+    number = {image.tobytes(): k for k, image in enumerate(pixels)}
+    for epoch in range(3):
+        batches = [one.batch(epoch, step) for step in range(one.steps)]
+        assert [len(images) for images, *_ in batches] == [8] * 6 + [2]
+        seen = [number[image.tobytes()] for images, *_ in batches for image in images]
+        assert sorted(seen) == list(range(50))
+        assert np.concatenate([b[1] for b in batches]).tolist() == rows.label[seen].tolist()
+
+
+def test_epochs_and_seeds_have_their_own_order_and_variants(feed):
+    orders = [feed(seed).order(epoch).tolist() for seed in (1, 2) for epoch in (0, 1)]
+    assert len(set(map(tuple, orders))) == 4
+    one = feed(batch_size=50)
+    variants = [one.batch(epoch, 0)[0][np.argsort(one.order(epoch))] for epoch in (0, 1)]
+    changed = (variants[0] != variants[1]).any(axis=(1, 2, 3)).mean()
+    assert 0.7 < changed < 1  # 7/8 expected: one of the eight repeats by chance
+
+
+def test_evaluation_keeps_rows_images_and_weights_as_they_are(rows, pixels):
+    one = Feed(rows, Reader(pixels, pixels[:0], {}), 20)
+    images, labels, weights = (
+        np.concatenate(column) for column in zip(*map(one.batch, [3] * 3, range(3)), strict=True)
+    )
+    assert (images == pixels).all() and (labels == rows.label).all() and (weights == 1).all()
+
+
+def test_class_weights_reach_the_rows(feed, rows, option):
+    weight = option("balance", "class_weight").apply(rows, 1).class_weight
+    one = feed(batch_size=50)
+    _, labels, weights = one.batch(0, 0)
+    np.testing.assert_allclose(weights, weight[labels], rtol=1e-6)
+    assert len(set(weights.tolist())) == 3 and weights.dtype == np.float32
+    assert weights.mean() == pytest.approx(1)
+    assert (feed(balance="none").batch(0, 0)[2] == 1).all()
+
+
+@pytest.fixture
+def children(rows, pixels, option, tmp_path, monkeypatch):
+    """Makes or reads the 36 children of a plan, in chunks small enough to need two workers."""
+    monkeypatch.setattr(pipeline, "CHUNK", 10)
+    plan = option("balance", "add_per_class", count=12).apply(rows, 1).samples
+
+    def make(workers=1, seed=1, data="digest", place="cache", plan=plan, augment="augmentor"):
+        monkeypatch.setattr(os, "cpu_count", lambda: workers)
+        policy = option("augment", augment)
+        reader = make_reader(plan, pixels, data, policy, seed, tmp_path / place)
+        return reader.read(plan.take(plan.copy > 0)), plan, reader
+
+    return make
+
+
+def test_children_do_not_depend_on_workers_order_or_company(children, pixels):
+    one, plan, _ = children(1)
+    two, *_ = children(2, place="other")
+    assert (one == two).all()
+    shuffled = plan.take(np.random.default_rng(0).permutation(len(plan))[:70])
+    part, shuffled, reader = children(2, place="third", plan=shuffled)
+    at = {name: k for k, name in enumerate(plan.take(plan.copy > 0).id)}
+    assert (part == one[[at[name] for name in shuffled.take(shuffled.copy > 0).id]]).all()
+    originals = shuffled.take(shuffled.copy == 0)
+    assert (reader.read(originals) == pixels[originals.image]).all()
+    sources = pixels[plan.take(plan.copy > 0).image]
+    changed = (one != sources).any(axis=(1, 2, 3)).mean()
+    assert 0.4 < changed < 0.95  # rotated with probability .7
+
+
+def test_children_come_from_the_cache_the_second_time(children, tmp_path, monkeypatch):
+    first, *_ = children()
+    (path,) = (tmp_path / "cache").rglob("*.npy")
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "ProcessPoolExecutor", lambda *_, **__: pytest.fail("made again"))
+        assert (children(2)[0] == first).all()
+    # What a killed run left behind, under this very name, is written over.
+    path.rename(path.with_suffix(f".{os.getpid()}.tmp"))
+    path.with_suffix(f".{os.getpid()}.tmp").write_bytes(b"half")
+    path.with_suffix(".99.tmp").write_bytes(b"half")
+    assert (children()[0] == first).all()
+    assert len(list(path.parent.glob("*.npy"))) == 1
+
+
+def test_other_seeds_and_data_make_other_children(children, tmp_path):
+    first, *_ = children()
+    assert (children(seed=2)[0] != first).any()
+    children(data="other pixels")
+    assert len(list((tmp_path / "cache").rglob("*.npy"))) == 3
+
+
+def test_a_failed_making_leaves_nothing_behind(children, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(UserError) as refused:
+        children()
+    assert "cache.dir" in str(refused.value) and "disk full" in str(refused.value)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("augment", ["none", "dihedral"])
+def test_policies_without_prepared_children_show_the_source(children, pixels, augment, tmp_path):
+    shown, plan, _ = children(augment=augment)
+    assert (shown == pixels[plan.take(plan.copy > 0).image]).all()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_later_start_gives_what_an_earlier_start_would_have_given(feed):
+    one = feed()
+    whole = list(one.dataset(range(0, 3)).as_numpy_iterator())
+    tail = list(one.dataset(range(1, 3)).as_numpy_iterator())
+    assert len(whole) == 3 * one.steps and len(tail) == 2 * one.steps
+    assert all(same(a, b) for a, b in zip(whole[one.steps :], tail, strict=True))
+    assert same(whole[one.steps + 2], one.batch(1, 2))
+
+
+def test_numbers_at_an_address_are_the_same_on_every_machine():
+    assert address("ISIC_0000001") == 5436476431498285066
+    draws = generator(7, Purpose.CHILD, 3, 1).integers(0, 1000, 3).tolist()
+    assert draws == [0, 0, 0]
+
+
+def test_no_two_addresses_share_their_numbers():
+    top = 2**64 - 1  # beyond what a float or a signed integer holds
+    addresses = [(s, p, a, b) for s in (0, 1, top - 1, top) for p in (Purpose.SPLIT, Purpose.CHILD)
+                 for a in (0, 1, 2**63, 2**63 + 1, top - 1, top) for b in (0, 1, top)]  # fmt: skip
+    first = {generator(*place).integers(2**63) for place in addresses}
+    assert len(first) == len(addresses)

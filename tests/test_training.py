@@ -1,0 +1,143 @@
+"""Losses, optimizers and the loop do what their options say; equal runs give equal weights."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from melanoma_exp import cli, composition, config
+from melanoma_exp.balance import NoBalance
+from melanoma_exp.pipeline import Feed, Reader
+from melanoma_exp.samples import Samples
+from melanoma_exp.training import fit, process
+from melanoma_exp.training.compile import compile_model, make_loss, make_optimizer
+from melanoma_exp.training.spec import Train
+
+
+def train_spec(*overrides: str) -> Train:
+    names = [f"train.{o}" for o in overrides]
+    return config.parse(composition.compose(cli.conf_folder(), names)).train
+
+
+class Silent:
+    def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None: ...
+
+    def epoch(self, epoch: int, figures: Any) -> None: ...
+
+
+def feeds(batch_size: int = 8) -> tuple[Feed, Feed]:
+    random = np.random.default_rng(0)
+    n = 40
+    label = np.arange(n) % 3
+    pixels = (random.integers(0, 80, (n, 16, 16, 3)) + 70 * label[:, None, None, None]).astype(np.uint8)
+    names = np.array([f"image{k}" for k in range(n)])
+    rows = Samples(
+        ("a", "b", "c"), np.arange(n), names, np.zeros(n, np.int64), label, names,
+        np.full(n, "train"),
+    )  # fmt: skip
+    reader = Reader(pixels, pixels[:0], {})
+    plan = NoBalance(kind="none").apply(rows.take(np.arange(30)), 1)
+    policy = config.parse(composition.compose(cli.conf_folder(), ["augment=dihedral"])).augment
+    train = Feed.training(plan, reader, policy, batch_size, seed=1)
+    return train, Feed(rows.take(np.arange(30, n)), reader, batch_size)
+
+
+def trained(spec: Train, seed: int = 1, name: str = "m2") -> tuple[list[np.ndarray], fit.History]:
+    process.prepare_process(spec, seed)
+    net = composition.compose(
+        cli.conf_folder(), [f"model={name}", "model.filters=[[4],[8]]", "model.dense=[8]"]
+    )
+    train, val = feeds(spec.batch_size)
+    model = config.parse(net).model.build((16, 16, 3), 3)
+    compile_model(model, spec, train.steps, 3)
+    logged: list[int] = []
+    history = fit.fit(
+        model, spec, train.dataset(range(spec.epochs)), train.steps, len(train.samples),
+        val.dataset(), Silent(), lambda figures, step: logged.append(step),
+    )  # fmt: skip
+    assert logged == list(range(1, len(logged) + 1))
+    return model.get_weights(), history
+
+
+def test_two_equal_runs_end_with_bit_identical_weights_and_other_seeds_do_not() -> None:
+    spec = train_spec("epochs=2", "batch_size=8")
+    first, history = trained(spec)
+    again, _ = trained(spec)
+    other, _ = trained(spec, seed=2)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+    assert {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "learning_rate", "seconds",
+            "images_per_second"} == set(history)  # fmt: skip
+    assert all(len(values) == 2 for values in history.values())
+
+
+def test_the_network_learns_what_is_easy() -> None:
+    _, history = trained(train_spec("epochs=15", "batch_size=8", "learning_rate=0.01"), name="m1")
+    assert history["train/loss"][-1] < 0.3 * history["train/loss"][0]
+    assert history["val/accuracy"][-1] > 0.8
+
+
+def test_losses_equal_their_formulas() -> None:
+    random = np.random.default_rng(1)
+    logits = random.normal(size=(5, 3)).astype(np.float32)
+    labels = np.array([0, 1, 2, 1, 0])
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    true = p[np.arange(5), labels]
+    plain = make_loss(train_spec(), 3)(labels, logits)
+    assert float(plain) == pytest.approx(-np.log(true).mean(), rel=1e-5)
+    focal = make_loss(train_spec("focal_gamma=2"), 3)(labels, logits)
+    np.testing.assert_allclose(focal, -((1 - true) ** 2) * np.log(true), rtol=1e-4)
+    smooth = make_loss(train_spec("label_smoothing=0.1"), 3)(labels, logits)
+    target = np.eye(3)[labels] * 0.9 + 0.1 / 3
+    np.testing.assert_allclose(smooth, -(target * np.log(p)).sum(1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
+def test_every_optimizer_is_the_one_it_says(name: str) -> None:
+    optimizer = make_optimizer(train_spec(f"optimizer={name}", "clip_norm=1"), 10)
+    assert type(optimizer).__name__.lower() == name
+    assert optimizer.global_clipnorm == 1
+
+
+def test_cosine_rises_over_the_warm_up_and_falls_to_zero() -> None:
+    spec = train_spec("schedule=cosine", "warmup_epochs=1", "epochs=5", "learning_rate=0.1")
+    rate = make_optimizer(spec, 10)._learning_rate
+    values = [float(rate(step)) for step in (0, 5, 10, 30, 50)]
+    np.testing.assert_allclose(values, [0, 0.05, 0.1, 0.05, 0], atol=1e-6)
+
+
+def test_early_stopping_keeps_the_best_epochs_weights() -> None:
+    spec = train_spec(
+        "epochs=30", "batch_size=8", "learning_rate=0.5", "optimizer=sgd", "keep=best",
+        "early_stopping.patience=2",
+    )  # fmt: skip
+    weights, history = trained(spec)
+    best = int(np.argmin(history["val/loss"])) + 1
+    assert len(history["val/loss"]) == best + 2
+    shorter, _ = trained(spec.model_copy(update={"epochs": best}))
+    assert all(np.array_equal(a, b) for a, b in zip(weights, shorter, strict=True))
+
+
+def test_plateau_lowers_the_learning_rate() -> None:
+    spec = train_spec(
+        "epochs=6", "schedule=plateau", "learning_rate=1e-12", "plateau.patience=2",
+        "plateau.factor=0.5", "plateau.min_learning_rate=0", "plateau.monitor=val_accuracy",
+    )  # fmt: skip
+    _, history = trained(spec)
+    assert history["learning_rate"][-1] < history["learning_rate"][0]
+
+
+def test_ema_weights_are_kept_and_validated() -> None:
+    plain, _ = trained(train_spec("epochs=2", "batch_size=8"))
+    spec = train_spec("epochs=2", "batch_size=8", "ema=0.9")
+    averaged, history = trained(spec)
+    assert not all(np.array_equal(a, b) for a, b in zip(plain, averaged, strict=True))
+    assert np.isfinite(history["val/loss"]).all()
+
+
+def test_precision_is_set_anew_by_every_run() -> None:
+    process.prepare_process(train_spec("precision=bfloat16"), 1)
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    process.prepare_process(train_spec(), 1)
+    assert keras.config.dtype_policy().name == "float32"
