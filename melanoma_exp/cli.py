@@ -1,5 +1,6 @@
 """The command line: a first word without `=` is a verb, everything else is Hydra's."""
 
+import errno
 import os
 import sys
 import traceback
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_exp.spec import UserError
+
+UNWRITABLE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EROFS)
 
 
 def conf_folder() -> Path:
@@ -27,26 +30,37 @@ def main() -> None:
     # Read by TensorFlow when it is imported, also by the processes that sweeps start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        if {"-h", "--help"} & set(arguments):
-            from melanoma_exp import helptext
-
-            helptext.show(conf_folder(), VERBS)
-        elif arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
-            _verb(arguments[0])(arguments[1:])
-        else:
-            _compose_and_run()
-    except UserError as error:
-        for line in error.lines:
+        _dispatch(arguments)
+    except (UserError, OSError) as error:
+        for line in _mistake(error).lines:
             print(line, file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:
-        sys.exit(141)
     except BaseException as error:
         signum = getattr(error, "signum", 2 if isinstance(error, KeyboardInterrupt) else None)
         if signum is None:
             raise
         print("interrupted: what was logged so far is kept", file=sys.stderr)
         sys.exit(128 + signum)
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if {"-h", "--help"} & set(arguments):
+        from melanoma_exp import helptext
+
+        helptext.show(conf_folder(), VERBS)
+    elif arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
+        _verb(arguments[0])(arguments[1:])
+    else:
+        _compose_and_run()
+
+
+def _mistake(error: UserError | OSError) -> UserError:
+    """Returns what the user can mend, a full disk or a missing permission included."""
+    if isinstance(error, UserError):
+        return error
+    if error.errno not in UNWRITABLE:
+        raise error
+    return UserError(f"cannot write {error.filename or os.getcwd()}: {error.strerror}")
 
 
 def rerun(arguments: list[str]) -> None:
@@ -126,8 +140,8 @@ def _compose_and_run() -> None:
     def job(composed: DictConfig) -> float | None:
         try:
             return _job(composed)
-        except UserError as error:
-            mistakes.append(error)  # Hydra would announce it in its own words
+        except (UserError, OSError) as error:
+            mistakes.append(_mistake(error))  # Hydra would announce it in its own words
             return None
 
     try:

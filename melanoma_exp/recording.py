@@ -99,7 +99,7 @@ class Record:
     def _predict(self, model: "keras.Model", part: Samples) -> np.ndarray:
         """Returns float64 (n, classes), the softmax of the logits."""
         feed = Feed(part, self._material.reader, self._experiment.train.batch_size)
-        logits = model.predict(feed.dataset().map(lambda images, *_: images), verbose=0)
+        logits = model.predict(feed.dataset(), verbose=0)
         logits = np.asarray(logits, np.float64)
         exponent = np.exp(logits - logits.max(axis=1, keepdims=True))
         return exponent / exponent.sum(axis=1, keepdims=True)

@@ -1,14 +1,13 @@
 """A run from top to bottom: data, split, plan, model, training, evaluation, record."""
 
 import multiprocessing
-import os
 import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -58,7 +57,7 @@ def run(experiment: Experiment, folder: Path, tags: Mapping[str, str]) -> Scores
     """
     started = time.perf_counter()
     screen = report.console()
-    with _signals_raise(), _full_disk_is_told(folder):
+    with _signals_raise():
         material = prepare(experiment)
         # Not before the data is known to be good: importing TensorFlow takes seconds.
         process.keep_freed_memory()
@@ -231,24 +230,12 @@ def _signals_raise() -> Iterator[None]:
 
 
 @contextmanager
-def _full_disk_is_told(folder: Path) -> Iterator[None]:
-    """Turns a write that failed for want of space or permission into one clear line."""
-    try:
-        yield
-    except OSError as error:
-        place = error.filename or os.path.abspath(folder)
-        raise UserError(f"cannot write {place}: {error.strerror or error}") from error
-
-
-@contextmanager
 def _ended_as_it_went(tracked: Run) -> Iterator[None]:
     """Closes the tracked run as finished, failed or killed."""
     try:
         yield
-    except Interrupted:
-        tracked.end("KILLED")
-        raise
-    except BaseException:
-        tracked.end("FAILED")
+    except BaseException as error:
+        with suppress(UserError):  # what stopped the run is told, not that its record is gone too
+            tracked.end("KILLED" if isinstance(error, Interrupted) else "FAILED")
         raise
     tracked.end("FINISHED")

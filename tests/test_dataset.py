@@ -120,6 +120,7 @@ def test_bad_files_fail_by_name_or_are_left_out_and_counted(data, folder, tmp_pa
     *lines, hint = refused.value.lines
     assert sorted(line.split(": ")[0] for line in lines) == sorted(map(str, bad))
     assert "6 unreadable" in hint and "on_bad_file=skip" in hint
+    assert any("empty.jpg" in line and "is empty" in line for line in lines)
     assert any("big.png" in line and "32x32" in line and "max_pixels" in line for line in lines)
     loaded = folder(max_pixels=1000, on_bad_file="skip").load(tmp_path / "cache")
     assert loaded.samples.counts().tolist() == [3, 3]
@@ -185,6 +186,9 @@ def test_the_cache_spares_the_second_decoding(data, folder, tmp_path, monkeypatc
     assert (again.pixels == first.pixels).all() and again.digest == first.digest
     assert not list((tmp_path / "cache").rglob("*.tmp"))
     monkeypatch.undo()
+    for path in (tmp_path / "cache").rglob("*.npy"):
+        path.unlink()
+    assert (folder().load(tmp_path / "cache").pixels == first.pixels).all()
     save(data / "class 0/0.png", picture(left=BLUE))
     changed = folder().load(tmp_path / "cache")
     assert changed.digest != first.digest
@@ -199,8 +203,12 @@ def test_the_digest_is_that_of_the_content_wherever_it_lies(data, folder, tmp_pa
         for root in (data, tmp_path / "elsewhere" / "copy")
     }
     assert len(digests) == 1
-    (data / "class 0/0.png").rename(data / "class 1/0.png")
-    assert folder().load(tmp_path / "cache").digest not in digests
+    picture = data / "class 0/0.png"
+    for place in ("class 0/ISIC_0000001.png", "class 1/ISIC_0000001.png"):
+        picture = picture.rename(data / place)  # another name, then another label
+        found = folder().load(tmp_path / "cache").digest
+        assert found not in digests
+        digests.add(found)
 
 
 def load_together(spec, cache, barrier, results) -> None:

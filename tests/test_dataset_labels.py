@@ -5,8 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
+from scipy.sparse.csgraph import connected_components
 
+from melanoma_exp.dataset.groups import unite
 from melanoma_exp.spec import UserError
 
 
@@ -44,6 +48,18 @@ def test_copies_ids_and_lesions_join_images_through_one_another(folder, draw, tm
     alone = groups.pop("ISIC_0000004.png")
     assert len(set(groups.values())) == 1
     assert alone not in groups.values()
+
+
+KEYS = st.tuples(*(st.sampled_from(["", *(f"{column}{k}" for k in "abcdef")]) for column in "ILS"))
+
+
+@given(rows=st.lists(KEYS, min_size=1, max_size=12))
+def test_rows_share_a_group_if_and_only_if_keys_connect_them(rows):
+    columns = list(zip(*rows, strict=True))
+    linked = [[any(x and x == y for x, y in zip(a, b, strict=True)) for a in rows] for b in rows]
+    _, expected = connected_components(np.array(linked))
+    group = unite(columns)
+    assert (np.equal.outer(group, group) == np.equal.outer(expected, expected)).all()
 
 
 def test_a_plain_number_for_a_name_joins_nothing(folder, draw, tmp_path):

@@ -49,8 +49,8 @@ def test_one_unit_for_two_classes_is_the_published_net_and_a_proper_softmax() ->
     import keras
 
     net = spec(
-        filters=[[32, 32], [64], [128]], padding="valid", norm=["none", "before_pool", "before_pool"],
-        dense=[512], dense_dropout=0.5, head_units=1,
+        filters=[[32, 32], [64], [128]], padding="valid",
+        norm=["none", "before_pool", "before_pool"], dense=[512], dense_dropout=0.5, head_units=1,
     )  # fmt: skip
     model = net.build((180, 180, 3), 2)
     assert model.count_params() == 26_318_689
@@ -100,6 +100,8 @@ def test_logits_stay_float32_under_bfloat16() -> None:
 
 
 def test_layers_are_named_after_block_and_position() -> None:
-    names = [layer.name for layer in spec(dropout=0.2, dense_dropout=0.5).build((32, 32, 3), 9).layers]
+    names = [
+        layer.name for layer in spec(dropout=0.2, dense_dropout=0.5).build((32, 32, 3), 9).layers
+    ]
     assert names[:5] == ["images", "rescale", "block1_conv1", "block1_pool", "block1_dropout"]
     assert names[-3:] == ["dense1", "dense1_dropout", "logits"]

@@ -78,8 +78,10 @@ def test_a_run_leaves_everything_a_researcher_expects(finished: Any) -> None:
         "experiment.json", "split.csv", "model_summary.txt", "model.weights.h5",
         "predictions_val.csv", "predictions_test.csv", "classes_val.csv", "classes_test.csv",
     }  # fmt: skip
-    figures = {"examples", "augmentation", "class_counts", "curves", "confusion_val", "mistakes_val",
-               "confusion_test", "mistakes_test", "classes_val", "classes_test"}  # fmt: skip
+    figures = {
+        "examples", "augmentation", "class_counts", "curves", "confusion_val", "confusion_test",
+        "mistakes_val", "mistakes_test", "classes_val", "classes_test",
+    }  # fmt: skip
     assert {f"figures/{name}.png" for name in figures} <= found
     assert {f"final/{part}/{name}" for part in ("val", "test") for name in SCORES} <= set(
         run.data.metrics
@@ -150,7 +152,9 @@ def test_a_rerun_ends_with_identical_figures_and_weights(
 
     place, run, artifacts = finished
     monkeypatch.chdir(place)
-    cli.rerun([run.info.run_id, f"tracking.folder={place / 'mlruns'}", f"cache.dir={place / 'cache'}"])
+    cli.rerun(
+        [run.info.run_id, f"tracking.folder={place / 'mlruns'}", f"cache.dir={place / 'cache'}"]
+    )
     again = next(r for r in runs(place) if r.info.run_id != run.info.run_id)
     assert again.data.tags["rerun_of"] == run.info.run_id
     for name, value in run.data.metrics.items():
@@ -203,6 +207,21 @@ def test_an_unwritable_place_is_one_clear_line(images: Path, tmp_path: Path) -> 
     blocked = experiment(images, tmp_path, f"tracking.folder={tmp_path}/file/mlruns")
     with pytest.raises(UserError, match=r"^tracking.folder: cannot write .*file/mlruns"):
         runner.run(blocked, tmp_path, {})
+
+
+def test_a_full_disk_is_one_clear_line(images: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk can only be mounted by root")
+    try:
+        full = experiment(images, tmp_path, f"cache.dir={small}", "dataset.image_size=[64,64]")
+        with pytest.raises(UserError, match="^cache.dir: cannot write .* No space left on device"):
+            runner.run(full, tmp_path, {})
+        assert not list(small.rglob("*.npy")) and not list(small.rglob("*.tmp"))
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

@@ -30,7 +30,9 @@ def feeds(batch_size: int = 8) -> tuple[Feed, Feed]:
     random = np.random.default_rng(0)
     n = 40
     label = np.arange(n) % 3
-    pixels = (random.integers(0, 80, (n, 16, 16, 3)) + 70 * label[:, None, None, None]).astype(np.uint8)
+    pixels = (random.integers(0, 80, (n, 16, 16, 3)) + 70 * label[:, None, None, None]).astype(
+        np.uint8
+    )
     names = np.array([f"image{k}" for k in range(n)])
     rows = Samples(
         ("a", "b", "c"), np.arange(n), names, np.zeros(n, np.int64), label, names,

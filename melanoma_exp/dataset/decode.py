@@ -47,7 +47,7 @@ def load(paths: Sequence[Path], spec: Dataset, cache: Path) -> Decoded:
         file_digests = tuple(pool.map(_file_digest, paths))
         key = digest([VERSION, spec.image_size, spec.resize, spec.max_pixels, file_digests])
         place = cache / "decoded" / f"{key}.npy"
-        if not place.with_suffix(".json").exists():
+        if not (place.exists() and place.with_suffix(".json").exists()):
             try:
                 _build(paths, spec, place, pool)
             except OSError as error:

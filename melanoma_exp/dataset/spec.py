@@ -80,9 +80,7 @@ class Dataset(Spec):
         return Data(
             samples=self._posed(samples),
             pixels=decoded.pixels,
-            digest=digest(
-                [decode.VERSION, self.resize, listing.digest(decoded.file_digests)]
-            ),
+            digest=digest([decode.VERSION, self.resize, listing.digest(decoded.file_digests)]),
             file_digests=decoded.file_digests,
             notes=(*listing.notes, *skipped),
             skipped=tuple(bad),

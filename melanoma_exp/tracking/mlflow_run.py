@@ -4,7 +4,8 @@ import fcntl
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -14,10 +15,20 @@ from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from melanoma_exp.spec import UserError
 
 REQUIREMENTS = ("tensorflow", "keras", "numpy")
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turns what goes wrong in the store into one line: unreachable, locked, disk full."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        raise UserError(f"tracking: {what} cannot be used: {_first_line(error)}") from error
 
 
 def prepare_local(folder: Path, uri: str) -> None:
@@ -37,11 +48,10 @@ def prepare_local(folder: Path, uri: str) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
             _quiet()
             mlflow.set_tracking_uri(uri)
-            mlflow.search_experiments(max_results=1)
+            with _told(uri):
+                mlflow.search_experiments(max_results=1)
     except OSError as error:
         raise UserError(f"tracking.folder: cannot write {folder}: {error.strerror}") from error
-    except MlflowException as error:
-        raise UserError(f"tracking.folder: {uri} cannot be used: {_first_line(error)}") from error
 
 
 class MlflowRun:
@@ -62,61 +72,65 @@ class MlflowRun:
         _quiet()
         mlflow.set_tracking_uri(uri)
         mlflow.set_system_metrics_sampling_interval(5)
-        try:
+        with _told(uri):
             known = mlflow.get_experiment_by_name(experiment)
-            self._experiment = known.experiment_id if known else _create(experiment, artifacts)
-            active = mlflow.start_run(
-                run_name=name, experiment_id=self._experiment, log_system_metrics=True
-            )
-        except MlflowException as error:
-            raise UserError(f"tracking: {uri} cannot be used: {_first_line(error)}") from error
+            place = known.experiment_id if known else _create(experiment, artifacts)
+            active = mlflow.start_run(run_name=name, experiment_id=place, log_system_metrics=True)
+        self._uri = uri
         self.id = active.info.run_id
         self._client = mlflow.MlflowClient(uri)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Records the flat config."""
-        entries = [Param(key, str(value)) for key, value in params.items()]
-        for start in range(0, len(entries), 100):
-            self._client.log_batch(self.id, params=entries[start : start + 100])
+        with _told(self._uri):
+            entries = [Param(key, str(value)) for key, value in params.items()]
+            for start in range(0, len(entries), 100):
+                self._client.log_batch(self.id, params=entries[start : start + 100])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Records figures in one request; those that are not a number are left out."""
-        now = int(time.time() * 1000)
-        entries = [
-            Metric(key, value, now, step or 0)
-            for key, value in metrics.items()
-            if not math.isnan(value)
-        ]
-        self._client.log_batch(self.id, metrics=entries)
+        with _told(self._uri):
+            now = int(time.time() * 1000)
+            entries = [
+                Metric(key, value, now, step or 0)
+                for key, value in metrics.items()
+                if not math.isnan(value)
+            ]
+            self._client.log_batch(self.id, metrics=entries)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Records what a run is searched by."""
-        self._client.log_batch(self.id, tags=[RunTag(k, str(v)) for k, v in tags.items()])
+        with _told(self._uri):
+            self._client.log_batch(self.id, tags=[RunTag(k, str(v)) for k, v in tags.items()])
 
     def log_dataset(self, name: str, digest: str, source: str, profile: Mapping[str, Any]) -> None:
         """Records what data went in, as an MLflow dataset input."""
-        place = CodeDatasetSource({"location": source, **profile})
-        data = MetaDataset(place, name=name, digest=digest)  # type: ignore[abstract]
-        mlflow.log_input(data, context="training")
+        with _told(self._uri):
+            place = CodeDatasetSource({"location": source, **profile})
+            data = MetaDataset(place, name=name, digest=digest)  # type: ignore[abstract]
+            mlflow.log_input(data, context="training")
 
     def log_file(self, path: Path, folder: str = "") -> None:
         """Keeps a file, below `folder` of the run's artifacts."""
-        self._client.log_artifact(self.id, str(path), folder or None)
+        with _told(self._uri):
+            self._client.log_artifact(self.id, str(path), folder or None)
 
     def log_model(self, model: Any, example: Any) -> None:
         """Keeps a Keras model with the signature of an example batch."""
-        signature = mlflow.models.infer_signature(example, model.predict(example, verbose=0))
-        mlflow.keras.log_model(
-            model,
-            name="model",
-            signature=signature,
-            # Without this MLflow imports the model in a subprocess to guess: 15 to 20 seconds.
-            pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
-        )
+        with _told(self._uri):
+            signature = mlflow.models.infer_signature(example, model.predict(example, verbose=0))
+            mlflow.keras.log_model(
+                model,
+                name="model",
+                signature=signature,
+                # Without this MLflow imports the model in a subprocess to guess: 15 to 20 seconds.
+                pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+            )
 
     def end(self, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
         """Closes the run."""
-        mlflow.end_run(status)
+        with _told(self._uri):
+            mlflow.end_run(status)
 
 
 def load_experiment_json(uri: str, run_id: str) -> str:

@@ -1,0 +1,134 @@
+"""The command line teaches, tells mistakes in one line each, and works from an installed wheel."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from melanoma_exp import cli, composition, config
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def melanoma_exp(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "melanoma_exp", *arguments],
+        capture_output=True, text=True, timeout=100, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def test_help_shows_every_group_option_and_verb_without_importing_anything_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['melanoma-exp', '--help'];"
+        "from melanoma_exp import cli; cli.main();"
+        "print('HEAVY', [m for m in ('hydra', 'tensorflow', 'mlflow', 'pydantic_core', 'numpy')"
+        " if m in sys.modules and m != 'pydantic_core'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for path in cli.conf_folder().rglob("*.yaml"):
+        if path.parent != cli.conf_folder():
+            assert re.search(rf"^[ *]+{path.stem} ", done.stdout, re.M), path
+    assert all(re.search(rf"^ +{verb} ", done.stdout, re.M) for verb in cli.VERBS)
+    assert "not a medical device" in done.stdout
+    assert done.stdout.strip().endswith("HEAVY []")
+
+
+def test_mistakes_end_with_one_line_each_and_exit_code_2() -> None:
+    done = melanoma_exp("model=m9", "trian.epochs=3")
+    assert done.returncode == 2 and done.stdout == ""
+    assert len(done.stderr.splitlines()) == 2
+    assert "Traceback" not in done.stderr and "did you mean" in done.stderr
+
+
+def test_a_missing_dataset_says_how_to_get_it(tmp_path: Path) -> None:
+    done = melanoma_exp("dataset=ham10000", f"hydra.run.dir={tmp_path}")
+    assert done.returncode == 2
+    assert done.stderr.startswith("dataset.root: ham10000 needs a folder: get HAM10000 from")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_unknown_verb_names_the_known_ones() -> None:
+    done = melanoma_exp("adit", "dataset=demo")
+    assert done.returncode == 2 and "did you mean audit?" in done.stderr
+
+
+def test_a_rerun_of_an_unknown_run_and_with_other_settings_is_refused(tmp_path: Path) -> None:
+    done = melanoma_exp("rerun", "0" * 32, f"tracking.folder={tmp_path}/mlruns")
+    assert done.returncode == 2 and "has no run 000" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert melanoma_exp("rerun", "0" * 32, "seed=2").returncode == 2
+
+
+def test_cfg_job_prints_the_composed_config(tmp_path: Path) -> None:
+    done = melanoma_exp("model=m2", "--cfg", "job")
+    assert done.returncode == 0 and "name: m2" in done.stdout
+
+
+def test_tab_completion_knows_groups_and_options() -> None:
+    script = Path(sys.executable).with_name("melanoma-exp")
+    install = subprocess.run(
+        [script, "--shell-completion", "install=bash"], capture_output=True, text=True, timeout=60
+    )
+    assert "complete" in install.stdout and "melanoma-exp" in install.stdout
+    query = subprocess.run(
+        [script, "--shell-completion", "query=bash"], capture_output=True, text=True, timeout=60,
+        env={**os.environ, "COMP_LINE": "melanoma-exp model=", "COMP_POINT": "19"},
+    )  # fmt: skip
+    assert query.stdout.split() == ["model=m1", "model=m2", "model=m3"]
+
+
+def readme_commands() -> list[str]:
+    blocks = re.findall(r"^```\n(.*?)^```", README, re.M | re.S)
+    return [line for block in blocks for line in block.splitlines() if "melanoma" in line]
+
+
+@pytest.mark.parametrize("command", readme_commands())
+def test_every_command_of_the_readme_composes(command: str) -> None:
+    words = shlex.split(command.split("&&")[-1])
+    assert Path(words[0]).name in ("melanoma-exp", "python", "mlflow")
+    if Path(words[0]).name == "mlflow":
+        tracking = config.parse(composition.compose(cli.conf_folder(), [])).tracking
+        assert words[-1] == tracking.describe()
+        return
+    arguments = words[1:] if "melanoma-exp" in words[0] else words[3:]
+    if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
+        assert arguments.pop(0) in cli.VERBS
+    sweep = [a.replace("DIR", "data") for a in arguments if a != "-m" and a != "RUN_ID"]
+    if "pytest" in sweep:
+        return
+    first = [re.sub(r"=range\(\d+\)$", "=0", a).split(",")[0] for a in sweep]
+    config.parse(composition.compose(cli.conf_folder(), first))
+    last = [re.sub(r"=.*,", "=", re.sub(r"=range\(\d+\)$", "=0", a)) for a in sweep]
+    config.parse(composition.compose(cli.conf_folder(), last))
+
+
+def test_the_readme_names_every_option() -> None:
+    table = [line for line in README.splitlines() if line.startswith("| `")]
+    for folder in cli.conf_folder().iterdir():
+        if folder.is_dir():
+            row = next(line for line in table if line.startswith(f"| `{folder.name}`"))
+            assert all(path.stem in row for path in folder.glob("*.yaml")), folder.name
+
+
+def test_a_built_wheel_finds_its_conf_without_the_checkout(tmp_path: Path) -> None:
+    def python(*arguments: str, **options: object) -> str:
+        command = [sys.executable, *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=tmp_path, **options
+        ).stdout  # type: ignore[call-overload]
+
+    python("-m", "build", "--wheel", "--no-isolation", "-o", str(tmp_path), str(ROOT))
+    (wheel,) = tmp_path.glob("*.whl")
+    target = tmp_path / "installed"
+    python("-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel))
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    place = python("-c", "import melanoma_exp; print(melanoma_exp.__file__)", env=environment)
+    assert str(target) in place
+    printed = python("-m", "melanoma_exp", "model=m3", "--cfg", "job", env=environment)
+    assert "name: m3" in printed
+    assert "augmentor" in python("-m", "melanoma_exp", "--help", env=environment)
