@@ -4,9 +4,11 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +278,55 @@ def test_processes_that_start_at_once_share_a_store_that_does_not_exist_yet(tmp_
     deadline = time.monotonic() + 120
     assert [p.wait(deadline - time.monotonic()) for p in started] == [0] * 4
     assert [run.info.status for run in runs(tmp_path)] == ["FINISHED"] * 4
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Any:
+    """A real MLflow server on a free port of this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
+         "--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--workers", "1",
+         "--artifacts-destination", str(tmp_path / "kept")],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path, start_new_session=True,
+    )  # fmt: skip
+    uri = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{uri}/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield uri
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def test_a_run_is_recorded_on_a_server_with_its_artifacts(
+    images: Path, tmp_path: Path, server: str
+) -> None:
+    import mlflow
+
+    tracked = composition.compose(
+        cli.conf_folder(),
+        overrides(images, tmp_path, "tracking=off")[:-1]
+        + ["tracking=server", f"tracking.uri={server}", "train.epochs=1"],
+    )
+    runner.run(config.parse(tracked), tmp_path, {})
+    client = mlflow.MlflowClient(server)
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    (run,) = client.search_runs(experiments)
+    assert run.info.status == "FINISHED" and run.data.params["tracking.uri"] == server
+    assert {a.path for a in client.list_artifacts(run.info.run_id)} >= {"figures", "split.csv"}
+
+
+def test_a_server_that_does_not_answer_is_one_clear_line() -> None:
+    from melanoma_exp.tracking.spec import Server
+
+    absent = Server(kind="server", uri="http://127.0.0.1:9", experiment="e")
+    with pytest.raises(UserError, match=r"^tracking.uri: no MLflow server answers at http://127"):
+        absent.start("run", Path())

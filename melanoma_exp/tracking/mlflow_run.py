@@ -4,6 +4,8 @@ import fcntl
 import logging
 import math
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -70,6 +72,7 @@ class MlflowRun:
             UserError: The store cannot be reached or refuses the experiment.
         """
         _quiet()
+        _check_server(uri)
         mlflow.set_tracking_uri(uri)
         mlflow.set_system_metrics_sampling_interval(5)
         with _told(uri):
@@ -140,11 +143,25 @@ def load_experiment_json(uri: str, run_id: str) -> str:
         UserError: There is no such run, or it has no such artifact.
     """
     _quiet()
+    _check_server(uri)
     try:
         mlflow.set_tracking_uri(uri)
         return mlflow.artifacts.load_text(f"runs:/{run_id}/experiment.json")
     except (MlflowException, OSError) as error:
         raise UserError(f"{uri} has no run {run_id} to replay: {_first_line(error)}") from error
+
+
+def _check_server(uri: str) -> None:
+    """Asks an HTTP server once whether it is there; MLflow itself would try for minutes."""
+    if not uri.startswith(("http://", "https://")):
+        return
+    try:
+        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10).close()
+    except urllib.error.HTTPError:
+        pass  # it answers, and says in its own words later what it refuses
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise UserError(f"tracking.uri: no MLflow server answers at {uri}: {reason}") from error
 
 
 def _create(experiment: str, artifacts: str | None) -> str:
