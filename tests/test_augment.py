@@ -29,7 +29,7 @@ OPERATIONS = {
     "random_contrast": FACTORS,
     "random_distortion": DISTORTION,
     "random_erasing": {"rectangle_area": 0.3},
-    "resize": {"width": 30, "height": 30},
+    "resize": {"width": 30, "height": 30, "resample_filter": "ANTIALIAS"},
     "rotate": {"max_left_rotation": 10, "max_right_rotation": 10},
     "rotate_without_crop": {"max_left_rotation": 10, "max_right_rotation": 10},
     "scale": {"scale_factor": 1.5},

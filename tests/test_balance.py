@@ -1,4 +1,4 @@
-"""What balancing promises: the published counts, children that know their parent, honest weights."""
+"""What balancing promises: published counts, children that know their parent, honest weights."""
 
 import numpy as np
 import pytest

@@ -71,6 +71,13 @@ def test_epochs_and_seeds_have_their_own_order_and_variants(feed):
     assert 0.7 < changed < 1  # 7/8 expected: one of the eight repeats by chance
 
 
+def test_every_epoch_and_position_draws_its_own_variants(feed, pixels):
+    pixels[:] = pixels[0]
+    one = feed()
+    drawn = [one.batch(*place)[0].tobytes() for place in ((0, 0), (0, 1), (1, 0))]
+    assert len(set(drawn)) == 3
+
+
 def test_evaluation_keeps_rows_images_and_weights_as_they_are(rows, pixels):
     one = Feed(rows, Reader(pixels, pixels[:0], {}), 20)
     images, labels, weights = (
