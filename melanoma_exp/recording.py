@@ -45,7 +45,7 @@ class Record:
         experiment, material = self._experiment, self._material
         parts, data = material.parts, material.data
         self._text("experiment.json", experiment.model_dump_json(indent=2))
-        self._text("split.csv", parts.to_csv())
+        self._text("split.csv", parts.to_csv(data.samples))
         lines: list[str] = []
         model.summary(print_fn=lambda line, **_: lines.append(line), line_length=100)
         self._text("model_summary.txt", "\n".join(lines) + "\n")

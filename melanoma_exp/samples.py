@@ -106,12 +106,18 @@ class Parts:
         """Returns the parts with their names, in the order train, val, test."""
         return [("train", self.train), ("val", self.val), ("test", self.test)]
 
-    def to_csv(self) -> str:
-        """Returns the split as CSV text: id, source, group, label, part; a row a sample."""
+    def to_csv(self, originals: Samples) -> str:
+        """Returns the split as CSV text: id, source, group, label, part; a row a sample.
+
+        Args:
+            originals: All images there are; those in no part are listed as `unused`.
+        """
+        used = np.concatenate([samples.source for _, samples in self.items()])
+        unused = originals.take(~np.isin(originals.source, used))
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["id", "source", "group", "label", "part"])
-        for part, samples in self.items():
+        for part, samples in [*self.items(), ("unused", unused)]:
             names = [samples.classes[k] for k in samples.label]
             columns = (samples.id, samples.source, samples.group, names)
             writer.writerows((*row, part) for row in zip(*columns, strict=True))

@@ -112,7 +112,10 @@ class Published(Split):
 
 
 class File(Split):
-    """A split somebody else made: a CSV with the columns `id` and `part` (train, val or test)."""
+    """A split somebody else made: a CSV with the columns `id` and `part`.
+
+    A part is train, val, test or unused. The `split.csv` of any honest run is one.
+    """
 
     kind: Literal["file"]
     path: Path
@@ -154,10 +157,10 @@ class File(Split):
             image, part = row.get("id"), row.get("part")
             if image and image.startswith(f"{row.get('source')}#"):
                 continue  # a synthetic child of a logged split: balancing makes its own
-            if not image or part not in ("train", "val", "test"):
+            if not image or part not in ("train", "val", "test", "unused"):
                 raise UserError(
-                    f"{self.path}, line {line}: expected an id and a part train, val or test, "
-                    f"got id={image!r} part={part!r}"
+                    f"{self.path}, line {line}: expected an id and a part train, val, test or "
+                    f"unused, got id={image!r} part={part!r}"
                 )
             if image in where:
                 raise UserError(f"{self.path}, line {line}: {image} is named twice")

@@ -129,7 +129,7 @@ def test_bad_files_fail_by_name_or_are_left_out_and_counted(data, folder, tmp_pa
     assert loaded.pixels[loaded.samples.image].any(axis=(1, 2, 3)).all()
 
 
-@pytest.mark.parametrize("limit", [1000, 10**12])
+@pytest.mark.parametrize("limit", [1000, 10**9])
 def test_a_file_over_the_limit_is_never_decoded(tmp_path, monkeypatch, limit):
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
     (tmp_path / "huge.png").write_bytes(huge_png())

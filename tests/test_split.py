@@ -166,13 +166,25 @@ def paired(table) -> Samples:
 def test_a_written_split_is_read_back(paired, option, tmp_path):
     parts = option("split", "holdout").apply(paired)
     path = tmp_path / "split.csv"
-    path.write_text(parts.to_csv())
+    path.write_text(parts.to_csv(paired))
     assert option("split", "file", path=path).apply(paired).digest == parts.digest
-    path.write_text(parts.to_csv(), encoding="utf-8-sig")  # as spreadsheets save it
+    path.write_text(parts.to_csv(paired), encoding="utf-8-sig")  # as spreadsheets save it
     assert option("split", "file", path=path).apply(paired).digest == parts.digest
     plan = option("balance", "add_per_class", count=3).apply(parts.train, 0)
-    path.write_text(Parts(plan.samples, parts.val, parts.test).to_csv())
+    path.write_text(Parts(plan.samples, parts.val, parts.test).to_csv(paired))
     assert option("split", "file", path=path).apply(paired).digest == parts.digest
+
+
+def test_a_written_split_with_guarded_images_is_read_back(table, option, tmp_path):
+    samples = table(
+        [k % 4 for k in range(40)], [k // 2 for k in range(40)], [k in (5, 16) for k in range(40)]
+    )
+    parts = option("split", "holdout").apply(samples)
+    assert sum(len(part) for _, part in parts.items()) == 38  # the partners of 5 and 16 are out
+    path = tmp_path / "split.csv"
+    path.write_text(parts.to_csv(samples))
+    assert path.read_text().count(",unused\n") == 2
+    assert option("split", "file", path=path).apply(samples).digest == parts.digest
 
 
 def edited(paired: Samples, **parts: str | None) -> str:
@@ -189,7 +201,7 @@ def edited(paired: Samples, **parts: str | None) -> str:
         ({"image0005": "test"}, ["image0005", "cuts groups of val"]),
         ({"image0002": None, "image0003": None}, ["image0002, image0003", "misses", "2 images"]),
         ({"nowhere": "val"}, ["nowhere", "does not have"]),
-        ({"image0007": "valid"}, ["line 9", "image0007", "valid", "train, val or test"]),
+        ({"image0007": "valid"}, ["line 9", "image0007", "valid", "train, val, test or unused"]),
     ],
 )
 def test_a_wrong_split_file_is_refused_in_one_line(paired, option, tmp_path, parts, said):

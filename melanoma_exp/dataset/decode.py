@@ -8,7 +8,6 @@ once write the same bytes and the last rename wins.
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +18,10 @@ from PIL import Image, ImageOps
 
 from melanoma_exp.dataset.spec import Dataset
 from melanoma_exp.spec import UserError, digest
+
+# Pillow's own limit against decompression bombs gives way to `dataset.max_pixels`, which is checked
+# after the header is read and before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
 
 VERSION = 1  # raise it when the same file would decode to other pixels
 
@@ -78,8 +81,7 @@ def decode(path: Path, size: tuple[int, int], resize: str, max_pixels: int) -> n
     if not path.stat().st_size:
         raise ValueError("the file is empty")
     try:
-        with warnings.catch_warnings(), Image.open(path, formats=("JPEG", "PNG")) as image:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
             if image.width * image.height > max_pixels:
                 raise ValueError(
                     f"{image.width}x{image.height} pixels are over dataset.max_pixels={max_pixels}"
@@ -88,8 +90,6 @@ def decode(path: Path, size: tuple[int, int], resize: str, max_pixels: int) -> n
             image.draft("RGB", (2 * size[1], 2 * size[0]))
             image.load()
             rgb = _to_rgb(ImageOps.exif_transpose(image))
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"over the pixel limit: {error}") from error
     except (OSError, SyntaxError, EOFError) as error:
         raise ValueError(f"not a readable JPEG or PNG image: {error}") from error
     if rgb.size != (size[1], size[0]):

@@ -51,7 +51,7 @@ class Dataset(Spec):
     melanoma: tuple[str, ...]
     malignant: tuple[str, ...]
     on_bad_file: Literal["fail", "skip"]
-    max_pixels: int = Field(ge=64)
+    max_pixels: int = Field(ge=64, le=1_000_000_000)
 
     def load(self, cache: Path) -> Data:
         """Finds, checks and decodes the images.
