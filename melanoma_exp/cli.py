@@ -13,6 +13,10 @@ from melanoma_exp.spec import UserError
 UNWRITABLE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EROFS)
 
 
+class SweepJobError(Exception):
+    """A job of a sweep failed and has told why; the other jobs went on."""
+
+
 def conf_folder() -> Path:
     """Returns the folder of YAMLs: inside an installed package, beside it in a checkout."""
     package = Path(__file__).resolve().parent
@@ -35,6 +39,9 @@ def main() -> None:
         for line in _mistake(error).lines:
             print(line, file=sys.stderr)
         sys.exit(2)
+    except SweepJobError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
     except BaseException as error:
         signum = getattr(error, "signum", 2 if isinstance(error, KeyboardInterrupt) else None)
         if signum is None:
@@ -138,48 +145,60 @@ def _compose_and_run() -> None:
 
     @decorated
     def job(composed: DictConfig) -> float | None:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            return _sweep_job(composed)
         try:
-            return _job(composed)
+            return _job(composed, {}, in_fresh_process=False)
         except (UserError, OSError) as error:
             mistakes.append(_mistake(error))  # Hydra would announce it in its own words
             return None
 
     try:
         job()
-        if mistakes:
-            raise UserError(*dict.fromkeys(line for m in mistakes for line in m.lines))
     except (HydraException, OmegaConfBaseException) as error:
         from melanoma_exp import composition
 
         raise UserError(*composition.diagnose(conf_folder(), sys.argv[1:], error)) from error
+    for mistake in mistakes:
+        raise mistake
 
 
-def _job(composed: Any) -> float | None:
-    """Runs one job; of a sweep in a fresh process, for TensorFlow keeps state a process long."""
+def _sweep_job(composed: Any) -> float | None:
+    """Runs one job of a sweep, in a fresh process: TensorFlow keeps state a process long.
+
+    Raises:
+        SweepJobError: It failed and has told why. Hydra goes on with the other jobs.
+    """
     from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
+
+    hydra_config = HydraConfig.get()
+    number = str(hydra_config.job.num)
+    tags = {"sweep": "/".join(Path(hydra_config.sweep.dir).parts[-2:]), "job": number}
+    # Other launchers start a process a job themselves.
+    shares_process = hydra_config.launcher._target_.endswith("BasicLauncher")
+    try:
+        return _job(composed, tags, in_fresh_process=shares_process)
+    except Exception as error:
+        told = error.lines if isinstance(error, UserError) else traceback.format_exception(error)
+        print(f"job {number} failed:", *told, sep="\n  ", file=sys.stderr)
+        raise SweepJobError(f"job {number} of the sweep failed, see above") from None
+
+
+def _job(composed: Any, tags: dict[str, str], in_fresh_process: bool) -> float | None:
+    """Runs one job and returns what sweepers maximise: balanced accuracy on validation."""
+    from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
     from melanoma_exp import config
 
-    hydra_config = HydraConfig.get()
     content: Any = OmegaConf.to_container(composed, resolve=True)
     experiment = config.parse(content)
     from melanoma_exp import runner  # not before the config is known to be good
 
-    folder = Path(hydra_config.runtime.output_dir)
-    if hydra_config.mode != RunMode.MULTIRUN:
-        scores = runner.run(experiment, folder, {})
-    else:
-        tags = {"sweep": folder.parent.name, "job": str(hydra_config.job.num)}
-        shares_process = hydra_config.launcher._target_.endswith("BasicLauncher")
-        try:
-            start = runner.run_in_fresh_process if shares_process else runner.run
-            scores = start(experiment, folder, tags)
-        except Exception as error:
-            told = (
-                error.lines if isinstance(error, UserError) else traceback.format_exception(error)
-            )
-            print(f"job {tags['job']} failed:", *told, sep="\n  ", file=sys.stderr)
-            raise
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    start = runner.run_in_fresh_process if in_fresh_process else runner.run
+    scores = start(experiment, folder, tags)
     return scores["val"]["balanced_accuracy"] if scores else None

@@ -5,11 +5,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from melanoma_exp import cli, composition, config
 from melanoma_exp.balance import NoBalance
 from melanoma_exp.pipeline import Feed, Reader
 from melanoma_exp.samples import Samples
+from melanoma_exp.spec import UserError
 from melanoma_exp.training import fit, process
 from melanoma_exp.training.compile import compile_model, make_loss, make_optimizer
 from melanoma_exp.training.spec import Train
@@ -136,6 +138,13 @@ def test_ema_weights_are_kept_and_validated() -> None:
     averaged, history = trained(spec)
     assert not all(np.array_equal(a, b) for a, b in zip(plain, averaged, strict=True))
     assert np.isfinite(history["val/loss"]).all()
+
+
+def test_float16_without_a_gpu_is_refused() -> None:
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(UserError, match="train.precision=float16 needs a GPU"):
+        process.prepare_process(train_spec("precision=float16"), 1)
 
 
 def test_precision_is_set_anew_by_every_run() -> None:
