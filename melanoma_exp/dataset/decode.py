@@ -142,5 +142,7 @@ def _build(paths: Sequence[Path], spec: Dataset, place: Path, pool: ThreadPoolEx
 
 def _reserve(path: Path) -> None:
     """Claims the file's disk blocks now: a full disk is an error here, later a crash (SIGBUS)."""
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
     with path.open("r+b") as file:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
