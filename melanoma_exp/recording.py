@@ -79,9 +79,13 @@ class Record:
         self, model: "keras.Model", history: Mapping[str, list[float]]
     ) -> dict[str, dict[str, float]]:
         """Evaluates, records the results and returns the figures of each part."""
+        import keras
+
         self._figure("curves", figures.curves(dict(history), self._mark))
+        # The same layers without the optimizer, whose moments are twice the size of the weights.
+        kept = keras.Model(model.inputs, model.outputs, name=model.name)
         weights = self._place / "model.weights.h5"
-        model.save_weights(weights)
+        kept.save_weights(weights)
         self._run.log_file(weights)
         scores = {}
         parts = self._material.parts
@@ -93,7 +97,7 @@ class Record:
                 self._gallery(name, part, probability)
         flat = {f"final/{name}/{key}": v for name, s in scores.items() for key, v in s.items()}
         self._run.log_metrics(flat)
-        self._run.log_model(model, self._material.reader.read(parts.val.take(np.arange(1))))
+        self._run.log_model(kept, self._material.reader.read(parts.val.take(np.arange(1))))
         return scores
 
     def _predict(self, model: "keras.Model", part: Samples) -> np.ndarray:
