@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from melanoma_exp.dataset.groups import image_id
+from melanoma_exp.dataset.groups import image_id, is_isic_id
 from melanoma_exp.samples import Samples
 
 KINDS = {
@@ -51,7 +51,9 @@ def find(samples: Samples, file_digests: Sequence[str], skipped: Iterable[str]) 
         skipped: Names of the unreadable files with the reason.
     """
     findings = [Finding("unreadable", (name,), ("",), "") for name in skipped]
-    ids = [image_id(Path(str(source)).stem) for source in samples.source]
+    stems = [Path(str(source)).stem for source in samples.source]
+    # Names like `001` say nothing: other folders may have another picture of that name.
+    ids = [image_id(stem) if is_isic_id(image_id(stem)) else "" for stem in stems]
     same_bytes = _rows_by([file_digests[image] for image in samples.image])
     seen = set(same_bytes)
     same_id = [rows for rows in _rows_by(ids) if rows not in seen]
@@ -80,8 +82,9 @@ def write_csv(findings: Iterable[Finding], path: Path) -> None:
 
 
 def _rows_by(keys: Iterable[str]) -> list[tuple[int, ...]]:
-    """Returns the rows of every key that more than one row has."""
+    """Returns the rows of every key that more than one row has; an empty key is none."""
     rows: dict[str, list[int]] = defaultdict(list)
     for row, key in enumerate(keys):
-        rows[key].append(row)
+        if key:
+            rows[key].append(row)
     return [tuple(group) for group in rows.values() if len(group) > 1]

@@ -45,7 +45,7 @@ def fit(
         train: A dataset that lasts for all epochs.
         steps: Steps an epoch.
         images: Images an epoch, for images/second.
-        val: The validation dataset, or None where there is no such part.
+        val: The validation dataset.
         progress: Told of every step and epoch.
         log: Called with the figures of an epoch and its number from 1.
 
@@ -59,14 +59,14 @@ def fit(
         epochs=spec.epochs,
         steps_per_epoch=steps,
         validation_data=val,
-        callbacks=[*_callbacks(spec, has_val=val is not None), report],
+        callbacks=[*_callbacks(spec), report],
         verbose=0,
         shuffle=False,
     )
     return report.history
 
 
-def _callbacks(spec: Train, has_val: bool) -> list[keras.callbacks.Callback]:
+def _callbacks(spec: Train) -> list[keras.callbacks.Callback]:
     callbacks: list[keras.callbacks.Callback] = []
     if spec.ema is not None:
         callbacks.append(keras.callbacks.SwapEMAWeights())
@@ -88,7 +88,7 @@ def _callbacks(spec: Train, has_val: bool) -> list[keras.callbacks.Callback]:
                 restore_best_weights=spec.keep == "best",
             )
         )
-    return callbacks if has_val else callbacks[: int(spec.ema is not None)]
+    return callbacks
 
 
 class _Report(keras.callbacks.Callback):
