@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from melanoma_exp import figures, metrics, provenance
 from melanoma_exp.config import Experiment
+from melanoma_exp.material import Material
 from melanoma_exp.pipeline import Feed
 from melanoma_exp.randomness import Purpose, generator
 from melanoma_exp.samples import Samples
@@ -18,7 +19,6 @@ from melanoma_exp.tracking.spec import Run
 if TYPE_CHECKING:
     import keras
 
-    from melanoma_exp.runner import Material
 
 PREVIEWED, DRAWS = 4, 6  # originals in the preview of a policy, and draws of each
 
@@ -26,7 +26,7 @@ PREVIEWED, DRAWS = 4, 6  # originals in the preview of a policy, and draws of ea
 class Record:
     """Writes everything a researcher expects of one run."""
 
-    def __init__(self, run: Run, experiment: Experiment, material: "Material", place: Path) -> None:
+    def __init__(self, run: Run, experiment: Experiment, material: Material, place: Path) -> None:
         """Prepares the record.
 
         Args:

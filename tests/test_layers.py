@@ -17,7 +17,7 @@ LAYERS = (
         "training", "metrics", "figures", "tracking", "report", "provenance",
     },
     {"config"},
-    {"recording", "runner"},
+    {"material", "recording", "runner"},
     {"cli", "composition", "helptext", "__main__"},
 )  # fmt: skip
 BESIDE = {("pipeline", "augment"), ("audit", "dataset"), ("report", "audit")}

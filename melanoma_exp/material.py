@@ -1,0 +1,80 @@
+"""What a run is made of before a model exists: data, split, plan, children, and what is odd."""
+
+from dataclasses import dataclass, replace
+
+from melanoma_exp.config import Experiment
+from melanoma_exp.dataset.spec import Data
+from melanoma_exp.pipeline import Reader, make_reader
+from melanoma_exp.samples import Parts, Plan, Samples
+from melanoma_exp.spec import UserError
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything a run is made of before a model exists."""
+
+    data: Data
+    parts: Parts
+    plan: Plan
+    reader: Reader
+    leak: dict[str, float]
+
+    @property
+    def leaky(self) -> bool:
+        """Whether anything that should be unseen was seen in training."""
+        return any(share > 0 for share in self.leak.values())
+
+
+def prepare(experiment: Experiment) -> Material:
+    """Loads the data, splits it, plans an epoch and makes the synthetic children."""
+    cache = experiment.cache.root()
+    data = experiment.dataset.load(cache)
+    experiment.model.check_head(len(data.samples.classes))
+    parts, plan = divide(experiment, data.samples)
+    for name, part in (("training", parts.train), ("validation", parts.val)):
+        if not len(part):
+            raise UserError(f"split: leaves no {name} images out of {len(data.samples)}")
+    everything = parts.train.join(parts.val)
+    reader = make_reader(
+        everything, data.pixels, data.digest, experiment.augment, experiment.seed, cache
+    )
+    return Material(data, parts, plan, reader, parts.leak())
+
+
+def divide(experiment: Experiment, samples: Samples) -> tuple[Parts, Plan]:
+    """Splits, then balances; or the other way round where the published order is asked for.
+
+    Returns:
+        The parts, balanced rows in train, and the plan of an epoch.
+    """
+    balance, split = experiment.balance, experiment.split
+    if split.balances_first:
+        test = samples.take(samples.official == "test")
+        plan = balance.apply(samples.take(samples.official != "test"), experiment.seed)
+        parts = split.apply(plan.samples.join(test))
+        return parts, replace(plan, samples=parts.train)
+    parts = split.apply(samples)
+    plan = balance.apply(parts.train, experiment.seed)
+    return replace(parts, train=plan.samples), plan
+
+
+def notes(experiment: Experiment, material: Material) -> list[str]:
+    """Returns what a reader should know before believing the result, a sentence each."""
+    found = list(material.data.notes)
+    parts, originals = material.parts, material.data.samples
+    unused = len(originals) - sum(int((part.copy == 0).sum()) for _, part in parts.items())
+    if unused:
+        found.append(f"{unused} images are in no part (guarded test, or left out by balancing)")
+    if material.leaky:
+        shares = ", ".join(f"{name} {share:.3f}" for name, share in material.leak.items())
+        found.append(f"LEAKY: this order of steps lets training see validation: {shares}")
+    absent = [c for c, n in zip(parts.train.classes, parts.train.counts(), strict=True) if not n]
+    if absent:
+        found.append(f"no training image of: {', '.join(absent)}")
+    policy = experiment.augment
+    if policy.kind != "none" and not policy.online and not (parts.train.copy > 0).any():
+        found.append(
+            f"augment={policy.kind} draws synthetic children only, and balance="
+            f"{experiment.balance.kind} asks for none: nothing is augmented"
+        )
+    return found
