@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import mlflow
+import numpy as np
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Metric, Param, RunTag
@@ -121,7 +122,7 @@ class MlflowRun:
     def log_model(self, model: Any, example: Any) -> None:
         """Keeps a Keras model with the signature of an example batch."""
         with _told(self._uri):
-            signature = mlflow.models.infer_signature(example, model.predict(example, verbose=0))
+            signature = mlflow.models.infer_signature(example, np.asarray(model(example)))
             mlflow.keras.log_model(
                 model,
                 name="model",
