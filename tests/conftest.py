@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from hypothesis import settings
+from PIL import Image
 from pydantic import TypeAdapter
 
 from melanoma_exp.augment.spec import AnyPolicy
@@ -90,3 +91,16 @@ def isic9(real_folder, option, tmp_path_factory) -> Data:
         "dataset", "isic9", root=real_folder("isic9"), csv="metadata.csv", image_size=(16, 16)
     )
     return spec.load(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty-two small pictures of three classes, one folder a class."""
+    root = tmp_path_factory.mktemp("images")
+    random = np.random.default_rng(0)
+    for label, (name, count) in enumerate({"melanoma": 14, "naevus": 18, "other": 10}.items()):
+        (root / name).mkdir()
+        for k in range(count):
+            pixels = random.integers(0, 90, (20, 24, 3)) + 70 * label
+            Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{name}{k}.png")
+    return root
