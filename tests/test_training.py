@@ -47,7 +47,9 @@ def feeds(batch_size: int = 8) -> tuple[Feed, Feed]:
     return train, Feed(rows.take(np.arange(30, n)), reader, batch_size)
 
 
-def trained(spec: Train, seed: int = 1, name: str = "m2") -> tuple[list[np.ndarray], fit.History]:
+def trained(
+    spec: Train, seed: int = 1, name: str = "m2"
+) -> tuple[list[np.ndarray], fit.History, float]:
     process.prepare_process(spec, seed)
     net = composition.compose(
         cli.conf_folder(), [f"model={name}", "model.filters=[[4],[8]]", "model.dense=[8]"]
@@ -61,14 +63,15 @@ def trained(spec: Train, seed: int = 1, name: str = "m2") -> tuple[list[np.ndarr
         val.dataset(), Silent(), lambda figures, step: logged.append(step),
     )  # fmt: skip
     assert logged == list(range(1, len(logged) + 1))
-    return model.get_weights(), history
+    final_val_loss = model.evaluate(val.dataset(), verbose=0)[0]
+    return model.get_weights(), history, final_val_loss
 
 
 def test_two_equal_runs_end_with_bit_identical_weights_and_other_seeds_do_not() -> None:
     spec = train_spec("epochs=2", "batch_size=8")
-    first, history = trained(spec)
-    again, _ = trained(spec)
-    other, _ = trained(spec, seed=2)
+    first, history, _ = trained(spec)
+    again, *_ = trained(spec)
+    other, *_ = trained(spec, seed=2)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
     assert {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "learning_rate", "seconds",
@@ -77,7 +80,9 @@ def test_two_equal_runs_end_with_bit_identical_weights_and_other_seeds_do_not() 
 
 
 def test_the_network_learns_what_is_easy() -> None:
-    _, history = trained(train_spec("epochs=15", "batch_size=8", "learning_rate=0.01"), name="m1")
+    _, history, _ = trained(
+        train_spec("epochs=15", "batch_size=8", "learning_rate=0.01"), name="m1"
+    )
     assert history["train/loss"][-1] < 0.3 * history["train/loss"][0]
     assert history["val/accuracy"][-1] > 0.8
 
@@ -116,10 +121,10 @@ def test_early_stopping_keeps_the_best_epochs_weights() -> None:
         "epochs=30", "batch_size=8", "learning_rate=0.5", "optimizer=sgd", "keep=best",
         "early_stopping.patience=2",
     )  # fmt: skip
-    weights, history = trained(spec)
+    weights, history, _ = trained(spec)
     best = int(np.argmin(history["val/loss"])) + 1
     assert len(history["val/loss"]) == best + 2
-    shorter, _ = trained(spec.model_copy(update={"epochs": best}))
+    shorter, *_ = trained(spec.model_copy(update={"epochs": best}))
     assert all(np.array_equal(a, b) for a, b in zip(weights, shorter, strict=True))
 
 
@@ -128,16 +133,27 @@ def test_plateau_lowers_the_learning_rate() -> None:
         "epochs=6", "schedule=plateau", "learning_rate=1e-12", "plateau.patience=2",
         "plateau.factor=0.5", "plateau.min_learning_rate=0", "plateau.monitor=val_accuracy",
     )  # fmt: skip
-    _, history = trained(spec)
+    _, history, _ = trained(spec)
     assert history["learning_rate"][-1] < history["learning_rate"][0]
 
 
 def test_ema_weights_are_kept_and_validated() -> None:
-    plain, _ = trained(train_spec("epochs=2", "batch_size=8"))
+    plain, *_ = trained(train_spec("epochs=2", "batch_size=8"))
     spec = train_spec("epochs=2", "batch_size=8", "ema=0.9")
-    averaged, history = trained(spec)
+    averaged, history, final = trained(spec)
     assert not all(np.array_equal(a, b) for a, b in zip(plain, averaged, strict=True))
-    assert np.isfinite(history["val/loss"]).all()
+    assert final == pytest.approx(history["val/loss"][-1], rel=1e-5)
+
+
+def test_the_best_epochs_averaged_weights_are_kept_not_its_raw_ones() -> None:
+    for patience in ("null", "2"):
+        _, history, final = trained(
+            train_spec(
+                "epochs=8", "batch_size=8", "ema=0.5", "keep=best", "learning_rate=0.3",
+                "optimizer=sgd", f"early_stopping.patience={patience}",
+            )
+        )  # fmt: skip
+        assert final == pytest.approx(min(history["val/loss"]), rel=1e-5)
 
 
 def test_float16_without_a_gpu_is_refused() -> None:

@@ -69,7 +69,9 @@ def fit(
 def _callbacks(spec: Train) -> list[keras.callbacks.Callback]:
     callbacks: list[keras.callbacks.Callback] = []
     if spec.ema is not None:
-        callbacks.append(keras.callbacks.SwapEMAWeights())
+        # `best` is chosen at an epoch's end and must then find the averaged weights in the model,
+        # the ones that were validated; `last` gets them from Keras when `fit` ends.
+        callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=spec.keep == "best"))
     if spec.schedule == "plateau":
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau(
