@@ -16,6 +16,7 @@ class Material:
     data: Data
     parts: Parts
     plan: Plan
+    unbalanced: Samples
     reader: Reader
     leak: dict[str, float]
 
@@ -30,7 +31,7 @@ def prepare(experiment: Experiment) -> Material:
     cache = experiment.cache.root()
     data = experiment.dataset.load(cache)
     experiment.model.check_head(len(data.samples.classes))
-    parts, plan = divide(experiment, data.samples)
+    parts, plan, unbalanced = divide(experiment, data.samples)
     for name, part in (("training", parts.train), ("validation", parts.val)):
         if not len(part):
             raise UserError(f"split: leaves no {name} images out of {len(data.samples)}")
@@ -38,24 +39,26 @@ def prepare(experiment: Experiment) -> Material:
     reader = make_reader(
         everything, data.pixels, data.digest, experiment.augment, experiment.seed, cache
     )
-    return Material(data, parts, plan, reader, parts.leak())
+    return Material(data, parts, plan, unbalanced, reader, parts.leak())
 
 
-def divide(experiment: Experiment, samples: Samples) -> tuple[Parts, Plan]:
+def divide(experiment: Experiment, samples: Samples) -> tuple[Parts, Plan, Samples]:
     """Splits, then balances; or the other way round where the published order is asked for.
 
     Returns:
-        The parts, balanced rows in train, and the plan of an epoch.
+        The parts, balanced rows in train; the plan of an epoch; the training images before
+        balancing.
     """
     balance, split = experiment.balance, experiment.split
     if split.balances_first:
         test = samples.take(samples.official == "test")
         plan = balance.apply(samples.take(samples.official != "test"), experiment.seed)
         parts = split.apply(plan.samples.join(test))
-        return parts, replace(plan, samples=parts.train)
+        originals = parts.train.take(parts.train.copy == 0)
+        return parts, replace(plan, samples=parts.train), originals
     parts = split.apply(samples)
     plan = balance.apply(parts.train, experiment.seed)
-    return replace(parts, train=plan.samples), plan
+    return replace(parts, train=plan.samples), plan, parts.train
 
 
 def notes(experiment: Experiment, material: Material) -> list[str]:

@@ -157,8 +157,7 @@ class Record:
 
     def _figures_of_data(self, feed: Feed) -> None:
         material, policy = self._material, self._experiment.augment
-        train = material.parts.train
-        originals = train.take(train.copy == 0)
+        originals = material.unbalanced
         _, first = np.unique(originals.label, return_index=True)
         shown = originals.take(first)
         images = material.reader.read(shown)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_run import CHILDREN, experiment, runs, store
 
-from melanoma_exp import cli, config, runner
+from melanoma_exp import cli, config, material, runner
 
 SCORES = {
     "accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "melanoma_sensitivity",
@@ -140,6 +140,14 @@ def test_the_published_order_measures_its_leak_and_is_marked(
     assert run.data.metrics["leak/val_rows_with_train_source"] > 0.2
     printed = capsys.readouterr().out
     assert "LEAKY" in printed and "Result (leaky)" in printed
+
+
+def test_the_counts_before_balancing_are_those_of_the_split(images: Path, tmp_path: Path) -> None:
+    small = material.prepare(experiment(images, tmp_path, "balance=undersample", "balance.to=3"))
+    assert small.parts.train.counts().tolist() == [3, 3, 3]
+    split = material.prepare(experiment(images, tmp_path))
+    assert small.unbalanced.counts().tolist() == split.parts.train.counts().tolist()
+    assert small.unbalanced.counts().min() > 3
 
 
 def test_a_dry_run_stops_after_the_plan(
