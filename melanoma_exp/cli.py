@@ -8,20 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from melanoma_exp.spec import UserError
+from melanoma_exp.installation import conf_folder
+from melanoma_exp.spec import UserError, did_you_mean
+from melanoma_exp.verbs import VERBS
 
 UNWRITABLE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EROFS)
 
 
 class SweepJobError(Exception):
     """A job of a sweep failed and has told why; the other jobs went on."""
-
-
-def conf_folder() -> Path:
-    """Returns the folder of YAMLs: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
 
 
 def main() -> None:
@@ -51,12 +46,12 @@ def main() -> None:
 
 
 def _dispatch(arguments: list[str]) -> None:
-    if {"-h", "--help"} & set(arguments):
+    if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
+        _verb(arguments[0])(arguments[1:])
+    elif {"-h", "--help"} & set(arguments):
         from melanoma_exp import helptext
 
         helptext.show(conf_folder(), VERBS)
-    elif arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
-        _verb(arguments[0])(arguments[1:])
     else:
         _compose_and_run()
 
@@ -70,58 +65,9 @@ def _mistake(error: UserError | OSError) -> UserError:
     return UserError(f"cannot write {error.filename or os.getcwd()}: {error.strerror}")
 
 
-def rerun(arguments: list[str]) -> None:
-    """RUN_ID: starts the same run again from its own experiment.json."""
-    if not arguments or "=" in arguments[0]:
-        raise UserError("rerun: expected a run id, as `melanoma-exp rerun RUN_ID [tracking=...]`")
-    from melanoma_exp import composition, config, runner
-
-    run_id, overrides = arguments[0], arguments[1:]
-    strange = [o for o in overrides if not o.startswith(("tracking", "cache."))]
-    if strange:
-        raise UserError(
-            f"rerun: takes tracking and cache overrides only (got {' '.join(strange)}): "
-            "a rerun changes nothing else"
-        )
-    here = config.parse(composition.compose(conf_folder(), overrides))
-    if here.tracking.kind == "off":
-        raise UserError("rerun: needs to know where the run is recorded (got tracking=off)")
-    from melanoma_exp.tracking.mlflow_run import load_experiment_json
-
-    text = load_experiment_json(here.tracking.describe(), run_id)
-    again = config.parse_json(text).model_copy(
-        update={"tracking": here.tracking, "cache": here.cache}
-    )
-    runner.run(again, Path.cwd(), {"rerun_of": run_id})
-
-
-def audit(arguments: list[str]) -> None:
-    """dataset=...: looks for doubled, contradictory and unreadable images; writes audit.csv."""
-    from melanoma_exp import audit as auditing
-    from melanoma_exp import composition, config, report
-
-    experiment = config.parse(composition.compose(conf_folder(), arguments))
-    lenient = experiment.dataset.model_copy(update={"on_bad_file": "skip"})
-    data = lenient.load(experiment.cache.root())
-    findings = auditing.find(data.samples, data.file_digests, data.skipped)
-    path = Path("audit.csv")
-    try:
-        auditing.write_csv(findings, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-    report.print_audit(report.console(), auditing.KINDS, findings, len(data.samples), data.notes)
-    print(f"every finding: {path}")
-
-
-VERBS: dict[str, Callable[[list[str]], None]] = {"rerun": rerun, "audit": audit}
-
-
 def _verb(name: str) -> Callable[[list[str]], None]:
     if name not in VERBS:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, VERBS, 1)
-        guess = f"; did you mean {near[0]}?" if near else ""
+        guess = did_you_mean(name, VERBS)
         raise UserError(
             f"{name}: there is no such verb (known: {', '.join(VERBS)}){guess} "
             "Options have the form key=value; --help lists them."

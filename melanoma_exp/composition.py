@@ -1,6 +1,5 @@
 """Composing the YAMLs outside of a job, and telling what is wrong with a command line."""
 
-import difflib
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from melanoma_exp.spec import UserError
+from melanoma_exp.spec import UserError, did_you_mean
 
 
 def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
@@ -82,8 +81,7 @@ def _mistake(conf: Path, text: str) -> str | None:
     keys = _known_keys(conf)
     if key in keys or any(known.startswith(f"{key}.") for known in keys):
         return None
-    near = difflib.get_close_matches(key, [*keys, *groups], 1, 0.6)
-    guess = f"; did you mean {near[0]}?" if near else f"; groups are {', '.join(groups)}"
+    guess = did_you_mean(key, [*keys, *groups], f"; groups are {', '.join(groups)}")
     return f"{key}: there is no such key{guess}"
 
 
@@ -98,8 +96,7 @@ def _wrong_option(folder: Path, override: Any) -> str | None:
     )
     for name in map(str, wanted):
         if name not in options and name != "None":
-            near = difflib.get_close_matches(name, options, 1, 0.5)
-            guess = f"; did you mean {near[0]}?" if near else ""
+            guess = did_you_mean(name, options)
             there = ", ".join(options)
             return f"{folder.name}={name}: there is no such option{guess} (there are {there})"
     return None

@@ -4,7 +4,6 @@
 terms. `Experiment` lists the groups; the unions of their options are the only registry.
 """
 
-import difflib
 import json
 import os
 import re
@@ -19,7 +18,7 @@ from melanoma_exp.balance import AnyBalance
 from melanoma_exp.dataset.spec import AnyDataset
 from melanoma_exp.distribution import AnyDistribution
 from melanoma_exp.models.spec import AnyModel
-from melanoma_exp.spec import Spec, UserError, digest
+from melanoma_exp.spec import Spec, UserError, did_you_mean, digest
 from melanoma_exp.split import AnySplit
 from melanoma_exp.tracking.spec import AnyTracking
 from melanoma_exp.training.spec import Train
@@ -114,8 +113,8 @@ def _told(error: Any, content: Mapping[str, Any]) -> tuple[str, str]:
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     shown = json.dumps(given, default=str) if not isinstance(given, str) else given
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(place[-1]), _keys_beside(place, content), 1, 0.5)
-        guess = f"; did you mean {'.'.join([*map(str, place[:-1]), near[0]])}?" if near else ""
+        above = "".join(f"{step}." for step in place[:-1])
+        guess = did_you_mean(key, [f"{above}{name}" for name in _keys_beside(place, content)])
         return key, f"{key}: there is no such key{guess}"
     if error["type"] == "missing":
         return key, f"{key}: is missing"
@@ -125,8 +124,7 @@ def _told(error: Any, content: Mapping[str, Any]) -> tuple[str, str]:
         return key, f"{key}: should be a path (got {shown})"
     if error["type"] == "literal_error":
         options = re.findall(r"'([^']*)'", error["ctx"]["expected"])
-        near = difflib.get_close_matches(str(given), options, 1, 0.5)
-        guess = f"; did you mean {near[0]}?" if near else ""
+        guess = did_you_mean(str(given), options)
         message = f"should be one of {', '.join(options)}" if options else message
         return key, f"{key}: {message} (got {shown}){guess}"
     return key, f"{key}: {message} (got {shown})"

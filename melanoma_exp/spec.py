@@ -5,8 +5,10 @@ no defaults: the YAML is complete, so the logged config is the whole truth. It h
 the verb that does the work. This module imports nothing heavy, and no spec may.
 """
 
+import difflib
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -30,6 +32,12 @@ class UserError(Exception):
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Returns `; did you mean X?` for the known name that is nearest, `otherwise` if none is."""
+    near = difflib.get_close_matches(name, list(known), 1, 0.5)
+    return f"; did you mean {near[0]}?" if near else otherwise
 
 
 def digest(content: Any) -> str:

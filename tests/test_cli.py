@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from melanoma_exp import cli, composition, config
+from melanoma_exp.tracking import connection
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -59,9 +60,22 @@ def test_an_unknown_verb_names_the_known_ones() -> None:
 
 def test_a_rerun_of_an_unknown_run_and_with_other_settings_is_refused(tmp_path: Path) -> None:
     done = melanoma_exp("rerun", "0" * 32, f"tracking.folder={tmp_path}/mlruns")
+    assert done.returncode == 2 and "there is no store at" in done.stderr
+    assert not (tmp_path / "mlruns").exists()
+    connection.prepare_local(tmp_path, f"sqlite:///{tmp_path}/mlflow.db")
+    done = melanoma_exp("rerun", "0" * 32, f"tracking.folder={tmp_path}")
     assert done.returncode == 2 and "has no run 000" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1
     assert melanoma_exp("rerun", "0" * 32, "seed=2").returncode == 2
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_teaches_itself_and_tells_an_unknown_option(verb: str) -> None:
+    done = melanoma_exp(verb, "--help")
+    assert done.returncode == 0 and f"usage: melanoma-exp {verb}" in done.stdout
+    assert f"example: melanoma-exp {verb}" in done.stdout
+    done = melanoma_exp(verb, "--there-is-no-such-option")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
 
 
 def test_cfg_job_prints_the_composed_config(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_run import CHILDREN, experiment, runs, store
 
-from melanoma_exp import cli, config, material, runner
+from melanoma_exp import config, material, runner, verbs
 
 SCORES = {
     "accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "melanoma_sensitivity",
@@ -109,7 +109,7 @@ def test_a_rerun_ends_with_identical_figures_and_weights(
 
     place, run, artifacts = finished
     monkeypatch.chdir(place)
-    cli.rerun(
+    verbs.VERBS["rerun"](
         [run.info.run_id, f"tracking.folder={place / 'mlruns'}", f"cache.dir={place / 'cache'}"]
     )
     again = next(r for r in runs(place) if r.info.run_id != run.info.run_id)

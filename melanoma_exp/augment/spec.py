@@ -5,13 +5,12 @@ generator. An `online` policy draws every training image anew each epoch; any ot
 synthetic children of the balancer once, before training, and leaves originals as they are.
 """
 
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from melanoma_exp.spec import Spec
+from melanoma_exp.spec import Spec, did_you_mean
 
 Fraction = Annotated[float, Field(ge=-1, le=1)]
 Range = tuple[Fraction, Fraction]
@@ -116,8 +115,7 @@ class Augmentor(Policy):
         for entry in self.operations:
             name = str(entry.get("name"))
             if name not in known:
-                near = get_close_matches(name, known, 1)
-                guess = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(known)}"
+                guess = did_you_mean(name, known, f"; it has {', '.join(known)}")
                 raise ValueError(f"Augmentor has no operation {name}{guess}")
         augmentor.pipeline(self.operations)
         return self

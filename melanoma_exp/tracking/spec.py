@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import Field
 
-from melanoma_exp.spec import Spec
+from melanoma_exp.spec import Spec, UserError
+
+if TYPE_CHECKING:
+    from melanoma_exp.tracking.archive import Archive
 
 
 class Run(Protocol):
@@ -47,6 +50,14 @@ class Off(Spec):
 
         return FolderRun(folder)
 
+    def archive(self) -> "Archive":
+        """Refuses: there is nothing to read back.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError("tracking: needs to know where runs are recorded (got tracking=off)")
+
     def describe(self) -> str:
         """Says where runs are kept."""
         return "nowhere (tracking=off)"
@@ -70,12 +81,22 @@ class Local(Spec):
         Raises:
             UserError: The folder cannot be written.
         """
-        from melanoma_exp.tracking import mlflow_run
+        from melanoma_exp.tracking import connection, mlflow_run
 
-        mlflow_run.prepare_local(self.folder, self.uri)
+        connection.prepare_local(self.folder, self.uri)
         return mlflow_run.MlflowRun(
             self.uri, self.experiment, name, (self.folder / "artifacts").absolute().as_uri()
         )
+
+    def archive(self) -> "Archive":
+        """Opens the store for reading.
+
+        Raises:
+            UserError: There is none yet.
+        """
+        from melanoma_exp.tracking.archive import Archive
+
+        return Archive(self.uri, self.experiment)
 
     def describe(self) -> str:
         """Says where runs are kept."""
@@ -98,6 +119,16 @@ class Server(Spec):
         from melanoma_exp.tracking import mlflow_run
 
         return mlflow_run.MlflowRun(self.uri, self.experiment, name, None)
+
+    def archive(self) -> "Archive":
+        """Opens the store for reading.
+
+        Raises:
+            UserError: The server does not answer.
+        """
+        from melanoma_exp.tracking.archive import Archive
+
+        return Archive(self.uri, self.experiment)
 
     def describe(self) -> str:
         """Says where runs are kept."""

@@ -1,4 +1,4 @@
-"""What predictions are worth: figures of one part, from labels and probabilities."""
+"""Figures of one part of a split, overall and by class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,0 +1,134 @@
+"""Runs that were recorded, read back."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.connection import connect, first_line, told
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One run as the store has it.
+
+    Attributes:
+        id: 32 hex digits.
+        name: As tables show it.
+        status: FINISHED, FAILED, KILLED or RUNNING.
+        started: Milliseconds since 1970.
+        params: The flat config; values are text.
+        metrics: The last value of each series.
+        tags: All of them, MLflow's own included.
+    """
+
+    id: str
+    name: str
+    status: str
+    started: int
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
+class Archive:
+    """The runs of one store."""
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        """Opens the store.
+
+        Args:
+            uri: The tracking URI.
+            experiment: The experiment that is searched unless another is named.
+
+        Raises:
+            UserError: There is no such store, or no server answers.
+        """
+        path = Path(uri.removeprefix("sqlite:///"))
+        if uri.startswith("sqlite:///") and not path.exists():
+            raise UserError(
+                f"tracking: there is no store at {path}; run something first, or name another "
+                "with tracking.folder=DIR"
+            )
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        self._client = connect(uri)
+        self._uri, self._experiment = uri, experiment
+
+    def run(self, run_id: str) -> StoredRun:
+        """Returns one run.
+
+        Raises:
+            UserError: There is no such run.
+        """
+        try:
+            return _stored(self._client.get_run(run_id))
+        except (MlflowException, SQLAlchemyError) as error:
+            raise UserError(f"{self._uri} has no run {run_id}: {first_line(error)}") from error
+
+    def search(self, filter_string: str, experiment: str | None = None) -> list[StoredRun]:
+        """Returns all runs that fit, oldest first.
+
+        Args:
+            filter_string: In MLflow's language, e.g. `tags.sweep = "2026-01-01/10-00-00"`.
+            experiment: Another experiment than the archive's.
+
+        Raises:
+            UserError: There is no such experiment, or the filter is none.
+        """
+        name = experiment or self._experiment
+        with told(self._uri):
+            place = self._client.get_experiment_by_name(name)
+            if place is None:
+                known = ", ".join(e.name for e in self._client.search_experiments())
+                raise UserError(f"{self._uri} has no experiment {name} (it has {known})")
+            found: list[Any] = []
+            token = None
+            while True:
+                page = self._client.search_runs(
+                    [place.experiment_id], filter_string, order_by=["start_time"], page_token=token
+                )
+                found += page
+                token = page.token
+                if not token:
+                    return [_stored(run) for run in found]
+
+    def series(self, run_id: str, key: str) -> list[tuple[int, float]]:
+        """Returns the (step, value) pairs of a metric by step; empty where it was not logged."""
+        with told(self._uri):
+            points = self._client.get_metric_history(run_id, key)
+        return sorted((point.step, point.value) for point in points)
+
+    def file(self, run_id: str, path: str, folder: Path | None = None) -> Path:
+        """Returns a local copy of an artifact, a file or a folder.
+
+        Args:
+            run_id: Of the run.
+            path: Below the run's artifacts.
+            folder: Where the copy goes if the store is not local; a temporary one by default.
+
+        Raises:
+            UserError: There is no such run or artifact.
+        """
+        self.run(run_id)
+        try:
+            target = str(folder) if folder else None
+            return Path(self._client.download_artifacts(run_id, path, target))
+        except (MlflowException, OSError) as error:
+            raise UserError(f"run {run_id} has no artifact {path}: {first_line(error)}") from error
+
+    def text(self, run_id: str, path: str) -> str:
+        """Returns the text of an artifact; errors as in `file`."""
+        return self.file(run_id, path).read_text(encoding="utf-8")
+
+
+def _stored(run: Any) -> StoredRun:
+    info, data = run.info, run.data
+    return StoredRun(
+        info.run_id, info.run_name or info.run_id[:8], info.status, info.start_time, data.params,
+        data.metrics, data.tags,
+    )  # fmt: skip

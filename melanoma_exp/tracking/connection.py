@@ -1,0 +1,78 @@
+"""The way to an MLflow store, and its troubles told in one line."""
+
+import fcntl
+import logging
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from melanoma_exp.spec import UserError
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Turns what goes wrong in the store into one line: unreachable, locked, disk full."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        raise UserError(f"tracking: {what} cannot be used: {first_line(error)}") from error
+
+
+def connect(uri: str) -> mlflow.MlflowClient:
+    """Returns a client of the store and makes it the process' own.
+
+    Raises:
+        UserError: No server answers at an HTTP address.
+    """
+    # Migrations and hints stay off the user's screen; warnings and errors do not.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    _check_server(uri)
+    mlflow.set_tracking_uri(uri)
+    return mlflow.MlflowClient(uri)
+
+
+def prepare_local(folder: Path, uri: str) -> None:
+    """Makes the SQLite store, once, however many processes start at the same time.
+
+    Args:
+        folder: Holds the database and the artifacts.
+        uri: Of the database.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "mlflow.lock").open("w") as lock:
+            # Alembic destroys a database that two processes migrate at once.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            client = connect(uri)
+            with told(uri):
+                client.search_experiments(max_results=1)
+    except OSError as error:
+        raise UserError(f"tracking.folder: cannot write {folder}: {error.strerror}") from error
+
+
+def first_line(error: Exception) -> str:
+    """Returns the first line of an error's message."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _check_server(uri: str) -> None:
+    """Asks an HTTP server once whether it is there; MLflow itself would try for minutes."""
+    if not uri.startswith(("http://", "https://")):
+        return
+    try:
+        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10).close()
+    except urllib.error.HTTPError:
+        pass  # it answers, and says in its own words later what it refuses
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise UserError(f"tracking.uri: no MLflow server answers at {uri}: {reason}") from error

@@ -1,0 +1,12 @@
+"""What the command line does besides training: one module a verb, listed here by name.
+
+A verb takes the words after its name. Its docstring's first line is what `--help` shows. Modules
+here import nothing heavy at the top, for `--help` imports them all.
+"""
+
+from collections.abc import Callable
+
+from melanoma_exp.verbs.audit import audit
+from melanoma_exp.verbs.rerun import rerun
+
+VERBS: dict[str, Callable[[list[str]], None]] = {"rerun": rerun, "audit": audit}
