@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from melanoma_exp.config import Experiment
-from melanoma_exp.dataset.spec import Data
+from melanoma_exp.dataset.data import Data
 from melanoma_exp.pipeline import Reader, make_reader
 from melanoma_exp.samples import Parts, Plan, Samples
 from melanoma_exp.spec import UserError

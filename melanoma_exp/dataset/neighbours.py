@@ -26,6 +26,8 @@ DETAIL_SCALE = 3.0  # grey levels: the contrast beyond which detail counts ever 
 DISC = 0.85  # of the half side
 VERSION = 1  # raise it when other pairs would be found
 
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+
 TURNS = (
     "in the same position",
     "mirrored left to right",
@@ -81,7 +83,7 @@ def find(thumbnails: np.ndarray) -> Pairs:
     """
     grey = np.empty(thumbnails.shape[:3], np.float32)
     for rows in _blocks(len(grey), 1024):
-        grey[rows] = thumbnails[rows] @ np.float32([0.299, 0.587, 0.114])
+        grey[rows] = thumbnails[rows] @ LUMA
     detail = _detail(grey)
     best: dict[tuple[int, int], tuple[float, int]] = {}
     for first, second, turn in _proposed(_hashes(grey)):
@@ -89,12 +91,12 @@ def find(thumbnails: np.ndarray) -> Pairs:
         for k in np.flatnonzero(distance <= DISTANCE):
             pair = (int(first[k]), int(second[k]))
             best[pair] = min(best.get(pair, (np.inf, 0)), (max(float(distance[k]), 0.0), turn))
-    rows = sorted(best)
+    found = sorted(best)
     return Pairs(
-        first=np.array([a for a, _ in rows], np.int64),
-        second=np.array([b for _, b in rows], np.int64),
-        turn=np.array([best[pair][1] for pair in rows], np.int64),
-        distance=np.array([best[pair][0] for pair in rows], np.float64),
+        first=np.array([a for a, _ in found], np.int64),
+        second=np.array([b for _, b in found], np.int64),
+        turn=np.array([best[pair][1] for pair in found], np.int64),
+        distance=np.array([best[pair][0] for pair in found], np.float64),
     )
 
 
