@@ -73,7 +73,7 @@ def test_classes_are_the_folders_and_differences_from_published_counts_are_told(
     folder, draw, tmp_path
 ):
     for k, name in enumerate(("naevi/a.png", "naevi/b.jpeg", "Ärzte & Co/a.JPG", "odd/a.png")):
-        draw(name, k)
+        draw(name, 40 * k)
     loaded = folder(expected={"train": {"naevi": 2, "odd": 4, "gone": 3}}).load(tmp_path)
     assert loaded.samples.classes == ("naevi", "odd", "Ärzte & Co")
     (note,) = loaded.notes
