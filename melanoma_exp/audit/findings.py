@@ -82,7 +82,7 @@ def summary(findings: Sequence[Finding]) -> list[str]:
     told = [f"{counts[kind]} {kind}" for kind in FAULTS if counts[kind]]
     if not told:
         return []
-    return [f"audit: {', '.join(told)} (findings; audit.csv of the run lists them)"]
+    return [f"audit of all files: {', '.join(told)} (findings; audit.csv of the run lists them)"]
 
 
 def _unreadable(survey: Survey) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ SIDE = 160  # longest side of a picture in pixels
 def write(survey: Survey, findings: Sequence[Finding], path: Path) -> None:
     """Writes the page.
 
-    Of each kind at most `SHOWN` findings are shown, of every detail the first ones.
+    Of each kind at most `SHOWN` findings are shown, the first ones of every detail and labels.
 
     Args:
         survey: The files the findings are about.
@@ -60,12 +60,13 @@ def _section(survey: Survey, kind: str, findings: Sequence[Finding]) -> dict[str
 
 
 def _spread(findings: Sequence[Finding]) -> list[Finding]:
-    """Returns at most `SHOWN` findings, as many of each detail as there is room for."""
-    turns: Counter[str] = Counter()
+    """Returns at most `SHOWN` findings, as many of each detail and labels as there is room for."""
+    turns: Counter[tuple[str, frozenset[str]]] = Counter()
     ranked = []
     for finding in findings:
-        ranked.append((turns[finding.detail], finding))
-        turns[finding.detail] += 1
+        sort = (finding.detail, frozenset(finding.labels))
+        ranked.append((turns[sort], finding))
+        turns[sort] += 1
     kept = {id(f) for _, f in sorted(ranked, key=lambda entry: entry[0])[:SHOWN]}
     return [finding for finding in findings if id(finding) in kept]
 

@@ -5,7 +5,7 @@ pairs; turning or mirroring an image only swaps coefficients and changes signs, 
 positions come from one transform. Then fine detail confirms: what is left of the brightness
 without its blur, squashed so that one strong edge does not decide, compared within a disc that
 leaves the dark corners of dermoscopes out. Dark round lesions on even skin agree in hash and in
-outline; they differ in detail.
+outline; they differ in detail. Smooth shapes without any texture cannot be told apart.
 
 `DISTANCE` was set on real images. Of pairs of different lesions in HAM10000 none came below 0.38;
 400 real images at a third of their size and JPEG quality 75, at half size and quality 50, at

@@ -16,6 +16,7 @@ from melanoma_exp.dataset.labels import Conflicts, Labels
 from melanoma_exp.samples import Samples
 from melanoma_exp.spec import Spec, UserError, digest
 
+LARGE_GROUP = 50  # images; one lesion is rarely photographed more often
 Task = Literal["classes", "melanoma", "malignant"]
 
 
@@ -71,7 +72,7 @@ class Dataset(Spec):
             samples=self._posed(chosen.samples),
             pixels=pixels,
             digest=digest([decode.VERSION, self.resize, _content(chosen.samples, survey)]),
-            notes=(*listing.notes, *skipped, *chosen.notes),
+            notes=(*listing.notes, *skipped, *_group_notes(survey.samples), *chosen.notes),
             skipped=bad,
             touched=chosen.touched,
             survey=survey,
@@ -95,6 +96,18 @@ class Dataset(Spec):
         label = np.isin(np.array(samples.classes)[samples.label], positive).astype(np.int64)
         other = "rest" if self.task == "melanoma" else "benign"
         return replace(samples, classes=(other, self.task), label=label)
+
+
+def _group_notes(samples: Samples) -> list[str]:
+    """Returns a note where one group is so large that it may be a mistake."""
+    _, sizes = np.unique(samples.group, return_counts=True)
+    largest = int(sizes.max(initial=0))
+    if largest <= max(LARGE_GROUP, len(samples) // 50):
+        return []
+    return [
+        f"the largest group holds {largest} of {len(samples)} images: are its lesion ids right, or "
+        "are the images too plain to be told apart?"
+    ]
 
 
 def _content(samples: Samples, survey: Survey) -> list[tuple[str, ...]]:
