@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 from pictures import picture, position, recompressed
+from PIL import Image
 
 from melanoma_exp.dataset import neighbours
 

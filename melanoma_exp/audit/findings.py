@@ -79,10 +79,12 @@ def write_csv(findings: Iterable[Finding], path: Path) -> None:
 def summary(findings: Sequence[Finding]) -> list[str]:
     """Returns what a run's plan says of the findings, in no or one sentence."""
     counts = Counter(finding.kind for finding in findings)
-    told = [f"{counts[kind]} {kind}" for kind in FAULTS if counts[kind]]
+    told = [f"{kind} {counts[kind]}" for kind in FAULTS if counts[kind]]
     if not told:
         return []
-    return [f"audit of all files: {', '.join(told)} (findings; audit.csv of the run lists them)"]
+    return [
+        f"audit of all files: {', '.join(told)} (audit.csv and audit.html of the run show them)"
+    ]
 
 
 def _unreadable(survey: Survey) -> Iterator[Finding]:

@@ -60,10 +60,11 @@ def choose(
     touched["images_with_two_labels"] = int(in_conflict.sum())
     touched["conflicts_left_out"] = int(out.sum())
     if in_conflict.any():
+        images = len(set(same[in_conflict]))
         tests = int((samples.official[out] == "test").sum())
         notes.append(
-            f"dataset.conflicts={conflicts}: {len(set(same[in_conflict]))} images lie under "
-            f"two labels ({in_conflict.sum()} files); {out.sum()} files left out"
+            f"dataset.conflicts={conflicts}: images under two labels: {images} "
+            f"({in_conflict.sum()} files); left out: {out.sum()} files"
             + (f", {tests} of them from the official test part" if tests else "")
         )
     return Chosen(samples.take(stay), tuple(notes), touched)

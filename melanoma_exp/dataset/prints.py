@@ -129,6 +129,8 @@ def _sharpness(image: Image.Image) -> float:
     import cv2
 
     side = SHARPNESS_SIDE
-    grey = np.asarray(image.convert("L").resize((side, side), Image.Resampling.BOX), np.float32)
+    grey = np.asarray(
+        image.convert("L").resize((side, side), Image.Resampling.BILINEAR), np.float32
+    )
     edges, contrast = float(cv2.Laplacian(grey, cv2.CV_32F).var()), float(grey.var())
     return float(np.log10(edges / contrast)) if min(edges, contrast) > 1e-3 else np.nan
