@@ -32,6 +32,17 @@ def test_a_copy_is_found_in_every_position_and_its_turn_is_told(altered: str, tu
         assert np.abs(again.astype(int) - thumbnails(originals)[k]).mean() < 30
 
 
+def test_real_images_are_found_again(real_folder) -> None:
+    paths = sorted(real_folder("ham10000").rglob("*.jpg"))[::40]
+    images = [Image.open(path).convert("RGB") for path in paths]
+    halves = [image.resize((image.width // 2, image.height // 2)) for image in images]
+    copies = [position(recompressed(image, 50), k % 8) for k, image in enumerate(halves)]
+    found = neighbours.find(thumbnails(images + copies))
+    pairs = set(zip(found.first.tolist(), found.second.tolist(), strict=True))
+    assert len(images) > 100
+    assert {(k, k + len(images)) for k in range(len(images))} <= pairs
+
+
 def test_different_pictures_are_no_pair_however_many() -> None:
     assert not len(neighbours.find(thumbnails([picture(seed, 48) for seed in range(300)])))
 

@@ -2,7 +2,7 @@
 
 Far is told by the median and the median absolute deviation, which outliers hardly move:
 z = (x - median) / (1.4826 MAD). Iglewicz & Hoaglin, How to Detect and Handle Outliers (1993),
-advise 3.5 for this z; 4 keeps the list short.
+advise the limit 3.5 for this z.
 """
 
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ import numpy as np
 
 from melanoma_exp.dataset.prints import Prints
 
-LIMIT = 4.0
+LIMIT = 3.5
 FEWEST = 20  # images below which nothing can stand out
 COLOUR_FLOOR, SHARPNESS_FLOOR = 1.0, 0.02  # least deviations: a set of equals has no outliers
-COLOUR_RULE = "mean lightness, red or yellow more than 4 robust deviations from the median"
+COLOUR_RULE = "mean lightness, red or yellow more than 3.5 robust deviations from the median"
 SIZE_RULE = "a quarter or four times the median number of pixels, or another shape by half"
-SHARPNESS_RULE = "fine detail by contrast more than 4 robust deviations from the median, or none"
+SHARPNESS_RULE = "fine detail by contrast more than 3.5 robust deviations from the median, or none"
 
 
 def find(rows: np.ndarray, prints: Prints) -> Iterator[tuple[str, str, int, str]]:

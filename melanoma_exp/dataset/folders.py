@@ -35,6 +35,7 @@ def find(root: Path, columns: Columns, published: Mapping[str, Mapping[str, int]
     """
     strays: Counter[str] = Counter()
     paths, folder_labels, side = _walk(root, strays)
+    strays.pop(columns.csv or "", None)
     table = columns.read(root)
     ids = [image_id(path.stem) for path in paths]
     labels = [
