@@ -19,7 +19,7 @@ EXPERIMENTS = sorted(
     path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.yaml")
 )
 CSV = Path(__file__).resolve().parent.parent / "experiments" / "01-published" / "published.csv"
-PUBLISHED = {row["experiment"]: row for row in csv.DictReader(CSV.open())}
+PUBLISHED = {f"published/{row['system']}_{row['stage']}": row for row in csv.DictReader(CSV.open())}
 FIGURES = {
     "train accuracy": "train_accuracy", "val accuracy": "val_accuracy",
     "train loss": "train_loss", "val loss": "val_loss",
@@ -28,9 +28,13 @@ BROKEN = [f"published/skin_cancer_assignment_upgrad_{stage}" for stage in ("m1",
 
 
 @cache
-def compose(name: str, *overrides: str) -> config.Experiment:
-    content = composition.compose(cli.conf_folder(), [f"experiment={name}", *overrides])
-    return config.parse(content)
+def content(*overrides: str) -> dict[str, Any]:
+    return composition.compose(cli.conf_folder(), list(overrides))
+
+
+@cache
+def compose(name: str) -> config.Experiment:
+    return config.parse(content(f"experiment={name}"))
 
 
 def header(name: str) -> list[str]:
@@ -60,8 +64,8 @@ def test_a_published_network_has_the_published_parameters(name: str) -> None:
 def test_a_header_holds_source_figures_parameters_and_the_command(name: str) -> None:
     summary, *lines = header(name)[1:]
     said = dict(line.split(": ", 1) for line in lines if ": " in line)
-    row, system = PUBLISHED[name], name.removeprefix("published/").split("_m")[0]
-    assert system.split("_long")[0] in summary and system.split("_long")[0] in said["source"]
+    row = PUBLISHED[name]
+    assert row["system"] in summary and row["system"] in said["source"]
     figures = [f"{word} {row[key]}" for word, key in FIGURES.items() if row[key]]
     assert said["published"] == ", ".join(figures)
     assert said["parameters"].startswith(f"{int(row['parameters']):,}")
@@ -71,7 +75,7 @@ def test_a_header_holds_source_figures_parameters_and_the_command(name: str) -> 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_experiment_splits_and_trains_as_published(name: str) -> None:
-    experiment, stage = compose(name), name.rsplit("_", 1)[-1]
+    experiment, stage = compose(name), PUBLISHED[name]["stage"]
     assert experiment.dataset.kind == "isic9"
     assert experiment.split.model_dump() == {"kind": "published", "val": 0.2, "seed": 123}
     assert experiment.model.name == name.removeprefix("published/")
@@ -119,7 +123,7 @@ def test_callbacks_augmentation_and_rescaling_are_the_published_ones() -> None:
     assert sorted(raw) == [f"published/skin_cancer_assignment_upgrad_{s}" for s in ("m2", "m3")]
 
 
-def small(name: str, images: Path, place: Path, *more: str) -> config.Experiment:
+def small(name: str, images: Path, place: Path, task: str | None = None) -> config.Experiment:
     """The experiment on the small images, at the smallest size that its pools leave anything of."""
     spec = compose(name).model
     for size in range(8, 60, 8):
@@ -128,11 +132,14 @@ def small(name: str, images: Path, place: Path, *more: str) -> config.Experiment
             break
         except UserError:
             continue
-    balance = [] if compose(name).balance.kind == "none" else ["balance.count=2"]
-    return compose(
-        name, "dataset=folder", f"dataset.root={images}", f"dataset.image_size=[{size},{size}]",
-        f"cache.dir={place / 'cache'}", "train.batch_size=2", *balance, *more,
-    )  # fmt: skip
+    given = {**content(f"experiment={name}"), "cache": {"dir": str(place / "cache")}}
+    task = task or given["dataset"]["task"]
+    where = {"root": str(images), "image_size": [size, size], "task": task}
+    given["dataset"] = {**content("dataset=folder")["dataset"], **where}
+    given["train"] = {**given["train"], "batch_size": 2}
+    if "count" in given["balance"]:
+        given["balance"] = {**given["balance"], "count": 2}
+    return config.parse(given)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -180,7 +187,7 @@ def test_one_unit_for_nine_classes_is_refused_with_what_happened(
     name: str, images: Path, tmp_path: Path
 ) -> None:
     assert compose(name).dataset.task == "melanoma"
-    broken = small(name, images, tmp_path, "dataset.task=classes")
+    broken = small(name, images, tmp_path, task="classes")
     with pytest.raises(UserError, match="loss of -9e8 or exactly 0 and a constant accuracy"):
         material.prepare(broken)
 
