@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+from matplotlib.ticker import MaxNLocator
 
 from melanoma_exp import cli, composition, config
 from melanoma_exp.figures.style import (
@@ -157,8 +158,8 @@ def spread(group: list[Result], column: str, show: Callable[[float], str]) -> st
     values = [r[column] for r in group if r[column] is not None]
     if not values:
         return "-"
-    shown = show(sum(values) / len(values))
-    return shown if len(values) == 1 else f"{shown} ({show(min(values))} to {show(max(values))})"
+    mean, low, high = map(show, (sum(values) / len(values), min(values), max(values)))
+    return mean if low == high else f"{mean} ({low} to {high})"
 
 
 def short(value: float) -> str:
@@ -181,9 +182,8 @@ def table(results: list[Result], published: dict[str, Any]) -> str:
             if group:
                 cells[2] = _pair(group, "accuracy")
                 cells += [_pair(group, "loss"), spread(group, "test_accuracy", short)]
-                cells += [
-                    " / ".join(spread(group, f"leak_{k}", short) for k in ("source", "group"))
-                ]
+                leaks = [spread(group, f"leak_{key}", short) for key in ("source", "group")]
+                cells += [" / ".join(leaks) + " leaky" * (group[0]["leaky"] == "true")]
                 cells += [spread(group, "epochs", "{:.0f}".format), str(len(group))]
                 cells += [spread(group, "seconds", lambda s: f"{s / 60:.0f}")]
                 task = "" if group[0]["task"] == "classes" else f"; task {group[0]['task']}"
@@ -220,6 +220,7 @@ def draw(path: Path, system: str, published: dict[str, Any], results: list[Resul
     figure = new_figure(WIDTH, 3.4)
     for axes, quantity in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
         plain_axes(axes)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y", color=FAINT, linewidth=0.6)
         axes.set_title(quantity.capitalize(), fontsize=TITLE, loc="left")
         axes.set_xlabel("epoch", fontsize=BODY)
