@@ -28,7 +28,7 @@ def faulty(folder, tmp_path) -> Any:
     save(picture(2), root / "Train/a/pixels.png")
     picture(2).save(root / "Train/a/pixels2.png", compress_level=1)
     save(picture(3), root / "Train/a/ISIC_0000003.png")
-    save(picture(4), root / "Train/b/ISIC_0000003(1).png")
+    save(recompressed(picture(3), 60), root / "Train/b/ISIC_0000003(1).png")
     save(picture(5), root / "Train/a/turned.png")
     save(recompressed(position(picture(5), 5), 50), root / "Test/b/turned5.png")
     save(picture(6), root / "Train/b/mirrored.png")

@@ -8,7 +8,7 @@ leaves the dark corners of dermoscopes out. Dark round lesions on even skin agre
 outline; they differ in detail. Smooth shapes without any texture cannot be told apart.
 
 `DISTANCE` was set on real images. Of pairs of different lesions in HAM10000 none came below 0.38;
-400 real images at a third of their size and JPEG quality 75, at half size and quality 50, at
+150 of its images at a third of their size and JPEG quality 75, at half size and quality 50, at
 quality 30, or at a quarter of their size, were at most 0.25 from their originals.
 """
 

@@ -35,7 +35,8 @@ def audit(words: list[str]) -> None:
         raise UserError(f"--out: cannot write {out}: {error.strerror}") from error
     notes = survey.listing.notes
     report.print_audit(screen, findings.KINDS, made.findings, len(survey.listing.paths), notes)
-    screen.print(f"every finding: {out / 'audit.csv'}; with pictures: {out / 'audit.html'}")
+    told = f"every finding: {out / 'audit.csv'}; with pictures: {out / 'audit.html'}"
+    screen.print(told, soft_wrap=True)
     if experiment.tracking.kind != "off":
         screen.print(f"tracked: {_record(experiment, survey, made)}", soft_wrap=True)
 
