@@ -17,7 +17,7 @@ KINDS = {
     "two labels": "one image under different labels",
     "train and test": "one image or one lesion in the official train and test part",
     "official label": "images in a folder that the official label contradicts",
-    "doubled": "one image twice within one class and part",
+    "doubled": "one image or a near-duplicate of it twice within one class and part",
     "class count": "classes whose number of images is not the published one",
     "colour": outliers.COLOUR_RULE,
     "size": outliers.SIZE_RULE,
