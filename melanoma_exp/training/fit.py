@@ -1,20 +1,21 @@
-"""Runs the training loop and reports every epoch as it ends."""
+"""Runs the training loop, reports every epoch as it ends, and can go on from a checkpoint.
+
+Keras' `fit` runs one epoch at a time. What happens between epochs is decided here, because every
+part of it must be restored bit for bit when a run is continued.
+"""
 
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 
+from melanoma_exp.checkpoint import Saved, Store
+from melanoma_exp.training import course, watch
+from melanoma_exp.training.course import Course, History
+from melanoma_exp.training.interruption import Signals
 from melanoma_exp.training.spec import Train
-
-History = dict[str, list[float]]
-NAMES = {
-    "loss": "train/loss",
-    "accuracy": "train/accuracy",
-    "val_loss": "val/loss",
-    "val_accuracy": "val/accuracy",
-}
 
 
 class Progress(Protocol):
@@ -26,107 +27,238 @@ class Progress(Protocol):
     def epoch(self, epoch: int, figures: Mapping[str, float]) -> None:
         """An epoch has ended."""
 
+    def warn(self, line: str) -> None:
+        """Something went wrong and training goes on."""
+
+
+class Feed(Protocol):
+    """Gives the batches of any epoch from any step on."""
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch."""
+
+    @property
+    def images(self) -> int:
+        """Images an epoch."""
+
+    def dataset(self, epoch: int = 0, first: int = 0) -> Any:
+        """Returns a tf.data.Dataset of the batches of an epoch, from step `first` on."""
+
 
 def fit(
     model: keras.Model,
     spec: Train,
-    train: Any,
-    steps: int,
-    images: int,
-    val: Any,
+    train: Feed,
+    val: Feed,
     progress: Progress,
     log: Callable[[Mapping[str, float], int], None],
+    store: Store,
+    signals: Signals,
+    saved: Saved | None = None,
 ) -> History:
     """Trains a compiled model and leaves it with the weights that are to be kept.
 
     Args:
         model: Compiled.
-        spec: Says how long and what is kept.
-        train: A dataset that lasts for all epochs.
-        steps: Steps an epoch.
-        images: Images an epoch, for images/second.
-        val: The validation dataset.
+        spec: Says how long, what is kept and how often a checkpoint is written.
+        train: The training images.
+        val: The validation images.
         progress: Told of every step and epoch.
         log: Called with the figures of an epoch and its number from 1.
+        store: Where checkpoints go.
+        signals: Asked after every step whether to stop.
+        saved: The checkpoint to go on from.
 
     Returns:
         For each figure its value in every epoch.
+
+    Raises:
+        Interrupted: A signal asked to stop; a checkpoint was written.
     """
-    report = _Report(spec, steps, images, progress, log)
-    # The reporter comes last: it sees what the others did to the learning rate and the weights.
-    model.fit(
-        train,
-        epochs=spec.epochs,
-        steps_per_epoch=steps,
-        validation_data=val,
-        callbacks=[*_callbacks(spec), report],
-        verbose=0,
-        shuffle=False,
-    )
-    return report.history
+    loop = _Loop(model, spec, train, val, progress, log, store, signals)
+    if saved is not None:
+        loop.restore(saved)
+    with signals.deferred():
+        while not loop.is_over:
+            loop.run_epoch()
+    loop.leave_kept_weights()
+    return loop.course.history
 
 
-def _callbacks(spec: Train) -> list[keras.callbacks.Callback]:
-    callbacks: list[keras.callbacks.Callback] = []
-    if spec.ema is not None:
-        # `best` is chosen at an epoch's end and must then find the averaged weights in the model,
-        # the ones that were validated; `last` gets them from Keras when `fit` ends.
-        callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=spec.keep == "best"))
-    if spec.schedule == "plateau":
-        callbacks.append(
-            keras.callbacks.ReduceLROnPlateau(
-                monitor=spec.plateau.monitor,
-                factor=spec.plateau.factor,
-                patience=spec.plateau.patience,
-                min_lr=spec.plateau.min_learning_rate,
-            )
-        )
-    if spec.early_stopping.patience is not None or spec.keep == "best":
-        callbacks.append(
-            keras.callbacks.EarlyStopping(
-                monitor=spec.early_stopping.monitor,
-                min_delta=spec.early_stopping.min_delta,
-                patience=spec.early_stopping.patience or spec.epochs,
-                restore_best_weights=spec.keep == "best",
-            )
-        )
-    return callbacks
+class _Loop(keras.callbacks.Callback):
+    """The loop over epochs; as a callback of each `fit` it sees every step."""
 
-
-class _Report(keras.callbacks.Callback):
-    """Collects the history, measures time, tells the screen and the tracker."""
-
-    def __init__(self, spec: Train, steps: int, images: int, progress: Progress, log: Any) -> None:
+    def __init__(
+        self, model: keras.Model, spec: Train, train: Feed, val: Feed, progress: Progress,
+        log: Callable[[Mapping[str, float], int], None], store: Store, signals: Signals,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.history: History = {}
-        self._spec, self._steps, self._images = spec, steps, images
-        self._progress, self._log = progress, log
-        self._start = self._trained = 0.0
-        self._epoch, self._rate = 0, 0.0
+        self.course = Course()
+        self._net, self._spec, self._train, self._val = model, spec, train, val
+        self._progress, self._log, self._store, self._signals = progress, log, store, signals
+        self._running: Mapping[str, np.ndarray] | None = None  # metrics of a continued epoch
+        self._raw: list[np.ndarray] = []  # the weights behind averaged ones
+        self._start = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs are done or training was ended early."""
+        return self.course.is_over or self.course.epoch >= self._spec.epochs
+
+    def restore(self, saved: Saved) -> None:
+        """Goes on from a checkpoint."""
+        self.course = Course.from_state(saved.state, saved.arrays)
+        course.restore(self._net, saved.arrays)
+        self._running = saved.arrays
+        # Keras makes its running metrics at the first batch it meets; testing changes nothing else.
+        self._net.test_on_batch(*next(iter(self._val.dataset().take(1))))
+        for epoch in range(1, self.course.epoch + 1):  # those logged already are passed over
+            figures = {name: values[epoch - 1] for name, values in self.course.history.items()}
+            self._log(figures, epoch)
+
+    def run_epoch(self) -> None:
+        """Trains what is left of an epoch, validates, decides and writes a checkpoint."""
+        state, spec = self.course, self._spec
+        if state.step < self._train.steps:
+            self._run_steps()
+        elif spec.ema is not None:
+            self._average()
+        val = self._net.evaluate(self._val.dataset(), callbacks=[self], verbose=0, return_dict=True)
+        figures = {
+            **state.trained,
+            "val/loss": float(val["loss"]),
+            "val/accuracy": float(val["accuracy"]),
+            "learning_rate": state.rate,
+            "seconds": state.seconds + time.perf_counter() - self._start,
+            "images_per_second": self._train.images / max(state.seconds, 1e-9),
+        }
+        self._decide(figures)
+        due = state.epoch % spec.checkpoint.every_epochs == 0 or self.is_over
+        if due:
+            self._save()
+        # After the checkpoint: what is in it and not in the log is logged when the run goes on.
+        self._log(figures, state.epoch)
+        self._progress.epoch(state.epoch, figures)
+        self._stop_if_asked(saved=due)
+
+    def leave_kept_weights(self) -> None:
+        """Gives the model the weights that are evaluated and logged."""
+        if self.course.best_weights:
+            self._net.set_weights(self.course.best_weights)
+        elif self._spec.ema is not None:
+            self._average()
+
+    def _run_steps(self) -> None:
+        state = self.course
+        if not state.step:
+            # A schedule has moved on by the epoch's end; the rate that is used is the one now.
+            state.rate, state.seconds, state.trained = self._rate(), 0.0, {}
+        self._start = time.perf_counter()
+        self._net.fit(
+            self._train.dataset(state.epoch, state.step),
+            initial_epoch=state.epoch,
+            epochs=state.epoch + 1,
+            steps_per_epoch=self._train.steps - state.step,
+            callbacks=[self],
+            verbose=0,
+            shuffle=False,
+        )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Starts the clock."""
-        self._epoch = epoch + 1
-        # A schedule has moved on by the epoch's end; the rate that was used is the one now.
-        self._rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self._start = time.perf_counter()
+        """Gives a continued epoch the running figures it had; Keras has just reset them."""
+        if self._running is not None and self.course.step:
+            course.restore_metrics(self._net, self._running)
+        self._running = None
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Tells the screen; the clock of training stops at the last step, before validation."""
-        self._trained = time.perf_counter()
-        logs = logs or {}
-        self._progress.step(self._epoch, batch + 1, float(logs["loss"]), float(logs["accuracy"]))
+        """Counts the step, tells the screen, writes a checkpoint where one is due."""
+        state, logs = self.course, logs or {}
+        state.step += 1
+        figures = {"train/loss": float(logs["loss"]), "train/accuracy": float(logs["accuracy"])}
+        self._progress.step(state.epoch + 1, state.step, *figures.values())
+        if state.step == self._train.steps:
+            state.trained = figures
+        every = self._spec.checkpoint.every_steps
+        due = every is not None and state.step % every == 0
+        if due:
+            self._save()
+        self._stop_if_asked(saved=due)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Logs the epoch's figures."""
-        logs = logs or {}
-        figures = {name: float(logs[key]) for key, name in NAMES.items() if key in logs}
-        figures |= {
-            "learning_rate": self._rate,
-            "seconds": time.perf_counter() - self._start,
-            "images_per_second": self._images / max(self._trained - self._start, 1e-9),
-        }
+        """Stops the clock of training; keeps the weights that Keras is about to average."""
+        self._stop_clock()
+        if self._spec.ema is not None:
+            self._raw = self._trainable()
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Stops within validation if asked to; it is repeated when the run goes on."""
+        if self._signals.received is not None:
+            self._put_raw_back()
+            self._stop_if_asked(saved=False)
+
+    def _decide(self, figures: Mapping[str, float]) -> None:
+        """Ends the epoch: history, best epoch, learning rate, end of training."""
+        state, spec = self.course, self._spec
+        state.epoch, state.step, state.trained = state.epoch + 1, 0, {}
         for name, value in figures.items():
-            self.history.setdefault(name, []).append(value)
-        self._log(figures, epoch + 1)
-        self._progress.epoch(epoch + 1, figures)
+            state.history.setdefault(name, []).append(value)
+        stopping = spec.early_stopping
+        is_best = state.stopping.update(stopping.monitor, figures, state.epoch, stopping.min_delta)
+        if is_best and spec.keep == "best":
+            state.best_weights = self._net.get_weights()  # with `ema` the averaged ones
+        state.is_over = watch.is_over(stopping, state.stopping)
+        self._put_raw_back()
+        if spec.schedule == "plateau":
+            monitor = spec.plateau.monitor
+            state.plateau.update(monitor, figures, state.epoch, watch.PLATEAU_MIN_DELTA)
+            self._net.optimizer.learning_rate = watch.lowered_rate(
+                spec.plateau, state.plateau, self._rate()
+            )
+
+    def _save(self) -> None:
+        """Writes a checkpoint; without room for one training goes on."""
+        state = self.course
+        if state.step:
+            self._stop_clock()
+        try:
+            self._store.save(
+                state.position,
+                course.collect(self._net, state),
+                state.state(),
+                best=(state.stopping.epoch, 0),
+            )
+        except OSError as error:
+            self._progress.warn(
+                f"the checkpoint of epoch {state.epoch} cannot be written ({error}); training goes "
+                "on and earlier checkpoints are kept"
+            )
+
+    def _stop_if_asked(self, saved: bool) -> None:
+        if self._signals.received is not None:
+            if not saved:
+                self._save()
+            self._signals.raise_if_received()
+
+    def _stop_clock(self) -> None:
+        now = time.perf_counter()
+        self.course.seconds += now - self._start
+        self._start = now
+
+    def _rate(self) -> float:
+        return float(keras.ops.convert_to_numpy(self._net.optimizer.learning_rate))
+
+    def _trainable(self) -> list[np.ndarray]:
+        return [np.array(keras.ops.convert_to_numpy(v)) for v in self._net.trainable_variables]
+
+    def _average(self) -> None:
+        self._raw = self._trainable()
+        self._net.optimizer.finalize_variable_values(self._net.trainable_variables)
+
+    def _put_raw_back(self) -> None:
+        """Undoes averaging: the next step goes on from the weights of the last one."""
+        for variable, value in zip(
+            self._net.trainable_variables, self._raw, strict=bool(self._raw)
+        ):
+            variable.assign(value)
+        self._raw = []
