@@ -146,7 +146,10 @@ def _job(composed: Any, tags: dict[str, str], in_fresh_process: bool) -> float |
     experiment = config.parse(content)
     from melanoma_exp import resuming, runner  # not before the config is known to be good
 
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    runtime = HydraConfig.get().runtime
+    if runtime.choices.get("experiment"):
+        tags = {**tags, "experiment": runtime.choices["experiment"]}
+    folder = Path(runtime.output_dir)
     begun = resuming.begun_in(folder)
     if begun and begun.scores:
         print(f"{folder}: run {begun.run_id} has finished here already")
