@@ -1,4 +1,4 @@
-"""One epoch after another: Keras' `fit` runs the steps, the rest happens here and is in `Course`."""
+"""One epoch after another: Keras' `fit` runs the steps, the rest happens here, kept in `Course`."""
 
 import time
 from collections.abc import Callable, Mapping
