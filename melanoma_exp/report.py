@@ -14,6 +14,7 @@ from melanoma_exp.samples import Parts
 
 if TYPE_CHECKING:
     from melanoma_exp.audit.findings import Finding
+    from melanoma_exp.checkpoint import Saved
 
 DISCLAIMER = "Research software, not a medical device: no figure here supports a diagnosis."
 EXAMPLE = 3  # images of a finding that are named
@@ -56,6 +57,18 @@ def print_plan(
         screen.print(f"[bold]{name:<11}[/] {value}", soft_wrap=True)
     for note in notes:
         screen.print(f"[yellow]note[/]        {note}", soft_wrap=True)
+
+
+def print_resumed(screen: Console, run_id: str, saved: "Saved | None") -> None:
+    """Prints where a run goes on, and which checkpoints were of no use."""
+    for line in saved.passed_over if saved else ():
+        screen.print(f"[yellow]warning[/] {line}", soft_wrap=True)
+    if saved is None:
+        screen.print(f"run {run_id} has no checkpoint: it begins anew", soft_wrap=True)
+    else:
+        where = f"after epoch {saved.state['epoch']}"
+        where += f", step {saved.state['step']}" if saved.state["step"] else ""
+        screen.print(f"run {run_id} goes on {where}", soft_wrap=True)
 
 
 def print_audit(
@@ -169,6 +182,10 @@ class Screen:
         shown = [f"{k} {v:.3f}" for k, v in figures.items() if k.split("/")[0] in ("train", "val")]
         rate = f"{figures['images_per_second']:.0f} images/s"
         self._say(epoch, "  ".join([*shown, rate]), self._steps)
+
+    def warn(self, line: str) -> None:
+        """Prints what went wrong without ending the run."""
+        self._screen.print(f"[yellow]warning[/] {line}", soft_wrap=True)
 
     def _say(self, epoch: int, text: str, step: int) -> None:
         self._spoken = time.monotonic()

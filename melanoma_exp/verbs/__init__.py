@@ -7,6 +7,13 @@ here import nothing heavy at the top, for `--help` imports them all.
 from collections.abc import Callable
 
 from melanoma_exp.verbs.audit import audit
+from melanoma_exp.verbs.reconcile import reconcile
 from melanoma_exp.verbs.rerun import rerun
+from melanoma_exp.verbs.resume import resume
 
-VERBS: dict[str, Callable[[list[str]], None]] = {"rerun": rerun, "audit": audit}
+VERBS: dict[str, Callable[[list[str]], None]] = {
+    "rerun": rerun,
+    "resume": resume,
+    "reconcile": reconcile,
+    "audit": audit,
+}
