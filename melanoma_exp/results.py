@@ -65,21 +65,20 @@ def record_explained(
 ) -> None:
     """Keeps the figure of Grad-CAM for images of a part."""
     chosen, classes = part.samples.take(seen.rows), part.samples.classes
-    chance = part.probability[seen.rows, seen.asked]
-    titles = [
-        f"{verdict}: {classes[label]} {p:.2f}"
-        for verdict, label, p in zip(seen.verdicts, chosen.label, chance, strict=True)
+    heads = [
+        f"{verdict}: {classes[label]} {chance:.2f}"
+        for verdict, label, chance in zip(seen.verdicts, chosen.label, seen.chance, strict=True)
     ]
-    asked = sorted({classes[k] for k in seen.asked})
+    asked = ", ".join(sorted({classes[k] for k in seen.asked}))
+    title = (
+        f"{_title(name, mark)}: what speaks for {asked} (true class, calibrated probability); "
+        f"rank correlation with maps of shuffled weights {seen.mean_correlation:.2f} on average"
+    )
+    images, ids = material.reader.read(chosen), [Path(i).stem for i in chosen.id]
     files.figure(
         f"explanations_{name}",
-        figures.explanations(
-            material.reader.read(chosen), seen.maps, seen.shuffled, titles,
-            [Path(i).stem for i in chosen.id],
-            f"{_title(name, mark)}: what speaks for {', '.join(asked)} (true class, probability); "
-            f"rank correlation with the maps of shuffled weights {seen.mean_correlation:.2f} on average",
-        ),
-    )  # fmt: skip
+        figures.explanations(images, seen.maps, seen.shuffled, heads, ids, title),
+    )
 
 
 def _title(name: str, mark: str, spec: Evaluation | None = None) -> str:

@@ -21,7 +21,10 @@ def mean(bootstrap: Bootstrap, values: np.ndarray) -> object:
     ("hits", "rows", "low", "high"),
     # The score interval of 81 in 263 stands in Newcombe, Statistics in Medicine 17, 1998, as do
     # 15 in 148, 0 in 20 and 1 in 29.
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611), (1, 29, 0.0061, 0.1718)],
+    [
+        (81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
 )  # fmt: skip
 def test_wilson_is_that_of_the_literature(hits: int, rows: int, low: float, high: float) -> None:
     found = wilson(np.arange(rows) < hits, np.ones(rows), 0.95)
@@ -35,7 +38,10 @@ def test_images_of_a_lesion_that_agree_count_once() -> None:
     thrice = wilson(3 * hit.astype(int), np.full(40, 3), 0.95)
     np.testing.assert_allclose((once.low, once.high), (thrice.low, thrice.high))
     all_hit = wilson(np.full(5, 4), np.full(5, 4), 0.95)
-    assert (all_hit.low, all_hit.high) == (pytest.approx(wilson(np.ones(5), np.ones(5), 0.95).low), 1)
+    assert (all_hit.low, all_hit.high) == (
+        pytest.approx(wilson(np.ones(5), np.ones(5), 0.95).low),
+        1,
+    )
 
 
 def test_images_of_a_lesion_that_contradict_each_other_count_no_more_than_apart() -> None:
@@ -55,7 +61,10 @@ def test_the_bootstrap_has_the_spread_of_theory() -> None:
     values = (values - values.mean()) / values.std()
     found = mean(Bootstrap(own(400), 4000, 1, 0.95), values)
     assert found.value == pytest.approx(0, abs=1e-12)
-    assert (found.low, found.high) == (pytest.approx(-0.098, abs=7e-3), pytest.approx(0.098, abs=7e-3))
+    assert (found.low, found.high) == (
+        pytest.approx(-0.098, abs=7e-3),
+        pytest.approx(0.098, abs=7e-3),
+    )
     grouped = mean(Bootstrap(np.repeat(own(400), 3), 4000, 1, 0.95), np.repeat(values, 3))
     assert (grouped.low, grouped.high) == (pytest.approx(found.low), pytest.approx(found.high))
     narrow = mean(Bootstrap(own(400), 4000, 1, 0.5), values)

@@ -153,9 +153,9 @@ def mistakes(
     rows = math.ceil(len(titles) / columns)
     text = _height(titles, columns, SMALL) + _height(captions, columns, TINY) + 0.05 * rows + 0.25
     figure, grid = _grid(rows, columns, side, images.shape, text)
-    for axes, index, title, caption in zip(grid.flat, wrong[order], titles, captions, strict=False):
+    for axes, index, head, caption in zip(grid.flat, wrong[order], titles, captions, strict=False):
         _show(axes, images[index])
-        axes.set_title(title, fontsize=SMALL, pad=3)
+        axes.set_title(head, fontsize=SMALL, pad=3)
         axes.set_xlabel(caption, fontsize=TINY, color=GREY, labelpad=2)
     figure.suptitle(
         f"{title}, {len(titles)} most confident of {wrong.size} mistakes ({total} images):"
