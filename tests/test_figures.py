@@ -298,3 +298,13 @@ def test_the_operating_point_lies_on_the_curve_of_its_part() -> None:
 
 def test_a_part_of_one_side_says_that_it_has_no_curve() -> None:
     assert sum("undefined" in text for text in texts(EVERY["alerts"](2))) >= 2
+
+
+def test_a_map_that_shows_nothing_is_marked() -> None:
+    maps = np.zeros((2, 8, 8))
+    maps[0, 2, 2] = 1
+    figure = figures.explanations(
+        pictures(2, 8, 8), maps, np.ones((2, 8, 8)), ["a", "b"], ["x", "y"], "Test"
+    )
+    places = [axes for axes in figure.axes for text in axes.texts if text.get_text() == "empty"]
+    assert places == [figure.axes[3]]

@@ -36,7 +36,7 @@ def explanations(
 
     Args:
         images: Shape (n, h, w, 3), uint8, n >= 1.
-        maps: Shape (n, h, w), 0 to 1.
+        maps: Shape (n, h, w), 0 to 1; one without anything above 0 is marked as empty.
         randomised: Shape (n, h, w), 0 to 1.
         titles: n lines above the images.
         ids: n names of the images, below them.
@@ -62,6 +62,12 @@ def explanations(
         first, column = 3 * (k // columns), k % columns
         for row, shown in enumerate((image, _over(image, maps[k]), _over(image, randomised[k]))):
             grid[first + row, column].imshow(shown, interpolation="auto")
+        for row, heat in ((1, maps[k]), (2, randomised[k])):
+            if not heat.any():
+                grid[first + row, column].text(
+                    0.5, 0.04, "empty", ha="center", fontsize=TINY, color="white",
+                    transform=grid[first + row, column].transAxes,
+                )  # fmt: skip
         grid[first, column].set_title(above[k], fontsize=SMALL, pad=3)
         grid[first + 2, column].set_xlabel(
             wrap(ids[k], side - 0.05, TINY), fontsize=TINY, color=GREY, labelpad=2
