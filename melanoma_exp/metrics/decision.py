@@ -1,0 +1,148 @@
+"""What a run decides with: calibration, alert threshold and the band in which it is unsure.
+
+Everything in it was chosen on the validation part alone. Whoever predicts with the run applies it
+unchanged; so does the evaluation of the test part.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from melanoma_exp.spec import UserError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class Basis:
+    """The validation images a decision was chosen on, and what it reaches there.
+
+    `sensitivity` is None without a positive image, `specificity` without another one.
+    """
+
+    images: Count
+    positives: Count
+    sensitivity: Share | None
+    specificity: Share | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How logits become a calibrated probability, an alert, and a doubt.
+
+    Attributes:
+        name: Of the alerted class, "melanoma" or "malignant".
+        positive: Class names that make it up; empty where the dataset has none of them.
+        temperature: Logits are divided by it before the softmax (Guo et al., 2017).
+        threshold: An image whose probability reaches it is alerted; None where validation could
+            not give one (no positive or no other image in it).
+        rule: How the threshold was chosen, in words.
+        unsure: Lowest and highest probability of the band in which another validation set of the
+            same kind could have put the threshold; None as above.
+        validation: What it was chosen on.
+        novelty: How an image unlike the training images is told; None without.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    positive: tuple[str, ...]
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    threshold: Share | None
+    rule: str
+    unsure: tuple[Share, Share] | None
+    validation: Basis
+    novelty: dict[str, Any] | None
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    def to_json(self) -> str:
+        """Returns the text that `from_json` reads back without loss."""
+        return json.dumps(asdict(self), indent=2, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "decision.json") -> "Decision":
+        """Reads the text of a `decision.json`.
+
+        Args:
+            text: As `to_json` wrote it.
+            where: The file's name, for the message.
+
+        Raises:
+            UserError: The text is no JSON, a value is missing, unknown or out of range.
+        """
+        try:
+            decision: Decision = TypeAdapter(cls).validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            reason = first["msg"].removeprefix("Input ")
+            raise UserError(
+                f"{where}: is damaged{f' at {key}' if key else ''}: {reason}; "
+                "restore it from a copy of the run's artifacts or train again"
+            ) from None
+        band = decision.unsure
+        if (decision.threshold is None) != (band is None) or (
+            band is not None and not band[0] <= (decision.threshold or 0) <= band[1]
+        ):
+            raise UserError(
+                f"{where}: is damaged: threshold {decision.threshold} does not fit unsure {band}"
+            )
+        return decision
+
+    def class_probability(self, logits: np.ndarray) -> np.ndarray:
+        """Returns the calibrated probability of each class, float64 (n, c); rows sum to 1.
+
+        Args:
+            logits: float (n, c), finite.
+        """
+        return softmax(logits, self.temperature)
+
+    def probability(self, logits: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+        """Returns the calibrated probability of the alerted class, float64 (n,).
+
+        Args:
+            logits: float (n, c), finite.
+            classes: Name of each column.
+
+        Raises:
+            UserError: A class of `positive` is not among the classes.
+        """
+        missing = sorted(set(self.positive) - set(classes))
+        if missing:
+            raise UserError(
+                f"decision.json: knows {', '.join(missing)}, the model {', '.join(classes)}; "
+                "they belong to different runs"
+            )
+        columns = [k for k, name in enumerate(classes) if name in self.positive]
+        chosen: np.ndarray = self.class_probability(logits)[:, columns].sum(axis=1)
+        return np.minimum(chosen, 1.0)  # a sum of shares may round to more
+
+    def alerts(self, probability: np.ndarray) -> np.ndarray:
+        """Returns which calibrated probabilities call for a look, bool; none without threshold."""
+        if self.threshold is None:
+            return np.zeros(np.shape(probability), bool)
+        return np.asarray(probability) >= self.threshold
+
+    def doubts(self, probability: np.ndarray) -> np.ndarray:
+        """Returns which calibrated probabilities lie in the unsure band, bool, edges included."""
+        if self.unsure is None:
+            return np.zeros(np.shape(probability), bool)
+        low, high = self.unsure
+        return (np.asarray(probability) >= low) & (np.asarray(probability) <= high)
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Returns the softmax of the logits over a temperature, float64 (n, c).
+
+    Args:
+        logits: float (n, c), finite.
+        temperature: Above 0.
+    """
+    scaled = np.asarray(logits, np.float64) / temperature
+    exponent = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    result: np.ndarray = exponent / exponent.sum(axis=1, keepdims=True)
+    return result
