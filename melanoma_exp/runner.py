@@ -69,17 +69,22 @@ def run(experiment: Experiment, folder: Path, tags: Mapping[str, str]) -> Scores
             tracked.set_tags(tags)
             record.beginning(model, feed)
             val = Feed(material.parts.val, material.reader, train.batch_size)
-            fit_started = time.perf_counter()
+            fit_started, cpu_started = time.perf_counter(), time.process_time()
             with report.Screen(screen, train.epochs, feed.steps) as progress:
                 history = fit.fit(
                     model, train, feed.dataset(range(train.epochs)), feed.steps,
                     len(feed.samples), val.dataset(), progress, tracked.log_metrics,
                 )  # fmt: skip
             fit_seconds = time.perf_counter() - fit_started
+            cpu_seconds = time.process_time() - cpu_started
             scores = record.ending(model, history)
             total = time.perf_counter() - started
             tracked.log_metrics(
-                {"seconds/fit": fit_seconds, "seconds/outside_fit": total - fit_seconds}
+                {
+                    "seconds/fit": fit_seconds,
+                    "seconds/fit_cpu": cpu_seconds,
+                    "seconds/outside_fit": total - fit_seconds,
+                }
             )
     lines = [f"{total:.0f} s, of which training took {fit_seconds:.0f} s; run {tracked.id}"]
     if experiment.tracking.kind == "off":

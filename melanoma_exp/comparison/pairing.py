@@ -110,7 +110,7 @@ def compare_pairs(rows: Sequence[Row], part: str, positive: Sequence[int]) -> Te
     pairs = []
     for (k, (a, of_a)), (m, (b, of_b)) in itertools.combinations(enumerate(kept), 2):
         tests = {
-            name: _differ(name, paired.difference(figures[k][name], figures[m][name]))
+            name: _differ(name, figures[k][name], figures[m][name], of_a.group)
             for name in figures[k]
         }
         tests["accuracy"] = _mcnemar(of_a, of_b)
@@ -121,19 +121,33 @@ def compare_pairs(rows: Sequence[Row], part: str, positive: Sequence[int]) -> Te
     return Tested(part, kept, _adjusted(pairs), notes)
 
 
+@dataclass(frozen=True)
+class _Figure:
+    """One figure of one row: hits bool (repeats, n), their cells (n,), and its resamples."""
+
+    hit: np.ndarray
+    cell: np.ndarray
+    resampled: paired.Resampled
+
+
 def _figures(
     bootstrap: paired.GroupBootstrap, answers: Answers, positive: Sequence[int]
-) -> dict[str, paired.Resampled]:
+) -> dict[str, _Figure]:
     label, predicted = answers.label, answers.predicted
-    found = {"balanced_accuracy": bootstrap.share(predicted == label, label)}
+    found = {"balanced_accuracy": (predicted == label, label)}
     if len(positive):
         cell = np.where(np.isin(label, positive), 0, -1)
-        found["sensitivity"] = bootstrap.share(np.isin(predicted, positive), cell)
-    return found
+        found["sensitivity"] = (np.isin(predicted, positive), cell)
+    return {
+        name: _Figure(hit, cell, bootstrap.share(hit, cell)) for name, (hit, cell) in found.items()
+    }
 
 
-def _differ(figure: str, d: paired.Difference) -> Outcome:
-    return Outcome(figure, d.estimate, d.low, d.high, d.p, d.p)
+def _differ(figure: str, a: _Figure, b: _Figure, group: np.ndarray) -> Outcome:
+    """Compares a figure: interval from the bootstrap, p the larger of bootstrap and swapping."""
+    d = paired.difference(a.resampled, b.resampled)
+    p = max(d.p, paired.swap_p(a.hit.mean(axis=0), b.hit.mean(axis=0), a.cell, group))
+    return Outcome(figure, d.estimate, d.low, d.high, p, p)
 
 
 def _mcnemar(a: Answers, b: Answers) -> Outcome:
@@ -158,7 +172,8 @@ def _folds(a: Row, b: Row) -> Outcome | None:
         run.figure("val_images") / (run.figure("train_images") - run.figure("synthetic_images"))
         for run in (*a.runs, *b.runs)
     ]
-    return _differ("folds", paired.corrected_resampled_t(values, float(np.mean(ratios))))
+    d = paired.corrected_resampled_t(values, float(np.mean(ratios)))
+    return Outcome("folds", d.estimate, d.low, d.high, d.p, d.p)
 
 
 def _by_fold(row: Row) -> dict[str, tuple[tuple[bytes, bytes], float]]:

@@ -25,27 +25,28 @@ def show(screen: Console, found: Comparison) -> None:
         order = "seconds of training"
     title = f"{escape(found.title)}: {len(found.rows)} rows, ordered by {order}"
     names = figures(question.alert)
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, row_styles=["", ""])
-    for head in ("", "setup"):
-        table.add_column(head, overflow="fold")
-    table.add_column("n", justify="right")
-    table.add_column("part")
-    for name in names.values():
-        table.add_column(name.replace("balanced accuracy", "balanced\naccuracy"), justify="right")
-    table.add_column("train\nseconds", justify="right")
-    parts = [tested.part for tested in found.tested]
+    screen.print(f"[bold]{title}[/]")
     for row in found.rows:
         told = mark(row, found.best)
-        label = escape(row.label) + (f" [{told}]".replace("[", r"\[") if told else "")
-        for k, part in enumerate(parts):
-            cells = [shown(row.mean(f"final/{part}/{figure}")).lstrip() for figure in names]
-            first = [row.letter, label, str(len(row.runs))] if not k else ["", "", ""]
-            last = shown(row.mean(SECONDS), 0) if not k else ""
-            table.add_row(*first, part, *cells, last, style=STYLES[told])
+        runs = f"{len(row.runs)} run{'s' * (len(row.runs) > 1)}"
+        line = f"{row.letter:>3}  {escape(row.label)} ({runs}) [{STYLES[told] or 'default'}]{told}[/]"
+        screen.print(line, soft_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("", justify="right", min_width=3)
+    table.add_column("part")
+    for name in names.values():
+        table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
+    table.add_column("training\nseconds", justify="right")
+    for row in found.rows:
+        for k, part in enumerate(tested.part for tested in found.tested):
+            cells = [shown(row.mean(f"final/{part}/{figure}")) for figure in names]
+            start, end = ("", "") if k else (row.letter, shown(row.mean(SECONDS), 0))
+            table.add_row(start, part, *cells, end, style=STYLES[mark(row, found.best)])
     screen.print(table)
     screen.print("± is half a 95 % interval over the n runs of a row; one run has none.\n")
     lines = [f"[bold]{escape(found.verdict.headline)}[/]"]
+    lines += [escape(line) for line in found.verdict.answers]
     lines += [f"- {escape(line)}" for line in found.verdict.cautions]
     lines += [f"[yellow]left out[/] {escape(line)}" for line in found.left_out]
     for line in (*lines, DISCLAIMER):
-        screen.print(line)
+        screen.print(line, soft_wrap=True)

@@ -16,7 +16,7 @@ OPTIMISTIC = 3  # rows from which on the best one's own figure is told to be opt
 
 @dataclass(frozen=True)
 class Verdict:
-    """One sentence, the same for each pair with the best row, and what speaks against believing."""
+    """One sentence or two, what else was asked, and what speaks against believing it."""
 
     headline: str
     answers: Sequence[str]
@@ -74,7 +74,7 @@ def decide(
             f"Nothing here can say which is better: the rows have different {PARTS[question.part]} "
             "images, so their figures measure different things."
         )
-        return Verdict(headline, _answers(tested, question, None), cautions)
+        return Verdict(headline, [], cautions)
     second = honest[1]
     pair = next((t.pair(best, second) for t in tested if t.part == question.part), None)
     if pair is None:
@@ -85,74 +85,69 @@ def decide(
 
 
 def told(outcome: Outcome, pair: Pair, pairs: int) -> str:
-    """Returns one outcome in words.
+    """Returns one outcome in words, to follow the figure and the part.
 
     Args:
         outcome: Of the pair.
         pair: The two rows.
         pairs: How many pairs the p-value was adjusted for.
     """
+    a, b = pair.first.letter, pair.second.letter
     holm = f" after Holm over {pairs} pairs" if pairs > 1 else ""
     if outcome.shown:
-        ahead = pair.first if outcome.estimate > 0 else pair.second
-        facts = [_interval(outcome, 1 if outcome.estimate > 0 else -1), told_p(outcome.adjusted)]
+        sign = 1 if outcome.estimate > 0 else -1
+        facts = [_interval(outcome, sign), told_p(outcome.adjusted)]
+        first, second = (a, b) if sign > 0 else (b, a)
         return (
-            f"{ahead.letter} is ahead by {abs(outcome.estimate):.3f} "
+            f"{first} is ahead of {second} by {abs(outcome.estimate):.3f} "
             f"({', '.join(filter(None, facts))}{holm})"
         )
-    if not outcome.estimate and outcome.p == 1 and outcome.low == outcome.high == 0:
-        return "no difference can be shown: the figures are equal in every resample"
-    facts = [
-        f"{pair.first.letter} minus {pair.second.letter} is {signed(outcome.estimate)}",
-        _interval(outcome, 1), told_p(outcome.adjusted),
-    ]  # fmt: skip
-    return f"no difference can be shown ({', '.join(filter(None, facts))}{holm})"
+    start = f"no difference can be shown between {a} and {b}"
+    if not outcome.estimate and outcome.low == outcome.high == 0:
+        return f"{start}: it is zero in every resample"
+    facts = [f"{signed(outcome.estimate)}", _interval(outcome, 1), told_p(outcome.adjusted)]
+    return f"{start} ({', '.join(filter(None, facts))}{holm})"
 
 
-def signed(value: float) -> str:
+def signed(value: float, digits: int = 3) -> str:
     """Returns a difference with its sign, a true minus sign included."""
-    return f"{value:+.3f}".replace("-", "−")
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def _headline(pair: Pair, tested: Sequence[Tested], question: Question) -> str:
     of_part = {t.part: t for t in tested}
-    a, b = pair.first, pair.second
-    figures = [question.figure, *(["folds"] if "folds" in pair.outcomes else [])]
+    figures = [question.figure, *(["folds"] if question.figure == "balanced_accuracy" else [])]
     outcomes = [pair.outcomes[f] for f in figures if f in pair.outcomes]
-    pairs = len(of_part[question.part].pairs)
     words, part = question.words(question.figure), PARTS[question.part]
+    names = f"({pair.first.name}; {pair.second.name})"
     if not outcomes:
-        return f"{a.name} stands first; {words} cannot be tested on {part}."
-    failing = next((o for o in outcomes if not o.shown), None)
-    main = failing or outcomes[0]
-    where = f"in {question.words(main.figure)} on {part}"
-    if failing:
-        return f"{a.name} and {b.name}, {where}: {told(main, pair, pairs)}."
-    sentence = f"{a.name} against {b.name}, {where}: {told(main, pair, pairs)}."
-    return f"{sentence} {_confirmation(a, b, of_part, question)}".strip()
+        return f"{pair.first.name} stands first; {words} cannot be tested on {part}."
+    # Over folds both tests must agree: the bootstrap knows nothing of shared training images.
+    main = next((o for o in outcomes if not o.shown), outcomes[0])
+    where = f"In {question.words(main.figure)} on {part}"
+    sentence = f"{where}, {told(main, pair, len(of_part[question.part].pairs))}"
+    test = of_part.get("test")
+    if question.part == "test" or test is None:
+        return f"{sentence}. {names}"
+    other = test.pair(pair.first, pair.second)
+    if other is None or question.figure not in other.outcomes:
+        return f"{sentence}. The test images could not be asked. {names}"
+    confirmed = told(other.outcomes[question.figure], other, len(test.pairs))
+    return f"{sentence}. On the test images, {confirmed}. {names}"
 
 
-def _confirmation(a: Row, b: Row, of_part: dict[str, Tested], question: Question) -> str:
-    if question.part == "test" or "test" not in of_part:
-        return ""
-    pair = of_part["test"].pair(a, b)
-    if pair is None or question.figure not in pair.outcomes:
-        return "There is no test of it on the test images."
-    text = told(pair.outcomes[question.figure], pair, len(of_part["test"].pairs))
-    return f"On the test images: {text}."
-
-
-def _answers(tested: Sequence[Tested], question: Question, best: Row | None) -> list[str]:
+def _answers(tested: Sequence[Tested], question: Question, best: Row) -> list[str]:
+    """Returns what else is asked of the best row: the alert, and the rows after the second."""
     lines = []
     for t in tested:
-        for pair in t.pairs:
-            if best is not None and pair.first.letter != best.letter:
-                continue
-            for figure, outcome in pair.outcomes.items():
-                lines.append(
-                    f"{pair.first.letter} against {pair.second.letter}, "
-                    f"{question.words(figure)} on {PARTS[t.part]}: {told(outcome, pair, len(t.pairs))}"
-                )
+        for k, pair in enumerate(p for p in t.pairs if p.first.letter == best.letter):
+            wanted = [] if not k else [question.figure]
+            if question.figure != "sensitivity" and not k:
+                wanted = ["sensitivity"]
+            for figure in wanted:
+                if figure in pair.outcomes and (t.part == question.part or not k):
+                    text = told(pair.outcomes[figure], pair, len(t.pairs))
+                    lines.append(f"In {question.words(figure)} on {PARTS[t.part]}, {text}.")
     return lines
 
 
@@ -173,7 +168,7 @@ def _cautions(
     few = [row.letter for row in honest if 1 < row.seeds < FEW_RUNS]
     if once:
         lines.append(
-            f"Trained once: {_listed(once)}. Its intervals hold the chance in the images, not the "
+            f"Trained once: {_listed(once)}. The intervals hold the chance in the images, not the "
             "luck of training; another seed may turn the order. Repeat with seed=1,2,3,4,5."
         )
     if few:
@@ -200,8 +195,8 @@ def _cautions(
         )
     if stoppers := [r.letter for r in honest if _validation_chose(r)]:
         lines.append(f"Validation also steered the training of {_listed(stoppers)} (epoch or rate).")
-    for name, tag in (("code", "git_commit"), ("machines", "machine.cpu")):
-        found = {run.stored.tags.get(tag, "")[:60] for row in rows for run in row.runs}
+    for name, tag, width in (("code", "git_commit", 8), ("machines", "machine.cpu", 60)):
+        found = {run.stored.tags.get(tag, "")[:width] for row in rows for run in row.runs}
         if len(found) > 1:
             lines.append(f"The runs come from different {name}: {', '.join(sorted(found))}.")
     return lines
@@ -238,7 +233,7 @@ def _size(tested: Tested, question: Question) -> list[str]:
     )
     if widths:
         line += f"; a difference below about {np.median(widths):.2f} in balanced accuracy would "
-        line += "not be seen here"
+        line += "hardly be seen here"
     return [f"{line}."]
 
 
