@@ -92,21 +92,21 @@ class GroupBootstrap:
         Returns:
             NaN where no cell has an image.
         """
-        cells = np.arange(max(int(cell.max(initial=-1)) + 1, 1))
-        inside = (cell[:, None] == cells).astype(np.float64)  # (n, cells)
-        whole, size = np.ones((1, len(hit[0]))), self._by_group(inside)
+        cells = max(int(cell.max(initial=-1)) + 1, 1)
+        size = self._by_group(np.ones(len(cell)), cell, cells)
         observed, drawn = [], []
         for run in hit:
-            hits = inside * run[:, None]
-            observed.append(_mean_share(whole @ hits, whole @ inside)[0])
-            drawn.append(_mean_share(self._times @ self._by_group(hits), self._times @ size))
+            hits = self._by_group(run.astype(np.float64), cell, cells)
+            total = [values.sum(axis=0, keepdims=True) for values in (hits, size)]
+            observed.append(_mean_share(total[0], total[1])[0])
+            drawn.append(_mean_share(self._times @ hits, self._times @ size))
         return Resampled(np.array(observed), np.stack(drawn, axis=1))
 
-    def _by_group(self, values: np.ndarray) -> np.ndarray:
-        """Returns the sums of (n, cells) over each group, (groups, cells)."""
-        total = np.zeros((self._times.shape[1], values.shape[1]))
-        np.add.at(total, self._member, values)
-        return total
+    def _by_group(self, value: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
+        """Returns the sums of (n,) over each group and cell, (groups, cells)."""
+        groups, kept = self._times.shape[1], cell >= 0
+        place = self._member[kept] * cells + cell[kept]
+        return np.bincount(place, value[kept], groups * cells).reshape(groups, cells)
 
 
 def difference(first: Resampled, second: Resampled, seed: int = 0) -> Difference:
@@ -216,7 +216,7 @@ def t_half_width(values: Sequence[float]) -> float:
 def _mean_share(hits: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Returns (r,) from hits and sizes (r, cells), empty cells left out."""
     present = size > 0
-    share = np.divide(hits, size, out=np.zeros_like(hits), where=present)
+    share = np.divide(hits, size, out=np.zeros(hits.shape), where=present)
     count = present.sum(axis=1)
     return np.where(count > 0, share.sum(axis=1) / np.maximum(count, 1), np.nan)
 
