@@ -54,6 +54,17 @@ def test_the_corrected_t_test_is_the_formula() -> None:
     assert plain.p < result.p
 
 
+def test_welch_is_the_formula() -> None:
+    # Means 2 and 5; variances of the means 1/3 and 4/3; t = -3 / sqrt(5/3) = -2.3238;
+    # degrees of freedom (5/3)^2 / ((1/3)^2 / 2 + (4/3)^2 / 2) = 2.941.
+    result = paired.welch([1, 2, 3], [3, 5, 7])
+    assert result.estimate == pytest.approx(-3)
+    # Between the 97.5 % points for 2 and 3 degrees, 4.3027 and 3.1824, near the latter.
+    assert 3.1824 < (result.high + 3) / math.sqrt(5 / 3) < 3.26
+    assert 0.10 < result.p < 0.11
+    assert paired.welch([1, 1], [1, 1]).p == 1 and paired.welch([1, 1], [2, 2]).p == 0
+
+
 def test_folds_that_do_not_vary_are_no_division_by_zero() -> None:
     assert paired.corrected_resampled_t([0.0, 0.0], 0.25).p == 1.0
     assert paired.corrected_resampled_t([0.1, 0.1], 0.25).p == 0.0

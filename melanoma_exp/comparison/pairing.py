@@ -1,8 +1,12 @@
 """Paired tests between rows, on the same images or the same folds.
 
-How several runs of a row count: balanced accuracy and sensitivity are the mean over the row's runs,
-and the bootstrap draws images and runs; McNemar's test needs one answer an image, so it judges the
-mean of the runs' probabilities; the t-test over folds takes the mean over seeds within a fold.
+A share of right answers (balanced accuracy, accuracy, sensitivity, specificity) is asked three ways
+and believed when all agree: the bootstrap, which knows images and groups; swapping answers, exact
+where few images tell; and, where both rows have several runs, Welch's t-test over runs, which knows
+the luck of training. p is the largest of theirs, the interval holds those of bootstrap and Welch.
+
+Several runs of a row count by their mean figure. McNemar's test needs one answer an image, so it
+judges the mean of the runs' probabilities; over folds the seeds of a fold are averaged first.
 """
 
 import itertools
@@ -27,7 +31,7 @@ class Outcome:
     """One figure of one pair: the first row's minus the second's.
 
     Attributes:
-        figure: balanced_accuracy, sensitivity, accuracy or folds.
+        figure: balanced_accuracy, accuracy, sensitivity, specificity, mcnemar or folds.
         estimate: The difference.
         low: Of the 95 % interval, NaN where the test gives none.
         high: Likewise.
@@ -113,7 +117,7 @@ def compare_pairs(rows: Sequence[Row], part: str, positive: Sequence[int]) -> Te
             name: _differ(name, figures[k][name], figures[m][name], of_a.group)
             for name in figures[k]
         }
-        tests["accuracy"] = _mcnemar(of_a, of_b)
+        tests["mcnemar"] = _mcnemar(of_a, of_b)
         if part == "val" and (folds := _folds(a, b)):
             tests["folds"] = folds
         able = {name: t for name, t in tests.items() if not math.isnan(t.p)}
@@ -134,20 +138,27 @@ def _figures(
     bootstrap: paired.GroupBootstrap, answers: Answers, positive: Sequence[int]
 ) -> dict[str, _Figure]:
     label, predicted = answers.label, answers.predicted
-    found = {"balanced_accuracy": (predicted == label, label)}
+    right = predicted == label
+    found = {"balanced_accuracy": (right, label), "accuracy": (right, np.zeros_like(label))}
     if len(positive):
-        cell = np.where(np.isin(label, positive), 0, -1)
-        found["sensitivity"] = (np.isin(predicted, positive), cell)
+        actual, alerted = np.isin(label, positive), np.isin(predicted, positive)
+        found["sensitivity"] = (alerted, np.where(actual, 0, -1))
+        found["specificity"] = (~alerted, np.where(actual, -1, 0))
     return {
         name: _Figure(hit, cell, bootstrap.share(hit, cell)) for name, (hit, cell) in found.items()
     }
 
 
 def _differ(figure: str, a: _Figure, b: _Figure, group: np.ndarray) -> Outcome:
-    """Compares a figure: interval from the bootstrap, p the larger of bootstrap and swapping."""
-    d = paired.difference(a.resampled, b.resampled)
-    p = max(d.p, paired.swap_p(a.hit.mean(axis=0), b.hit.mean(axis=0), a.cell, group))
-    return Outcome(figure, d.estimate, d.low, d.high, p, p)
+    """Compares a figure in the ways the module describes."""
+    asked = [paired.difference(a.resampled, b.resampled)]
+    if min(len(a.hit), len(b.hit)) > 1:
+        runs = [x.resampled.observed.tolist() for x in (a, b)]
+        asked.append(paired.welch(*runs))
+    swapped = paired.swap_p(a.hit.mean(axis=0), b.hit.mean(axis=0), a.cell, group)
+    p = max(swapped, *(d.p for d in asked))
+    low, high = min(d.low for d in asked), max(d.high for d in asked)
+    return Outcome(figure, asked[0].estimate, low, high, p, p)
 
 
 def _mcnemar(a: Answers, b: Answers) -> Outcome:
@@ -155,7 +166,7 @@ def _mcnemar(a: Answers, b: Answers) -> Outcome:
     result = paired.mcnemar(*right)
     estimate = (result.only_first - result.only_second) / len(a.label)
     counts = (result.only_first, result.only_second)
-    return Outcome("accuracy", estimate, math.nan, math.nan, result.p, result.p, counts)
+    return Outcome("mcnemar", estimate, math.nan, math.nan, result.p, result.p, counts)
 
 
 def _folds(a: Row, b: Row) -> Outcome | None:

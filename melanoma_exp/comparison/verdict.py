@@ -37,16 +37,17 @@ class Question:
     @property
     def figure(self) -> str:
         """The tested figure that comes nearest to the one that orders."""
-        return {f"{self.alert}_sensitivity": "sensitivity", "accuracy": "accuracy"}.get(
-            self.metric, "balanced_accuracy"
-        )
+        name = self.metric.removeprefix(f"{self.alert}_")
+        return name if name in ("accuracy", "sensitivity", "specificity") else "balanced_accuracy"
 
     def words(self, figure: str) -> str:
         """Returns a figure's name."""
         return {
             "balanced_accuracy": "balanced accuracy",
-            "sensitivity": f"{self.alert} sensitivity",
             "accuracy": "accuracy",
+            "sensitivity": f"{self.alert} sensitivity",
+            "specificity": f"{self.alert} specificity",
+            "mcnemar": "accuracy, McNemar",
             "folds": "balanced accuracy over folds",
         }[figure]
 
@@ -105,7 +106,7 @@ def told(outcome: Outcome, pair: Pair, pairs: int) -> str:
     start = f"no difference can be shown between {a} and {b}"
     if not outcome.estimate and outcome.low == outcome.high == 0:
         return f"{start}: it is zero in every resample"
-    facts = [f"{signed(outcome.estimate)}", _interval(outcome, 1), told_p(outcome.adjusted)]
+    facts = [f"{a} − {b} = {signed(outcome.estimate)}", _interval(outcome, 1), told_p(outcome.adjusted)]
     return f"{start} ({', '.join(filter(None, facts))}{holm})"
 
 
@@ -153,8 +154,7 @@ def _answers(tested: Sequence[Tested], question: Question, best: Row) -> list[st
 
 def _interval(outcome: Outcome, sign: int) -> str:
     if math.isnan(outcome.low):
-        only, other = outcome.counts or (0, 0)
-        return f"right alone on {only} and {other} images"
+        return ""
     low, high = sorted((sign * outcome.low, sign * outcome.high))
     return f"95 % interval {low:.3f} to {high:.3f}".replace("-", "−")
 
@@ -173,8 +173,8 @@ def _cautions(
         )
     if few:
         lines.append(
-            f"Few seeds ({_listed(few)}): with fewer than {FEW_RUNS} the luck of training is "
-            "known roughly, and the bootstrap understates it."
+            f"Few seeds: {_listed(few)}. With fewer than {FEW_RUNS} the luck of training is known "
+            "roughly, and only large differences can be shown."
         )
     if any(row.folds > 1 for row in honest):
         lines.append(
@@ -223,9 +223,9 @@ def _size(tested: Tested, question: Question) -> list[str]:
     counts = np.bincount(answers.label, minlength=answers.probability.shape[2])
     present = counts[counts > 0]
     widths = [
-        (o.high - o.low) / 2
+        max((o.high - o.low) / 2 for o in found)
         for pair in tested.pairs
-        if not math.isnan((o := pair.outcomes.get("balanced_accuracy", _NONE)).low)
+        if (found := [pair.outcomes[f] for f in ("balanced_accuracy", "folds") if f in pair.outcomes])
     ]
     line = (
         f"{PARTS[tested.part].capitalize()} has {len(answers.label)} images of "
@@ -235,9 +235,6 @@ def _size(tested: Tested, question: Question) -> list[str]:
         line += f"; a difference below about {np.median(widths):.2f} in balanced accuracy would "
         line += "hardly be seen here"
     return [f"{line}."]
-
-
-_NONE = Outcome("", math.nan, math.nan, math.nan, math.nan, math.nan)
 
 
 def _validation_chose(row: Row) -> bool:
