@@ -231,7 +231,7 @@ def _size(tested: Tested, question: Question) -> list[str]:
         f"{PARTS[tested.part].capitalize()} has {len(answers.label)} images of "
         f"{len(np.unique(answers.group))} groups, {present.min()} in its smallest class"
     )
-    if widths:
+    if widths and np.median(widths) > 0:
         line += f"; a difference below about {np.median(widths):.2f} in balanced accuracy would "
         line += "hardly be seen here"
     return [f"{line}."]
