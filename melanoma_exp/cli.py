@@ -144,7 +144,10 @@ def _job(composed: Any, tags: dict[str, str], in_fresh_process: bool) -> float |
     experiment = config.parse(content)
     from melanoma_exp import runner  # not before the config is known to be good
 
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    runtime = HydraConfig.get().runtime
+    if runtime.choices.get("experiment"):
+        tags = {**tags, "experiment": runtime.choices["experiment"]}
+    folder = Path(runtime.output_dir)
     start = runner.run_in_fresh_process if in_fresh_process else runner.run
     scores = start(experiment, folder, tags)
     return scores["val"]["balanced_accuracy"] if scores else None

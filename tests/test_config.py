@@ -11,7 +11,9 @@ from melanoma_exp.spec import UserError
 
 CONF = cli.conf_folder()
 OPTIONS = sorted(
-    f"{path.parent.name}={path.stem}" for path in CONF.rglob("*.yaml") if path.parent != CONF
+    path.relative_to(CONF).with_suffix("").as_posix().replace("/", "=", 1)
+    for path in CONF.rglob("*.yaml")
+    if path.parent != CONF
 )
 NEEDS = {"split=file": "split.path=split.csv", "tracking=server": "tracking.uri=http://localhost"}
 

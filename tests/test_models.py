@@ -1,4 +1,4 @@
-"""Networks are the published ones to the parameter, and give float32 logits of named layers."""
+"""Networks give float32 logits of named layers, and refuse what they cannot do."""
 
 from typing import Any
 
@@ -19,42 +19,9 @@ def spec(**changes: Any) -> Cnn:
     return Cnn.model_validate({**BASE, **changes})
 
 
-@pytest.mark.parametrize(
-    ("parameters", "changes"),
-    [
-        (3_989_801, {}),
-        (3_989_801, {"dropout": 0.2, "dense_dropout": 0.5}),
-        (8_024_393, {"filters": [[32], [64], [128]]}),
-        (3_301_673, {"padding": "valid"}),
-        (8_360_265, {"filters": [[32], [64], [128], [256]], "dense": [256, 128, 64],
-                     "dropout": 0.25, "dense_dropout": 0.25}),
-        (139_817, {"filters": [[32, 32], [32], [32], [32]], "kernel": 5, "dense": [],
-                   "head_dropout": 0.25}),
-        (218_729, {"filters": [[32, 32], [32], [32]], "kernel": 5, "dense": [],
-                   "head_dropout": 0.25}),
-        (29_045_929, {"filters": [[32, 32], [64, 64], [128]], "dense": [512], "rescale": False,
-                      "padding": ["same", "same", "valid"], "dropout": [0.25, 0.4, 0.4],
-                      "dense_dropout": 0.5}),
-    ],
-)  # fmt: skip
-def test_published_networks_have_the_published_parameters(
-    parameters: int, changes: dict[str, Any]
-) -> None:
-    model = spec(**changes).build((180, 180, 3), 9)
-    assert model.count_params() == parameters
-    assert model.output_shape == (None, 9)
-
-
-def test_one_unit_for_two_classes_is_the_published_net_and_a_proper_softmax() -> None:
+def test_one_unit_for_two_classes_is_a_proper_softmax() -> None:
     import keras
 
-    net = spec(
-        filters=[[32, 32], [64], [128]], padding="valid",
-        norm=["none", "before_pool", "before_pool"], dense=[512], dense_dropout=0.5, head_units=1,
-    )  # fmt: skip
-    model = net.build((180, 180, 3), 2)
-    assert model.count_params() == 26_318_689
-    assert sum(int(np.prod(w.shape)) for w in model.non_trainable_weights) == 384
     small = spec(head_units=1).build((16, 16, 3), 2)
     logits = small(np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8))
     unit = keras.Model(small.input, small.get_layer("logit").output)(

@@ -76,12 +76,13 @@ class Cnn(Spec):
         reason = ""
         if self.head_units == 1:
             reason = (
-                ": with one unit the labels 0 to 8 are read as probabilities, and those who "
-                "published this saw a loss of -9e8 or exactly 0 and a constant accuracy"
+                ": a sigmoid reads the labels as probabilities, a softmax over one unit is always "
+                "1, and those who published this saw a loss of -9e8 or exactly 0 and a constant "
+                "accuracy"
             )
         raise UserError(
             f"model.head_units={self.head_units} cannot tell {num_classes} classes apart"
-            f"{reason}; use null (one unit a class) or a task of two classes"
+            f"{reason}; use null (one unit a class) or two classes (dataset.task=melanoma)"
         )
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> "keras.Model":

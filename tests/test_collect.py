@@ -1,0 +1,93 @@
+"""Runs of published experiments stand beside the published figures, marked for what they are."""
+
+import csv
+import importlib.util
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from melanoma_exp import cli, composition, config
+from melanoma_exp.tracking.spec import Local
+
+FOLDER = Path(__file__).resolve().parent.parent / "experiments" / "01-published"
+NAME = "published/melanoma_cnn_model_m3"
+
+
+def record(place: Path, name: str, accuracy: float, *overrides: str, end: Any = "FINISHED") -> None:
+    """A tracked run without a training: two epochs, the last of the given accuracy."""
+    asked = composition.compose(cli.conf_folder(), [f"experiment={name}", *overrides])
+    run = Local(kind="local", folder=place / "mlruns", experiment="e").start("run", place)
+    run.log_params(config.parse(asked).flat())
+    run.set_tags({"experiment": name, "leaky": "true", "machine.cores": "2"})
+    run.set_tags({"git_commit": "0123456789", "git_dirty": "false"})
+    run.log_metrics({"leak/val_rows_with_train_source": 0.88, "seconds/fit": 120, "parameters": 9})
+    for epoch, value in enumerate((0.1, accuracy), 1):
+        names = ("train/accuracy", "val/accuracy", "train/loss", "val/loss")
+        run.log_metrics(dict.fromkeys(names, value), epoch)
+    run.end(end)
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    place = tmp_path_factory.mktemp("collected")
+    record(place, NAME, 0.3)
+    record(place, NAME, 0.6)  # replaces the one before
+    record(place, NAME, 0.7, "seed=2")
+    record(place, NAME, 0.9, end="FAILED")
+    record(place, "published/upgrad_melonoma_m1", 0.5, "train.epochs=2")
+    record(place, "m1", 0.5)
+    folder, conf = place / "01-published", place / "conf"
+    shutil.copytree(FOLDER, folder)
+    shutil.copytree(cli.conf_folder(), conf)
+    for path in folder.glob("*.png"):
+        path.unlink()
+    found = importlib.util.spec_from_file_location("collect", FOLDER / "collect.py")
+    assert found and found.loader
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    module.main([str(place / "mlruns" / "mlflow.db")], folder, conf)
+    return folder, conf
+
+
+def test_a_row_is_the_newest_finished_run_of_a_seed_beside_the_published_figures(
+    collected: tuple[Path, Path],
+) -> None:
+    rows = list(csv.DictReader((collected[0] / "results.csv").open()))
+    assert [(r["experiment"], r["seed"], r["val_accuracy"], r["epochs"]) for r in rows] == [
+        (NAME, "1", "0.6", "2"), (NAME, "2", "0.7", "2"),
+        ("published/upgrad_melonoma_m1", "1", "0.5", "2"),
+    ]  # fmt: skip
+    assert rows[0]["published_val_accuracy"] == "0.799" and rows[0]["commit"] == "0123456"
+    assert [r["changed"] for r in rows] == ["", "", "train.epochs=2"]
+
+
+def test_the_readme_says_what_was_run_what_leaks_and_what_was_changed(
+    collected: tuple[Path, Path],
+) -> None:
+    lines = (collected[0] / "README.md").read_text().splitlines()
+    rows = {line.split(" | ")[0][2:]: line for line in lines if line.startswith("| ")}
+    assert len(rows) == 16
+    ours = ".650 (.600 to .700) / .650 (.600 to .700)"
+    assert f"| .900 / .799 | {ours} |" in rows["melanoma_cnn_model_m3"]
+    assert ".880 / - leaky" in rows["melanoma_cnn_model_m3"]
+    assert rows["melanoma_cnn_model_m3"].endswith("| 2 | 2 | as published |")
+    assert rows["upgrad_melonoma_m1"].endswith("| train.epochs=2 |")
+    assert "not yet run" in rows["upgrad_melonoma_m2"]
+
+
+def test_headers_get_our_figures_and_nothing_else_changes(collected: tuple[Path, Path]) -> None:
+    path = f"experiment/{NAME}.yaml"
+    before, after = ((conf / path).read_text() for conf in (cli.conf_folder(), collected[1]))
+    changed = set(after.splitlines()) - set(before.splitlines())
+    ours, time = sorted(changed)
+    assert ours.startswith("# ours: train accuracy 0.650 (0.600 to 0.700), ")
+    assert ours.endswith("(2 seeds)") and time == "# time: 120 s of training, 2 cores"
+    other = collected[1] / "experiment/published/upgrad_melonoma_m1.yaml"
+    assert "(1 run, train.epochs=2)" in other.read_text()
+
+
+def test_curves_are_drawn_for_the_systems_that_were_run(collected: tuple[Path, Path]) -> None:
+    drawn = sorted(path.name for path in collected[0].glob("*.png"))
+    assert drawn == ["curves_melanoma_cnn_model.png", "curves_upgrad_melonoma.png"]
