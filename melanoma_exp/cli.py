@@ -144,10 +144,25 @@ def _job(composed: Any, tags: dict[str, str], in_fresh_process: bool) -> float |
     experiment = config.parse(content)
     from melanoma_exp import runner  # not before the config is known to be good
 
-    runtime = HydraConfig.get().runtime
+    hydra_config = HydraConfig.get()
+    if "sweep" in tags and not experiment.name:
+        name = _told_apart(experiment.run_name, list(hydra_config.overrides.task))
+        experiment = experiment.model_copy(update={"name": name})
+    runtime = hydra_config.runtime
     if runtime.choices.get("experiment"):
         tags = {**tags, "experiment": runtime.choices["experiment"]}
     folder = Path(runtime.output_dir)
     start = runner.run_in_fresh_process if in_fresh_process else runner.run
     scores = start(experiment, folder, tags)
     return scores["val"]["balanced_accuracy"] if scores else None
+
+
+def _told_apart(name: str, overrides: list[str]) -> str:
+    """Returns a run name with the values that were set by hand, those that it says not yet.
+
+    Data and places are the same for a whole sweep, as a rule; a seed or fold is in the name.
+    """
+    silent = ("dataset.", "split.fold", "tracking.", "cache.", "hydra.", "+", "~")
+    told = [o.rpartition(".")[2] for o in overrides if "." in o.split("=")[0]
+            and not o.startswith(silent)]  # fmt: skip
+    return " ".join([name, *told])[:100].translate(str.maketrans("/\\", "__")).strip()

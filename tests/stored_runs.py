@@ -42,6 +42,7 @@ class Store:
     _composed: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """Makes the store and its experiment."""
         self.uri = f"sqlite:///{self.folder}/mlflow.db"
         connection.prepare_local(self.folder, self.uri)
         self.client = mlflow.MlflowClient(self.uri)
@@ -124,5 +125,3 @@ class Store:
 
 
 PARTS = {"val": images(120, 3, 0), "test": images(60, 3, 1, "test")}
-
-

@@ -17,7 +17,7 @@ LAYERS = (
         "training", "metrics", "figures", "tracking", "report", "provenance",
     },
     {"config"},
-    {"material", "recording", "runner"},
+    {"material", "recording", "runner", "comparison"},
     {"cli", "composition", "helptext", "verbs", "__main__"},
 )  # fmt: skip
 BESIDE = {("pipeline", "augment"), ("audit", "dataset"), ("report", "audit")}

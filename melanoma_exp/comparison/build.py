@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from melanoma_exp.comparison import pairing, reading, rows, selection, table, verdict
+from melanoma_exp.comparison import cautions, pairing, reading, selection, table, verdict
 from melanoma_exp.comparison.images import same_images
+from melanoma_exp.comparison.rows import Row, alerted, group
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.archive import Archive, StoredRun
 
@@ -27,10 +28,10 @@ class Comparison:
 
     title: str
     classes: tuple[str, ...]
-    rows: Sequence[rows.Row]
-    best: rows.Row | None
+    rows: Sequence[Row]
+    best: Row | None
     tested: Sequence[pairing.Tested]
-    question: verdict.Question
+    question: cautions.Question
     verdict: verdict.Verdict
     left_out: Sequence[str]
 
@@ -61,11 +62,11 @@ def build(archive: Archive, chosen: selection.Selection, named: bool, by: str) -
     kept = selection.keep(chosen, problem, named)
     runs = [read[run.id] for run in kept.runs]
     _same(runs, "classes", [run.classes for run in runs])
-    _same(runs, "alerted classes (dataset.melanoma)", [rows.alerted(run)[1] for run in runs])
-    alert, positive_names = rows.alerted(runs[0])
+    _same(runs, "alerted classes (dataset.melanoma)", [alerted(run)[1] for run in runs])
+    alert, positive_names = alerted(runs[0])
     part, figure, metric = table.ordering(by, alert)
-    question = verdict.Question(part, figure, alert)
-    found, repeats = rows.group(runs, metric)
+    question = cautions.Question(part, figure, alert)
+    found, repeats = group(runs, metric)
     positive = [k for k, name in enumerate(runs[0].classes) if name in positive_names]
     parts = [p for p in reading.PARTS if any(p in run.parts for run in runs)]
     tested = [pairing.compare_pairs(found, p, positive) for p in parts]
@@ -76,7 +77,7 @@ def build(archive: Archive, chosen: selection.Selection, named: bool, by: str) -
     )  # fmt: skip
 
 
-def _best(found: Sequence[rows.Row], part: str) -> rows.Row | None:
+def _best(found: Sequence[Row], part: str) -> Row | None:
     """Returns the first honest row, if all honest rows were measured on the same images."""
     honest = [row for row in found if not row.leaky]
     if len(honest) < 2:
@@ -85,9 +86,7 @@ def _best(found: Sequence[rows.Row], part: str) -> rows.Row | None:
     return None if others else honest[0]
 
 
-def _same(
-    runs: Sequence[reading.Evaluated], what: str, values: Sequence[tuple[str, ...]]
-) -> None:
+def _same(runs: Sequence[reading.Evaluated], what: str, values: Sequence[tuple[str, ...]]) -> None:
     """Refuses runs that cannot stand in one table."""
     found: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for run, value in zip(runs, values, strict=True):

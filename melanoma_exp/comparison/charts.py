@@ -11,6 +11,7 @@ LEFT, RIGHT, TOP, BOTTOM = 40.0, 24.0, 10.0, 30.0
 APART = 11.0  # between the letters at the ends of lines
 
 Points = Sequence[tuple[int, float]]
+History = tuple[str, int, str, Mapping[str, Sequence[Points]]]
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,7 @@ class Chart:
     zero: float | None
 
 
-def series(
-    letter: str, colour: int, dashed: bool, name: str, runs: Sequence[Points]
-) -> Series:
+def series(letter: str, colour: int, dashed: bool, name: str, runs: Sequence[Points]) -> Series:
     """Averages a row's runs, epoch by epoch."""
     found: dict[int, list[float]] = {}
     for points in runs:
@@ -73,7 +72,7 @@ def series(
 
 def gap(minuend: Sequence[Points], subtrahend: Sequence[Points]) -> list[Points]:
     """Returns run by run the difference of two figures at the epochs that have both."""
-    found = []
+    found: list[Points] = []
     for first, second in zip(minuend, subtrahend, strict=True):
         others = dict(second)
         found.append([(step, value - others[step]) for step, value in first if step in others])
@@ -81,11 +80,8 @@ def gap(minuend: Sequence[Points], subtrahend: Sequence[Points]) -> list[Points]
 
 
 def chart(title: str, note: str, content: Sequence[Series]) -> Chart | None:
-    """Places the series; None where there is no point.
-
-    The vertical axis covers the means; a run's own line may leave the box.
-    """
-    values = [value for s in content for _, value in s.mean]
+    """Places the series; None where there is no point."""
+    values = [v for s in content for line in (s.mean, *s.runs) for _, v in line if math.isfinite(v)]
     steps = [step for s in content for step, _ in s.mean]
     if not values:
         return None
@@ -118,7 +114,7 @@ def chart(title: str, note: str, content: Sequence[Series]) -> Chart | None:
     )  # fmt: skip
 
 
-def curves(histories: Sequence[tuple[str, int, str, Mapping[str, Sequence[Points]]]]) -> list[Chart]:
+def curves(histories: Sequence[History]) -> list[Chart]:
     """Returns the charts of accuracy, loss and gap.
 
     Args:
@@ -140,7 +136,7 @@ def curves(histories: Sequence[tuple[str, int, str, Mapping[str, Sequence[Points
         )
         for letter, colour, label, history in histories
     ]  # fmt: skip
-    note = "accuracy, training − validation"
+    note = "training minus validation accuracy"
     charts.append(chart("Generalisation gap", note, content))
     return [c for c in charts if c is not None]
 

@@ -61,9 +61,7 @@ def answers(row: Row, part: str) -> Answers:
     if len({predictions.images for predictions in repeats}) > 1:
         raise UnpairedError(f"its own runs have different {PARTS[part]} images")
     first = repeats[0]
-    return Answers(
-        first.ids, first.group, first.label, np.stack([r.probability for r in repeats])
-    )
+    return Answers(first.ids, first.group, first.label, np.stack([r.probability for r in repeats]))
 
 
 def same_images(

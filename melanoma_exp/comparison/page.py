@@ -1,7 +1,7 @@
 """The comparison as one HTML page that needs nothing but itself."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,8 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
-        "value": _value, "count": _count, "percent": _percent, "signed": signed, "p": told_p,
+        "bound": _bound, "value": _value, "count": _count, "percent": _percent,
+        "signed": signed, "p": told_p,
     }  # fmt: skip
     drawn = found.rows[:ROWS]
     return environment.get_template("page.html").render(
@@ -64,9 +65,7 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
     )
 
 
-def _histories(
-    archive: Archive, drawn: Sequence[rows.Row]
-) -> list[tuple[str, int, str, Mapping[str, list[charts.Points]]]]:
+def _histories(archive: Archive, drawn: Sequence[rows.Row]) -> list[charts.History]:
     return [
         (
             row.letter, k, row.label,
@@ -104,15 +103,14 @@ def _outcomes(found: Comparison) -> list[dict[str, Any]]:
     return tables
 
 
-def _disputed(
-    archive: Archive, found: Comparison, images: int, cache: Path
-) -> dict[str, Any]:
+def _disputed(archive: Archive, found: Comparison, images: int, cache: Path) -> dict[str, Any]:
     """Returns the images of the validation part that rows dispute, with pictures if to be had."""
     tested = found.tested[0]
     _, names = rows.alerted(found.rows[0].runs[0])
     positive = [k for k, name in enumerate(found.classes) if name in names]
     total, some = disagreement.find(tested, positive, images)
-    pictures, reason = {}, ""
+    pictures: dict[str, str] = {}
+    reason = ""
     if some:
         ids = [image.id for image in some]
         pictures, reason = disagreement.pictures(archive, tested, ids, cache)
@@ -121,6 +119,13 @@ def _disputed(
         "total": total, "images": some, "pictures": pictures, "reason": reason,
         "letters": letters, "all": len(tested.rows[0][1].ids) if tested.rows else 0,
     }  # fmt: skip
+
+
+def _bound(text: str) -> str:
+    """Keeps a number and its sign of percent, an equation and `p =` on one line."""
+    for sign in ("%", "=", "−", "<"):
+        text = text.replace(f" {sign}", f"\u00a0{sign}")
+    return text.replace("= ", "=\u00a0").replace("− ", "−\u00a0").replace("< ", "<\u00a0")
 
 
 def _value(number: float, digits: int = 3) -> str:

@@ -51,9 +51,11 @@ class Row:
     @property
     def folds(self) -> int:
         """How many different folds validated, 0 without folds."""
-        return len({r.stored.params["split.fold"] for r in self.runs} - {None}) if (
-            "split.fold" in self.runs[0].stored.params
-        ) else 0
+        return (
+            len({r.stored.params["split.fold"] for r in self.runs} - {None})
+            if ("split.fold" in self.runs[0].stored.params)
+            else 0
+        )
 
     @property
     def seeds(self) -> int:
@@ -161,7 +163,7 @@ def _settings(run: Evaluated) -> dict[str, str]:
 
 def _labels(members: Sequence[tuple[Mapping[str, str], Sequence[Evaluated]]]) -> list[str]:
     """Returns run names without seed and fold, with what differs where they are the same."""
-    bases = [re.sub(r"(-fold\d+)?-s\d+$", "", runs[0].stored.name) for _, runs in members]
+    bases = [re.sub(r"(-fold\d+)?-s\d+(?= |$)", "", runs[0].stored.name) for _, runs in members]
     labels = []
     for base, (settings, _) in zip(bases, members, strict=True):
         same = [other for name, (other, _) in zip(bases, members, strict=True) if name == base]
@@ -173,9 +175,7 @@ def _labels(members: Sequence[tuple[Mapping[str, str], Sequence[Evaluated]]]) ->
 
 def _kind(row: Row, above: str, own: Sequence[str]) -> str:
     values = [
-        f"{k.removeprefix(f'{above}.')}={_shown(row.settings[k])}"
-        for k in own
-        if k in row.settings
+        f"{k.removeprefix(f'{above}.')}={_shown(row.settings[k])}" for k in own if k in row.settings
     ]
     kind = row.settings.get(f"{above}.kind", "")
     return f"{kind} ({', '.join(values)})" if values else kind

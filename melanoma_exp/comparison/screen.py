@@ -29,7 +29,9 @@ def show(screen: Console, found: Comparison) -> None:
     for row in found.rows:
         told = mark(row, found.best)
         runs = f"{len(row.runs)} run{'s' * (len(row.runs) > 1)}"
-        line = f"{row.letter:>3}  {escape(row.label)} ({runs}) [{STYLES[told] or 'default'}]{told}[/]"
+        line = (
+            f"{row.letter:>3}  {escape(row.label)} ({runs}) [{STYLES[told] or 'default'}]{told}[/]"
+        )
         screen.print(line, soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("", justify="right", min_width=3)

@@ -24,7 +24,8 @@ def by_ids(archive: Archive, ids: Sequence[str]) -> Selection:
     Raises:
         UserError: A line for each run that is unknown, deleted or unfinished; or fewer than two.
     """
-    lines, runs = [], []
+    lines: list[str] = []
+    runs: list[StoredRun] = []
     for run_id in dict.fromkeys(ids):
         try:
             run = archive.run(run_id)
@@ -75,9 +76,7 @@ def by_experiment(archive: Archive, name: str) -> Selection:
     return _finished(archive.search("", name), f"experiment {name}")
 
 
-def keep(
-    selection: Selection, problem: Callable[[StoredRun], str], named: bool
-) -> Selection:
+def keep(selection: Selection, problem: Callable[[StoredRun], str], named: bool) -> Selection:
     """Returns the selection without runs that have a problem; where runs were named, refuses.
 
     Args:

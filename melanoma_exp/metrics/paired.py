@@ -201,7 +201,7 @@ def corrected_resampled_t(differences: Sequence[float], test_to_train: float) ->
 
     Args:
         differences: One a fold, at least 2.
-        test_to_train: Images that measured a fold over images that trained it, e.g. 1/4 for 5 folds.
+        test_to_train: Images that measured a fold over images that trained it; 1/4 for 5 folds.
     """
     values = np.asarray(differences, np.float64)
     mean, n = float(values.mean()), len(values)

@@ -20,7 +20,7 @@ BY = (
 
 def compare(words: list[str]) -> None:
     """RUN_ID RUN_ID ... | --sweep ID | --experiment NAME: which is better, and is it shown?"""
-    parser = Parser("compare", compare.__doc__, "melanoma-exp compare RUN_ID RUN_ID --out comparison")
+    parser = Parser("compare", compare.__doc__, "melanoma-exp compare RUN_ID RUN_ID")
     parser.add_argument("run_ids", nargs="*", metavar="RUN_ID", help="runs, as MLflow shows them")
     parser.add_argument("--sweep", metavar="ID", help="all finished runs with this tag `sweep`")
     parser.add_argument("--experiment", metavar="NAME", help="all finished runs of an experiment")
