@@ -37,7 +37,7 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
     )  # fmt: skip
     environment.filters |= {
         "bound": _bound, "value": _value, "count": _count, "percent": _percent,
-        "signed": signed, "p": told_p,
+        "signed": signed, "p": told_p, "raised": lambda text: text[:1].upper() + text[1:],
     }  # fmt: skip
     drawn = found.rows[:ROWS]
     return environment.get_template("page.html").render(
@@ -125,6 +125,7 @@ def _bound(text: str) -> str:
     """Keeps a number and its sign of percent, an equation and `p =` on one line."""
     for sign in ("%", "=", "−", "<"):
         text = text.replace(f" {sign}", f"\u00a0{sign}")
+    text = text.replace("\u00a0% interval", "\u00a0%\u00a0interval")
     return text.replace("= ", "=\u00a0").replace("− ", "−\u00a0").replace("< ", "<\u00a0")
 
 
