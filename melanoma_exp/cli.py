@@ -162,7 +162,7 @@ def _told_apart(name: str, overrides: list[str]) -> str:
 
     Data and places are the same for a whole sweep, as a rule; a seed or fold is in the name.
     """
-    silent = ("dataset.", "split.fold", "tracking.", "cache.", "hydra.", "+", "~")
-    told = [o.rpartition(".")[2] for o in overrides if "." in o.split("=")[0]
-            and not o.startswith(silent)]  # fmt: skip
+    silent = ("dataset.", "split.fold=", "tracking.", "cache.", "hydra.", "+", "~")
+    words = [word.partition("=") for word in overrides if not word.startswith(silent)]
+    told = [f"{key.rpartition('.')[2]}={value}" for key, _, value in words if "." in key]
     return " ".join([name, *told])[:100].translate(str.maketrans("/\\", "__")).strip()

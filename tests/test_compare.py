@@ -85,6 +85,7 @@ def test_a_clear_difference_is_shown_with_its_size_and_a_small_one_is_not(store,
         r"\(95 % interval 0\.\d+ to 0\.\d+, p (<|=) 0\.\d+ after Holm over 3 pairs\)",
         found.verdict.headline,
     )
+    assert "mcnemar" not in found.tested[0].pairs[0].outcomes  # three answers an image
     second, third = found.rows[1:3]
     outcome = found.tested[0].pair(second, third).outcomes["balanced_accuracy"]
     assert not outcome.shown and outcome.low < 0 < outcome.high
@@ -111,6 +112,7 @@ def test_equal_answers_differ_in_nothing(store) -> None:
     ids = [store.write(f"model.dropout={rate}", draw=77) for rate in (0.51, 0.52)]
     found = built(store, ids)
     for tested in found.tested:
+        assert tested.pairs[0].outcomes["mcnemar"].counts == (0, 0)
         for outcome in tested.pairs[0].outcomes.values():
             assert outcome.estimate == 0 and outcome.p == 1 and not outcome.shown
     assert "no difference can be shown between A and B: it is zero" in found.verdict.headline

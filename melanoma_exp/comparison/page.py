@@ -53,7 +53,7 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
         differences=rows.differences(found.rows),
         charts=charts.curves(_histories(archive, drawn)),
         box=(charts.WIDTH, charts.HEIGHT, charts.LEFT, charts.RIGHT, charts.TOP, charts.BOTTOM),
-        per_class=[_per_class(found, t) for t in found.tested],
+        per_class=[content for t in found.tested if (content := _per_class(found, t))],
         short=classes.short_names(found.classes),
         outcomes=_outcomes(found),
         disputed=_disputed(archive, found, images, cache),
@@ -76,8 +76,10 @@ def _histories(archive: Archive, drawn: Sequence[rows.Row]) -> list[charts.Histo
 
 
 def _per_class(found: Comparison, tested: Tested) -> dict[str, Any]:
-    """Returns the confusions of a part and, class by class, what is known of it."""
+    """Returns the confusions of a part and the images a class, empty where no row has the part."""
     counted = classes.confusions(found.rows[:ROWS], tested.part, len(found.classes))
+    if not counted:
+        return {}
     reference = next((c for c in counted if not c.row.leaky), counted[0])
     per_run = reference.count.sum(axis=1) / len(reference.row.runs)
     return {

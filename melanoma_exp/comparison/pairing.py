@@ -5,8 +5,9 @@ and believed when all agree: the bootstrap, which knows images and groups; swapp
 where few images tell; and, where both rows have several runs, Welch's t-test over runs, which knows
 the luck of training. p is the largest of theirs, the interval holds those of bootstrap and Welch.
 
-Several runs of a row count by their mean figure. McNemar's test needs one answer an image, so it
-judges the mean of the runs' probabilities; over folds the seeds of a fold are averaged first.
+Several runs of a row count by their mean figure; over folds the seeds of a fold are averaged first.
+McNemar's test needs one answer an image: it is made where both rows have one run. The mean of
+several runs' probabilities would be an answer, but of an ensemble that nobody asked about.
 """
 
 import itertools
@@ -117,7 +118,8 @@ def compare_pairs(rows: Sequence[Row], part: str, positive: Sequence[int]) -> Te
             name: _differ(name, figures[k][name], figures[m][name], of_a.group)
             for name in figures[k]
         }
-        tests["mcnemar"] = _mcnemar(of_a, of_b)
+        if len(of_a.predicted) == len(of_b.predicted) == 1:
+            tests["mcnemar"] = _mcnemar(of_a, of_b)
         if part == "val" and (folds := _folds(a, b)):
             tests["folds"] = folds
         able = {name: t for name, t in tests.items() if not math.isnan(t.p)}
@@ -162,7 +164,7 @@ def _differ(figure: str, a: _Figure, b: _Figure, group: np.ndarray) -> Outcome:
 
 
 def _mcnemar(a: Answers, b: Answers) -> Outcome:
-    right = [x.together.argmax(axis=1) == x.label for x in (a, b)]
+    right = [x.predicted[0] == x.label for x in (a, b)]
     result = paired.mcnemar(*right)
     estimate = (result.only_first - result.only_second) / len(a.label)
     counts = (result.only_first, result.only_second)

@@ -88,8 +88,7 @@ def group(runs: Sequence[Evaluated], by: str) -> tuple[list[Row], list[str]]:
     Returns:
         The rows, and a line for each repeat that does not count.
     """
-    found: dict[tuple[tuple[str, str], ...], dict[tuple[str, int], Evaluated]]
-    found = defaultdict(dict)
+    found: dict[tuple[tuple[str, str], ...], dict[tuple[str, int], Evaluated]] = defaultdict(dict)
     lines = []
     for run in sorted(runs, key=lambda r: r.stored.started):
         place = found[tuple(sorted(_settings(run).items()))]
@@ -117,7 +116,7 @@ def letter(k: int) -> str:
 
 
 def differing(rows: Sequence[Row]) -> list[str]:
-    """Returns the settings in which rows differ, in the config's order."""
+    """Returns the settings in which rows differ, in alphabetical order."""
     keys = dict.fromkeys(key for row in rows for key in row.settings)
     return [key for key in keys if len({row.settings.get(key) for row in rows}) > 1]
 
