@@ -42,8 +42,8 @@ def compare(words: list[str]) -> None:
 
     archive = here.tracking.archive()
     found = build.build(archive, _select(archive, given), bool(given.run_ids), given.by)
-    screen.show(report.console(), found)
     files.write(archive, found, given.out, given.images, here.cache.root())
+    screen.show(report.console(), found)
     print(f"page: {given.out / 'comparison.html'} (table: comparison.csv, comparison.md)")
 
 
