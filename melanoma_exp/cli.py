@@ -42,6 +42,8 @@ def main() -> None:
         if signum is None:
             raise
         print("interrupted: what was logged so far is kept", file=sys.stderr)
+        if run_id := getattr(error, "run_id", ""):
+            print(f"go on with: melanoma-exp resume {run_id}", file=sys.stderr)
         sys.exit(128 + signum)
 
 
@@ -142,7 +144,7 @@ def _job(composed: Any, tags: dict[str, str], in_fresh_process: bool) -> float |
 
     content: Any = OmegaConf.to_container(composed, resolve=True)
     experiment = config.parse(content)
-    from melanoma_exp import runner  # not before the config is known to be good
+    from melanoma_exp import resuming, runner  # not before the config is known to be good
 
     hydra_config = HydraConfig.get()
     if "sweep" in tags and not experiment.name:
@@ -152,8 +154,12 @@ def _job(composed: Any, tags: dict[str, str], in_fresh_process: bool) -> float |
     if runtime.choices.get("experiment"):
         tags = {**tags, "experiment": runtime.choices["experiment"]}
     folder = Path(runtime.output_dir)
+    begun = resuming.begun_in(folder)
+    if begun and begun.scores:
+        print(f"{folder}: run {begun.run_id} has finished here already")
+        return begun.scores["val"]["balanced_accuracy"]
     start = runner.run_in_fresh_process if in_fresh_process else runner.run
-    scores = start(experiment, folder, tags)
+    scores = start(experiment, folder, tags, begun.run_id if begun else None)
     return scores["val"]["balanced_accuracy"] if scores else None
 
 

@@ -67,6 +67,7 @@ class Experiment(Spec):
         """Identifies what determines the numbers: all but name, place and bookkeeping."""
         content = self.model_dump(mode="json", exclude={"name", "dry_run", "tracking", "cache"})
         content["dataset"].pop("root", None)
+        content["train"].pop("checkpoint")
         return digest(content)
 
     def flat(self) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from melanoma_exp.audit import findings, kept
 from melanoma_exp.config import Experiment
-from melanoma_exp.dataset.spec import Data
+from melanoma_exp.dataset.data import Data
 from melanoma_exp.pipeline import Reader, make_reader
 from melanoma_exp.samples import Parts, Plan, Samples
 from melanoma_exp.spec import UserError
@@ -19,6 +22,7 @@ class Material:
     unbalanced: Samples
     reader: Reader
     leak: dict[str, float]
+    audit: kept.Audit
 
     @property
     def leaky(self) -> bool:
@@ -39,7 +43,8 @@ def prepare(experiment: Experiment) -> Material:
     reader = make_reader(
         everything, data.pixels, data.digest, experiment.augment, experiment.seed, cache
     )
-    return Material(data, parts, plan, unbalanced, reader, parts.leak())
+    audit = kept.audit(data.survey, cache)
+    return Material(data, parts, plan, unbalanced, reader, parts.leak(), audit)
 
 
 def divide(experiment: Experiment, samples: Samples) -> tuple[Parts, Plan, Samples]:
@@ -63,11 +68,15 @@ def divide(experiment: Experiment, samples: Samples) -> tuple[Parts, Plan, Sampl
 
 def notes(experiment: Experiment, material: Material) -> list[str]:
     """Returns what a reader should know before believing the result, a sentence each."""
-    found = list(material.data.notes)
-    parts, originals = material.parts, material.data.samples
-    unused = len(originals) - sum(int((part.copy == 0).sum()) for _, part in parts.items())
-    if unused:
-        found.append(f"{unused} images are in no part (guarded test, or left out by balancing)")
+    found = [*material.data.notes, *findings.summary(material.audit.findings)]
+    parts = material.parts
+    guarded, others = _unused(material.data.samples, parts)
+    if guarded:
+        found.append(
+            f"{guarded} training images share a group with the official test set and are left out"
+        )
+    if others:
+        found.append(f"{others} images are in no part (left out by balancing or by the split)")
     if material.leaky:
         shares = ", ".join(f"{name} {share:.3f}" for name, share in material.leak.items())
         found.append(f"LEAKY: this order of steps lets training see validation: {shares}")
@@ -81,3 +90,12 @@ def notes(experiment: Experiment, material: Material) -> list[str]:
             f"{experiment.balance.kind} asks for none: nothing is augmented"
         )
     return found
+
+
+def _unused(originals: Samples, parts: Parts) -> tuple[int, int]:
+    """Returns how many images are in no part: for sharing a group with the test set, and others."""
+    used = np.concatenate([part.source for _, part in parts.items()])
+    unused = originals.take(~np.isin(originals.source, used))
+    official = originals.group[originals.official == "test"]
+    guarded = int(np.isin(unused.group, official).sum())
+    return guarded, len(unused) - guarded

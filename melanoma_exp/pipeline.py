@@ -183,6 +183,11 @@ class Feed:
         """Batches an epoch."""
         return -(-len(self.samples) // self.batch_size)
 
+    @property
+    def images(self) -> int:
+        """Images an epoch."""
+        return len(self.samples)
+
     def order(self, epoch: int) -> np.ndarray:
         """Returns the rows of an epoch in the order they are seen, int64 (n,)."""
         if self.seed is None:
@@ -212,18 +217,19 @@ class Feed:
         )
         return images, samples.label, weight.astype(np.float32)
 
-    def dataset(self, epochs: range = range(1)) -> "tf.data.Dataset":
-        """Returns the batches of several epochs in a row as (images, labels, weights).
+    def dataset(self, epoch: int = 0, first: int = 0) -> "tf.data.Dataset":
+        """Returns the batches of an epoch as (images, labels, weights).
 
         Args:
-            epochs: The epochs, from 0; starting later gives what an earlier start would have given.
+            epoch: From 0.
+            first: The step it begins with; a later one gives what an earlier one would have given.
         """
         import tensorflow as tf
 
         shape = self.reader.pixels.shape[1:]
 
         def wrapped(index: "tf.Tensor") -> tuple["tf.Tensor", ...]:
-            function: Callable = lambda i: self.batch(*divmod(int(i), self.steps))  # noqa: E731
+            function: Callable = lambda step: self.batch(epoch, int(step))  # noqa: E731
             images, labels, weights = tf.numpy_function(
                 function, [index], (tf.uint8, tf.int64, tf.float32)
             )
@@ -232,6 +238,6 @@ class Feed:
             weights.set_shape((None,))
             return images, labels, weights
 
-        steps = tf.data.Dataset.range(epochs.start * self.steps, epochs.stop * self.steps)
+        steps = tf.data.Dataset.range(first, self.steps)
         # One call at a time is enough: it runs beside the training step and keeps order for free.
         return steps.map(wrapped).prefetch(4)

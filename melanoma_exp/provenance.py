@@ -2,9 +2,12 @@
 
 import os
 import platform
+import socket
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+import psutil
 
 PACKAGES = (
     "melanoma_exp", "tensorflow", "keras", "numpy", "opencv-python-headless", "pillow",
@@ -27,6 +30,27 @@ def collect() -> dict[str, str]:
     tags["machine.cores"] = str(os.cpu_count())
     tags["machine.system"] = platform.platform()
     return tags
+
+
+def process() -> str:
+    """Returns what tells this process from any other: host, number, and second of its start."""
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.0f}"
+
+
+def is_alive(identity: str) -> bool | None:
+    """Whether a process is still there; None where that cannot be told from this machine.
+
+    Args:
+        identity: What `process` returned in it.
+    """
+    host, number, started = (identity.rsplit(":", 2) + ["", ""])[:3]
+    if host != socket.gethostname() or not number.isdigit():
+        return None
+    try:
+        # A later process may have got the same number.
+        return f"{psutil.Process(int(number)).create_time():.0f}" == started
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _git(*arguments: str) -> str | None:

@@ -51,7 +51,10 @@ class Record:
         self._text("model_summary.txt", "\n".join(lines) + "\n")
         if data.skipped:
             self._text("skipped_files.txt", "\n".join(data.skipped) + "\n")
-        self._run.log_params(experiment.flat())
+        for path in material.audit.files:
+            self._run.log_file(path)
+        touched = {f"data.{name}": count for name, count in data.touched.items()}
+        self._run.log_params({**experiment.flat(), **touched})
         self._run.set_tags(
             {
                 "dataset_digest": data.digest,

@@ -1,19 +1,23 @@
 """What a run says on the screen: the plan, the progress, the result."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from melanoma_exp.samples import Parts
 
 if TYPE_CHECKING:
-    from melanoma_exp.audit import Finding
+    from melanoma_exp.audit.findings import Finding
+    from melanoma_exp.checkpoint import Saved
 
 DISCLAIMER = "Research software, not a medical device: no figure here supports a diagnosis."
+EXAMPLE = 3  # images of a finding that are named
 PLAIN_EVERY = 30.0  # seconds between lines within an epoch where there is no terminal
 
 
@@ -55,6 +59,18 @@ def print_plan(
         screen.print(f"[yellow]note[/]        {note}", soft_wrap=True)
 
 
+def print_resumed(screen: Console, run_id: str, saved: "Saved | None") -> None:
+    """Prints where a run goes on, and which checkpoints were of no use."""
+    for line in saved.passed_over if saved else ():
+        screen.print(f"[yellow]warning[/] {line}", soft_wrap=True)
+    if saved is None:
+        screen.print(f"run {run_id} has no checkpoint: it begins anew", soft_wrap=True)
+    else:
+        where = f"after epoch {saved.state['epoch']}"
+        where += f", step {saved.state['step']}" if saved.state["step"] else ""
+        screen.print(f"run {run_id} goes on {where}", soft_wrap=True)
+
+
 def print_audit(
     screen: Console,
     kinds: Mapping[str, str],
@@ -62,7 +78,7 @@ def print_audit(
     images: int,
     notes: Sequence[str],
 ) -> None:
-    """Prints how many findings there are of each kind, with an example.
+    """Prints how many findings there are of each kind and sort, with an example.
 
     Args:
         screen: Where to.
@@ -72,19 +88,19 @@ def print_audit(
         notes: What else a reader should know.
     """
     table = Table(title=f"Audit of {images} images", title_justify="left")
-    for head in ("finding", "count", "for example"):
-        table.add_column(head)
+    for head in ("finding", "number", "of these", "for example"):
+        table.add_column(head, justify="right" if head == "number" else "left", overflow="fold")
     for kind, meaning in kinds.items():
         found = [finding for finding in findings if finding.kind == kind]
-        shown = (
-            "\n".join(
-                f"{name} ({label})" if label else name
-                for name, label in zip(found[0].ids, found[0].labels, strict=True)
-            )
-            if found
-            else ""
+        sorts = Counter(finding.detail for finding in found).most_common()
+        example = [escape(name) for name in found[0].ids[:EXAMPLE]] if found else []
+        more = len(found[0].ids) - EXAMPLE if found else 0
+        table.add_row(
+            f"[bold]{kind}[/]\n{meaning}",
+            str(len(found)),
+            "\n".join(f"{n} {sort}" for sort, n in sorts),
+            "\n".join([*example, *([f"and {more} more"] * (more > 0))]),
         )
-        table.add_row(f"[bold]{kind}[/]\n{meaning}", str(len(found)), shown)
     screen.print(table)
     for note in notes:
         screen.print(f"[yellow]note[/] {note}", soft_wrap=True)
@@ -166,6 +182,10 @@ class Screen:
         shown = [f"{k} {v:.3f}" for k, v in figures.items() if k.split("/")[0] in ("train", "val")]
         rate = f"{figures['images_per_second']:.0f} images/s"
         self._say(epoch, "  ".join([*shown, rate]), self._steps)
+
+    def warn(self, line: str) -> None:
+        """Prints what went wrong without ending the run."""
+        self._screen.print(f"[yellow]warning[/] {line}", soft_wrap=True)
 
     def _say(self, epoch: int, text: str, step: int) -> None:
         self._spoken = time.monotonic()

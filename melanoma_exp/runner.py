@@ -1,7 +1,7 @@
 """A run from top to bottom: data, split, plan, model, training, evaluation, record."""
 
+import math
 import multiprocessing
-import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -9,26 +9,30 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
-from melanoma_exp import report
+from melanoma_exp import provenance, report, resuming
+from melanoma_exp.checkpoint import Store
 from melanoma_exp.config import Experiment
 from melanoma_exp.material import Material, notes, prepare
 from melanoma_exp.pipeline import Feed
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.spec import Run
 from melanoma_exp.training import process
+from melanoma_exp.training.interruption import Interrupted, Signals
 
 Scores = dict[str, dict[str, float]]
 
 
-def run(experiment: Experiment, folder: Path, tags: Mapping[str, str]) -> Scores | None:
+def run(
+    experiment: Experiment, folder: Path, tags: Mapping[str, str], resumed: str | None = None
+) -> Scores | None:
     """Runs an experiment.
 
     Args:
         experiment: What to run.
         folder: Of this run; artifacts stay there with `tracking=off`.
         tags: Further tags of the tracked run.
+        resumed: The id of an interrupted run of this experiment, to go on with it.
 
     Returns:
         For val and test their figures; None after a dry run.
@@ -39,8 +43,11 @@ def run(experiment: Experiment, folder: Path, tags: Mapping[str, str]) -> Scores
     """
     started = time.perf_counter()
     screen = report.console()
-    with _signals_raise():
+    signals = Signals()
+    with signals.heard():
         material = prepare(experiment)
+        state = experiment.tracking.state_folder(folder)
+        saved = resuming.open_state(state / resumed, experiment, material) if resumed else None
         # Not before the data is known to be good: importing TensorFlow takes seconds.
         process.keep_freed_memory()
         process.import_tensorflow()
@@ -63,29 +70,38 @@ def run(experiment: Experiment, folder: Path, tags: Mapping[str, str]) -> Scores
         report.print_plan(screen, material.parts, facts, notes(experiment, material))
         if experiment.dry_run:
             return None
-        tracked = experiment.tracking.start(experiment.run_name, folder)
+        if resumed:
+            report.print_resumed(screen, resumed, saved)
+        tracked = experiment.tracking.start(experiment.run_name, folder, resumed)
         with _ended_as_it_went(tracked), tempfile.TemporaryDirectory() as place:
             record = recording.Record(tracked, experiment, material, Path(place))
-            tracked.set_tags(tags)
-            record.beginning(model, feed)
+            place_tags = {"process": provenance.process(), "folder": str(folder.absolute())}
+            tracked.set_tags({**tags, **place_tags})
+            resuming.note_run(folder, resuming.Begun(tracked.id, None))
+            store = Store(state / tracked.id, {"dataset": material.data.digest})
+            if saved is None:
+                resuming.begin_state(store.folder, experiment, material)
+                record.beginning(model, feed)
             val = Feed(material.parts.val, material.reader, train.batch_size)
             fit_started, cpu_started = time.perf_counter(), time.process_time()
             with report.Screen(screen, train.epochs, feed.steps) as progress:
                 history = fit.fit(
-                    model, train, feed.dataset(range(train.epochs)), feed.steps,
-                    len(feed.samples), val.dataset(), progress, tracked.log_metrics,
-                )  # fmt: skip
+                    model, train, feed, val, progress, tracked.log_metrics, store, signals, saved
+                )
             fit_seconds = time.perf_counter() - fit_started
             cpu_seconds = time.process_time() - cpu_started
             scores = record.ending(model, history)
             total = time.perf_counter() - started
             tracked.log_metrics(
                 {
-                    "seconds/fit": fit_seconds,
-                    "seconds/fit_cpu": cpu_seconds,
+                    "seconds/fit": sum(history["seconds"]),
+                    # Of this process: what an interrupted run used before it is not known here.
+                    "seconds/fit_cpu": cpu_seconds if saved is None else math.nan,
                     "seconds/outside_fit": total - fit_seconds,
                 }
             )
+        store.remove()
+        resuming.note_run(folder, resuming.Begun(tracked.id, scores))
     lines = [f"{total:.0f} s, of which training took {fit_seconds:.0f} s; run {tracked.id}"]
     if experiment.tracking.kind == "off":
         lines.append(f"files: {folder}")
@@ -98,7 +114,7 @@ def run(experiment: Experiment, folder: Path, tags: Mapping[str, str]) -> Scores
 
 
 def run_in_fresh_process(
-    experiment: Experiment, folder: Path, tags: Mapping[str, str]
+    experiment: Experiment, folder: Path, tags: Mapping[str, str], resumed: str | None = None
 ) -> Scores | None:
     """Runs an experiment as `run` does, in a process of its own that ends with it.
 
@@ -108,7 +124,7 @@ def run_in_fresh_process(
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
         try:
-            return pool.submit(run, experiment, folder, tags).result()
+            return pool.submit(run, experiment, folder, tags, resumed).result()
         except BrokenProcessPool as error:
             raise RuntimeError("the job's process was killed (out of memory?)") from error
 
@@ -138,35 +154,14 @@ def _facts(
     }
 
 
-class Interrupted(BaseException):
-    """A signal asked to stop; `signum` says which."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
-
-
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Turns Ctrl-C and SIGTERM into `Interrupted` while a run lasts."""
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        raise Interrupted(signum)
-
-    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
-
-
 @contextmanager
 def _ended_as_it_went(tracked: Run) -> Iterator[None]:
     """Closes the tracked run as finished, failed or killed."""
     try:
         yield
     except BaseException as error:
+        if isinstance(error, Interrupted):
+            error.run_id = tracked.id
         with suppress(UserError):  # what stopped the run is told, not that its record is gone too
             tracked.end("KILLED" if isinstance(error, Interrupted) else "FAILED")
         raise

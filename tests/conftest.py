@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 
 from melanoma_exp.augment.spec import AnyPolicy
 from melanoma_exp.balance import AnyBalance
-from melanoma_exp.dataset.spec import AnyDataset, Data
+from melanoma_exp.dataset.data import Data
+from melanoma_exp.dataset.spec import AnyDataset
 from melanoma_exp.samples import Samples
 from melanoma_exp.split import AnySplit
 

@@ -1,57 +1,166 @@
-"""The audit finds what is doubled, contradictory or unreadable, and nothing else."""
+"""The audit finds what is doubled, contradictory, odd or unreadable, and nothing else."""
 
 import csv
+import re
+import shutil
 from collections import Counter
-from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-import numpy as np
+import pytest
+from pictures import picture, position, recompressed, save
+from PIL import Image, ImageFilter
+from small_run import experiment, runs
 
-from melanoma_exp import audit
+from melanoma_exp import material, verbs
+from melanoma_exp.audit import findings, kept, page
+from melanoma_exp.dataset import neighbours
 
 
-def found(samples, digests, skipped=()):
-    return [(f.kind, f.ids) for f in audit.find(samples, digests, skipped)]
+@pytest.fixture
+def faulty(folder, tmp_path) -> Any:
+    """A spec of a set that has one fault of every sort among thirty sound images."""
+    root = tmp_path / "data"
+    for k in range(30):
+        save(picture(100 + k), root / f"Train/{'ab'[k % 2]}/sound{k}.png")
+    save(picture(1), root / "Train/a/ISIC_0000001.png")
+    shutil.copy(root / "Train/a/ISIC_0000001.png", root / "Train/b/bytes.png")
+    save(picture(2), root / "Train/a/pixels.png")
+    picture(2).save(root / "Train/a/pixels2.png", compress_level=1)
+    save(picture(3), root / "Train/a/ISIC_0000003.png")
+    save(recompressed(picture(3), 60), root / "Train/b/ISIC_0000003(1).png")
+    save(picture(5), root / "Train/a/turned.png")
+    save(recompressed(position(picture(5), 5), 50), root / "Test/b/turned5.png")
+    save(picture(6), root / "Train/b/mirrored.png")
+    save(position(picture(6), 1).resize((64, 64)), root / "Train/b/mirrored1.png")
+    save(picture(7), root / "Train/a/ISIC_0000007.png")
+    save(picture(8), root / "Test/a/ISIC_0000008.png")
+    save(picture(9), root / "Train/a/ISIC_0000009.png")
+    save(picture(10), root / "Train/a/1.png")
+    save(picture(11), root / "Train/b/1.png")
+    save(Image.eval(picture(12), lambda value: value // 2), root / "Train/a/night.png")
+    save(picture(13).resize((400, 400)), root / "Train/a/large.png")
+    save(picture(14).filter(ImageFilter.GaussianBlur(6)), root / "Train/a/soft.png")
+    (root / "Train/a/broken.png").write_bytes(b"no image")
+    (root / "meta.csv").write_text(
+        "image_id,lesion_id,dx\nISIC_0000007,L1,A\nISIC_0000008,L1,\nISIC_0000009,,B\n"
+    )
+    return folder(
+        csv="meta.csv", group_column="lesion_id", official_column="dx",
+        official_classes={"A": ["a"], "B": ["b"]},
+        expected={"train": {"a": 28, "b": 20}, "test": {"a": 1, "b": 1}},
+    )  # fmt: skip
 
 
-def test_equal_bytes_are_named_by_what_they_contradict(table):
-    samples = table([0, 1, 2, 2, 3, 3], test=[False, False, False, False, False, True])
-    a, b, c, d, e, f = map(str, samples.source)
-    assert found(samples, ["x", "x", "y", "y", "z", "z"], ["broken.jpg: empty"]) == [
-        ("unreadable", ("broken.jpg: empty",)),
-        ("two labels", (a, b)),
-        ("train and test", (e, f)),
-        ("doubled", (c, d)),
+def test_every_fault_is_found_once_and_nothing_else(faulty, tmp_path) -> None:
+    found = findings.find(faulty.survey(tmp_path / "cache"))
+    names = [(f.kind, f.detail, *sorted(Path(i).name for i in f.ids)) for f in found]
+    assert names == [
+        ("unreadable", "cannot be decoded", "broken.png"),
+        ("two labels", "byte-identical", "ISIC_0000001.png", "bytes.png"),
+        ("two labels", "near-duplicate", "turned.png", "turned5.png"),
+        ("two labels", "same image id", "ISIC_0000003(1).png", "ISIC_0000003.png"),
+        ("train and test", "near-duplicate", "turned.png", "turned5.png"),
+        ("train and test", "same lesion", "ISIC_0000007.png", "ISIC_0000008.png"),
+        ("official label", "officially b", "ISIC_0000009.png"),
+        ("doubled", "equal pixels", "pixels.png", "pixels2.png"),
+        ("doubled", "near-duplicate", "mirrored.png", "mirrored1.png"),
+        ("class count", "fewer than published", "a"),
+        ("colour", "darker", "night.png"),
+        ("size", "large", "large.png"),
+        ("sharpness", "blurred", "soft.png"),
     ]
 
 
-def test_equal_isic_ids_count_and_equal_plain_names_do_not(table):
-    names = [
-        "Train/a/ISIC_0000001.jpg",
-        "Train/b/ISIC_0000001(1).jpg",
-        "Train/a/1.jpg",
-        "Train/b/1.jpg",
-    ]
-    samples = replace(table([0, 1, 0, 1]), source=np.array(names))
-    assert found(samples, ["p", "q", "r", "s"]) == [("two labels", tuple(names[:2]))]
+def test_a_near_duplicate_says_how_far_and_how_turned(faulty, tmp_path) -> None:
+    found = findings.find(faulty.survey(tmp_path / "cache"))
+    near = {f.ids[0]: f for f in found if f.detail == "near-duplicate" and f.kind != "two labels"}
+    notes = [f.note for f in near.values()]
+    assert notes == ["turned by 90° anticlockwise", "mirrored left to right"]
+    assert all(0 < f.distance <= neighbours.DISTANCE for f in near.values())
 
 
-def test_every_finding_is_a_row_of_the_csv(table, tmp_path):
-    samples = table([0, 1, 1])
-    audit.write_csv(audit.find(samples, ["x", "x", "y"], []), tmp_path / "audit.csv")
-    (row,) = csv.DictReader((tmp_path / "audit.csv").open())
-    assert row["kind"] == "two labels" and row["ids"].count(" | ") == 1
+def test_every_finding_is_a_row_of_the_csv(faulty, tmp_path) -> None:
+    found = findings.find(faulty.survey(tmp_path / "cache"))
+    findings.write_csv(found, tmp_path / "audit.csv")
+    rows = list(csv.DictReader((tmp_path / "audit.csv").open()))
+    assert [r["kind"] for r in rows] == [f.kind for f in found]
+    assert [tuple(r["ids"].split(" | ")) for r in rows] == [f.ids for f in found]
+    assert sum(bool(r["distance"]) for r in rows) == 3
 
 
-def test_the_real_set_has_the_known_faults(isic9):
-    findings = audit.find(isic9.samples, isic9.file_digests, isic9.skipped)
-    assert Counter(f.kind for f in findings) == {
-        "two labels": 155,
-        "train and test": 18,
-        "doubled": 4,
+def test_the_page_needs_no_network_and_says_what_it_caps(faulty, tmp_path, monkeypatch) -> None:
+    save(picture(20), tmp_path / "data/Train/<b>&/odd.png")
+    survey = faulty.survey(tmp_path / "cache")
+    found = findings.find(survey)
+    monkeypatch.setattr(page, "SHOWN", 2)
+    page.write(survey, found, tmp_path / "audit.html")
+    text = (tmp_path / "audit.html").read_text()
+    assert not re.search(r"(src|href)=\"(?!data:image/jpeg;base64,|#)|https?:|@import|url\(", text)
+    pictures = text.count("data:image/jpeg")
+    assert pictures == 0 + 4 + 4 + 1 + 4 + 0 + 1 + 1 + 1  # two findings a kind, pairs in full
+    assert "Shown here: 2 of 3" in text
+    assert "&lt;b&gt;&amp;" in text and "<b>&" not in text
+    assert "not a medical device" in text
+
+
+def test_an_audit_is_made_once(faulty, tmp_path, monkeypatch) -> None:
+    survey = faulty.survey(tmp_path / "cache")
+    first = kept.audit(survey, tmp_path / "cache")
+    monkeypatch.setattr(page, "write", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(neighbours, "find", lambda *_: pytest.fail("looked again"))
+    again = kept.audit(faulty.survey(tmp_path / "cache"), tmp_path / "cache")
+    assert again.findings == first.findings
+    assert [path.is_file() for path in again.files] == [True, True]
+
+
+def test_the_verb_leaves_its_files_and_a_run_of_its_own(faulty, tmp_path, capsys) -> None:
+    options = [
+        f"dataset.root={faulty.root}", f"cache.dir={tmp_path / 'cache'}",
+        f"tracking.folder={tmp_path / 'mlruns'}",
+    ]  # fmt: skip
+    verbs.VERBS["audit"](["--out", str(tmp_path / "out"), "dataset=folder", *options])
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["audit.csv", "audit.html"]
+    printed = capsys.readouterr().out
+    assert "two labels" in printed and "melanoma_exp_audits" in printed
+    (run,) = runs(tmp_path)
+    artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
+    assert sorted(p.name for p in artifacts.iterdir()) == ["audit.csv", "audit.html"]
+    assert run.data.metrics["findings/unreadable"] == 1
+    assert run.info.status == "FINISHED"
+
+
+def test_a_plan_says_what_the_audit_found(images, tmp_path) -> None:
+    root = tmp_path / "images"
+    shutil.copytree(images, root)
+    shutil.copy(root / "melanoma/melanoma0.png", root / "other/again.png")
+    small = experiment(root, tmp_path, "dataset.conflicts=drop")
+    said = "\n".join(material.notes(small, material.prepare(small)))
+    assert "audit of all files: two labels 1 (audit.csv" in said
+    assert "dataset.conflicts=drop: images under two labels: 1 (2 files); left out: 2 files" in said
+
+
+def test_the_real_set_has_the_known_faults(isic9) -> None:
+    found = findings.find(isic9.survey)
+    odd = ("colour", "size", "sharpness")
+    assert 0 < sum(f.kind in odd for f in found) < 50
+    sorts = Counter((f.kind, f.detail) for f in found if f.kind not in odd)
+    assert sorts == {
+        ("two labels", "byte-identical"): 155,
+        ("train and test", "byte-identical"): 18,
+        ("train and test", "same lesion"): 32,
+        ("train and test", "near-duplicate"): 1,
+        ("official label", "officially actinic keratosis"): 76,
+        ("official label", "officially melanoma"): 26,
+        ("doubled", "byte-identical"): 4,
+        ("doubled", "near-duplicate"): 9,
+        ("class count", "more than published"): 1,
     }
-    assert len({f.ids for f in findings if f.detail == "byte-identical"}) == 159
-    crossing = {f.ids for f in findings if f.kind == "train and test"}
-    two = [(f.ids in crossing, f.labels) for f in findings if f.kind == "two labels"]
+    assert len({f.ids for f in found if f.detail == "byte-identical"}) == 159
+    wrong = [f for f in found if f.detail == "officially actinic keratosis"]
+    assert {f.labels for f in wrong} == {("nevus",)}
+    crossing = {f.ids for f in found if f.kind == "train and test"}
+    two = [(f.ids in crossing, f.labels) for f in found if f.kind == "two labels"]
     pairs = Counter((crosses, tuple(sorted(labels))) for crosses, labels in two)
     keratoses = ("actinic keratosis", "nevus"), ("melanoma", "seborrheic keratosis")
     assert [pairs[False, k] for k in keratoses] == [62, 75]

@@ -153,6 +153,7 @@ def test_a_built_wheel_finds_its_conf_without_the_checkout(tmp_path: Path) -> No
         assert (target / "melanoma_exp" / "comparison" / name).is_file()
     place = python("-c", "import melanoma_exp; print(melanoma_exp.__file__)", env=environment)
     assert str(target) in place
+    assert (target / "melanoma_exp/audit/page.html.j2").is_file()
     printed = python("-m", "melanoma_exp", "model=m3", "--cfg", "job", env=environment)
     assert "name: m3" in printed
     assert "augmentor" in python("-m", "melanoma_exp", "--help", env=environment)

@@ -73,7 +73,7 @@ def test_classes_are_the_folders_and_differences_from_published_counts_are_told(
     folder, draw, tmp_path
 ):
     for k, name in enumerate(("naevi/a.png", "naevi/b.jpeg", "Ärzte & Co/a.JPG", "odd/a.png")):
-        draw(name, k)
+        draw(name, 40 * k)
     loaded = folder(expected={"train": {"naevi": 2, "odd": 4, "gone": 3}}).load(tmp_path)
     assert loaded.samples.classes == ("naevi", "odd", "Ärzte & Co")
     (note,) = loaded.notes
@@ -105,13 +105,39 @@ def test_the_csv_replaces_labels_where_it_has_one_and_brings_metadata(folder, dr
     labels = {s: samples.classes[k] for s, k in zip(samples.source, samples.label, strict=True)}
     assert labels == {"a/x.png": "b", "a/y.png": "a", "b/unlisted.png": "b", "b/z.png": "c"}
     assert loaded.metadata["a/x.png"]["age"] == "50"
-    assert any("1 of 4 images are not in meta.csv" in note for note in loaded.notes)
+    notes = "\n".join(loaded.notes)
+    assert "1 of 4 images are not in meta.csv (first: b/unlisted.png)" in notes
+    assert "labels of meta.csv that no folder has: c (last on line 4)" in notes
+
+
+def test_rows_without_a_file_are_noted_by_line(folder, draw, tmp_path):
+    draw("a/x.png", 1)
+    (tmp_path / "data/meta.csv").write_text("name\nx\ngone\nlost\n")
+    (note,) = folder(csv="meta.csv", id_column="name").load(tmp_path).notes
+    assert note == "2 images of meta.csv have no file (first: gone, line 3)"
+
+
+def test_a_csv_that_may_be_absent_is_used_where_it_is_and_missed_where_not(folder, draw, tmp_path):
+    for k in (1, 2):
+        draw(f"Train/nevus/ISIC_000000{k}.png", 40 * k)
+    spec = folder("isic9", expected={})
+    (note,) = spec.load(tmp_path).notes
+    assert "metadata.csv is not in" in note and "lesion" in note
+    columns = "image_id,isic2019_label,lesion_id\n"
+    rows = "ISIC_0000001,NV,L1\nISIC_0000002,,L1\n"
+    (tmp_path / "data/metadata.csv").write_text(columns + rows)
+    loaded = spec.load(tmp_path)
+    assert loaded.samples.group.tolist() == ["L1", "L1"] and not loaded.notes
+    assert loaded.survey.confirmed == [("nevus",), ()]
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"name,dx\nx,a\nx,b\n", ["line 3", "x comes twice"]),
+        (b"name,dx\nx,a\nx,b\n", ["line 3", "x comes twice", "line 2"]),
+        (b"name,dx\nx,a\n,b\n", ["line 3", "has no name"]),
+        (b"name,dx\nx,a,b\n", ["line 2", "more cells"]),
+        (b"name,dx\nx,a\ny,n\xe4vus\n", ["line 3", "UTF-8", "0xe4"]),
         (b"image,dx\nx,a\n", ["lacks the column name", "image, dx"]),
         (b"name\nx\n", ["lacks the column dx"]),
         (b"name,dx\nx,n\xe4vus\n", ["UTF-8"]),
@@ -130,6 +156,31 @@ def test_a_wrong_csv_is_refused_in_one_line(folder, draw, tmp_path, content, sai
     assert "\n" not in line
     for words in [str(path), *said]:
         assert words in line
+
+
+def test_every_mistake_of_a_csv_is_told_but_not_without_end(folder, draw, tmp_path):
+    draw("a/x.png", 1)
+    (tmp_path / "data/meta.csv").write_text("name\n" + "x\n" * 40)
+    with pytest.raises(UserError) as refused:
+        folder(csv="meta.csv", id_column="name").load(tmp_path)
+    assert len(refused.value.lines) == 21
+    assert "19 more like these" in refused.value.lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "rows", "said"),
+    [
+        ("isic9", "metadata.csv", "image_id,isic2019_label,lesion_id\nx,NV,\ny,MLE,\n", "MEL"),
+        ("ham10000", "HAM10000_metadata.csv", "image_id,dx,lesion_id\nx,nv,1\ny,,1\n", "nv"),
+    ],
+)
+def test_an_unknown_label_is_refused_by_line(folder, draw, tmp_path, kind, name, rows, said):
+    draw("Train/nevus/x.png", 1)
+    (tmp_path / "data" / name).write_text(rows)
+    with pytest.raises(UserError) as refused:
+        folder(kind).load(tmp_path)
+    (line,) = refused.value.lines
+    assert "line 3" in line and said in line
 
 
 def test_ham10000_is_read_in_its_authors_form(folder, draw, tmp_path):
@@ -154,9 +205,10 @@ def test_the_real_isic_set_is_what_is_known_of_it(isic9):
     samples = isic9.samples
     official = samples.official == "train"
     assert (official.sum(), (~official).sum(), len(samples.classes)) == (2241, 118, 9)
-    (note,) = isic9.notes
-    assert "train/basal cell carcinoma 378 (published 376)" in note
-    assert note.count("published") == 2  # the heading and this one class
+    counts, conflicts = isic9.notes
+    assert "train/basal cell carcinoma 378 (published 376)" in counts
+    assert counts.count("published") == 2  # the heading and this one class
+    assert "keep: images under two labels: 155 (310 files); left out: 0 files" in conflicts
     # Of 77 seborrheic keratoses 75 are byte for byte melanomas.
     keratosis = official & (samples.label == samples.classes.index("seborrheic keratosis"))
     melanoma = official & (samples.label == samples.classes.index("melanoma"))
@@ -165,7 +217,12 @@ def test_the_real_isic_set_is_what_is_known_of_it(isic9):
 
 def test_the_real_ham10000_is_what_is_known_of_it(option, real_folder, tmp_path):
     root = real_folder("ham10000")
-    samples = option("dataset", "ham10000", root=root, image_size=(8, 8)).load(tmp_path).samples
+    loaded = option("dataset", "ham10000", root=root, image_size=(8, 8)).load(tmp_path)
+    samples, pairs = loaded.samples, loaded.survey.prints.pairs
     assert len(samples) == 4119
+    # The set names its lesions, so a pair of two lesions would be a false one.
+    lesions = np.array(loaded.survey.listing.lesions)
+    assert len(pairs) == 54
+    assert (lesions[pairs.first] == lesions[pairs.second]).all()
     assert len(samples.classes) == 7
     assert len(set(samples.group)) == 3048

@@ -14,13 +14,15 @@ LAYERS = (
     {"__init__", "spec", "samples", "randomness", "installation"},
     {
         "dataset", "audit", "split", "balance", "augment", "pipeline", "models", "distribution",
-        "training", "metrics", "figures", "tracking", "report", "provenance",
+        "training", "checkpoint", "metrics", "figures", "tracking", "report", "provenance",
     },
     {"config"},
-    {"material", "recording", "runner", "comparison"},
+    {"material", "recording", "resuming", "runner", "comparison"},
     {"cli", "composition", "helptext", "verbs", "__main__"},
 )  # fmt: skip
-BESIDE = {("pipeline", "augment"), ("audit", "dataset"), ("report", "audit")}
+BESIDE = {
+    ("pipeline", "augment"), ("audit", "dataset"), ("report", "audit"), ("training", "checkpoint"),
+}  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

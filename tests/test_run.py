@@ -34,6 +34,7 @@ def test_a_run_leaves_everything_a_researcher_expects(finished: Any) -> None:
     assert found >= {
         "experiment.json", "split.csv", "model_summary.txt", "model.weights.h5",
         "predictions_val.csv", "predictions_test.csv", "classes_val.csv", "classes_test.csv",
+        "audit.csv", "audit.html",
     }  # fmt: skip
     figures = {
         "examples", "augmentation", "class_counts", "curves", "confusion_val", "confusion_test",
@@ -50,10 +51,15 @@ def test_a_run_leaves_everything_a_researcher_expects(finished: Any) -> None:
     assert data.dataset.digest == run.data.tags["dataset_digest"]
 
 
-def test_params_are_the_complete_config(finished: Any) -> None:
+def test_params_are_the_complete_config_and_what_it_did_to_the_data(finished: Any) -> None:
     _, run, artifacts = finished
     logged = config.parse_json((artifacts / "experiment.json").read_text())
-    assert run.data.params == {key: str(value) for key, value in logged.flat().items()}
+    touched = {
+        "data.images_without_official_label": "0", "data.copies_left_out": "0",
+        "data.images_with_two_labels": "0", "data.conflicts_left_out": "0",
+    }  # fmt: skip
+    flat = {key: str(value) for key, value in logged.flat().items()}
+    assert run.data.params == {**flat, **touched}
 
 
 def test_each_curve_is_one_series_by_epoch(finished: Any) -> None:

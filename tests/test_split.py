@@ -233,12 +233,3 @@ def assert_refused(option, path, samples, said):
     assert "\n" not in line
     for words in [str(path), *said]:
         assert words in line
-
-
-def test_no_group_crosses_on_the_real_set(isic9, option):
-    splits = [option("split", "holdout")] + [option("split", "kfold", fold=k) for k in range(5)]
-    for split in splits:
-        parts = split.apply(isic9.samples)
-        assert not crossing(parts.train, parts.val, parts.test)
-        assert len(parts.test) == 118
-        assert len(parts.val) / (len(parts.train) + len(parts.val)) == pytest.approx(0.2, abs=0.01)

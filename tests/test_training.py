@@ -1,5 +1,7 @@
 """Losses, optimizers and the loop do what their options say; equal runs give equal weights."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -9,11 +11,13 @@ import tensorflow as tf
 
 from melanoma_exp import cli, composition, config
 from melanoma_exp.balance import NoBalance
+from melanoma_exp.checkpoint import Store
 from melanoma_exp.pipeline import Feed, Reader
 from melanoma_exp.samples import Samples
 from melanoma_exp.spec import UserError
 from melanoma_exp.training import fit, process
 from melanoma_exp.training.compile import compile_model, make_loss, make_optimizer
+from melanoma_exp.training.interruption import Signals
 from melanoma_exp.training.spec import Train
 
 
@@ -26,6 +30,8 @@ class Silent:
     def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None: ...
 
     def epoch(self, epoch: int, figures: Any) -> None: ...
+
+    def warn(self, line: str) -> None: ...
 
 
 def feeds(batch_size: int = 8) -> tuple[Feed, Feed]:
@@ -58,10 +64,11 @@ def trained(
     model = config.parse(net).model.build((16, 16, 3), 3)
     compile_model(model, spec, train.steps, 3)
     logged: list[int] = []
-    history = fit.fit(
-        model, spec, train.dataset(range(spec.epochs)), train.steps, len(train.samples),
-        val.dataset(), Silent(), lambda figures, step: logged.append(step),
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as place:
+        history = fit.fit(
+            model, spec, train, val, Silent(), lambda figures, step: logged.append(step),
+            Store(Path(place)), Signals(),
+        )  # fmt: skip
     assert logged == list(range(1, len(logged) + 1))
     final_val_loss = model.evaluate(val.dataset(), verbose=0)[0]
     return model.get_weights(), history, final_val_loss

@@ -5,12 +5,9 @@ and renamed, so a reader never meets a half-written one; two processes that buil
 once write the same bytes and the last rename wins.
 """
 
-import hashlib
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,38 +23,37 @@ Image.MAX_IMAGE_PIXELS = None
 VERSION = 1  # raise it when the same file would decode to other pixels
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """Pixels uint8 (n, h, w, 3), the reason for each unreadable row, and SHA-256 of each file."""
-
-    pixels: np.ndarray
-    bad: dict[int, str]
-    file_digests: tuple[str, ...]
-
-
-def load(paths: Sequence[Path], spec: Dataset, cache: Path) -> Decoded:
+def load(
+    paths: Sequence[Path],
+    file_digests: Sequence[str],
+    unreadable: Iterable[int],
+    spec: Dataset,
+    cache: Path,
+) -> np.ndarray:
     """Returns the decoded images, from the cache where it has them.
 
     Args:
         paths: The files, in row order.
+        file_digests: SHA-256 of each.
+        unreadable: Rows that are left black.
         spec: Says the size, the resampling and the pixel limit.
         cache: The folder of cached arrays.
+
+    Returns:
+        uint8 (n, height, width, 3), memory-mapped, read-only.
 
     Raises:
         UserError: The cache cannot be written.
     """
-    with ThreadPoolExecutor() as pool:
-        file_digests = tuple(pool.map(_file_digest, paths))
-        key = digest([VERSION, spec.image_size, spec.resize, spec.max_pixels, file_digests])
-        place = cache / "decoded" / f"{key}.npy"
-        if not (place.exists() and place.with_suffix(".json").exists()):
-            try:
-                _build(paths, spec, place, pool)
-            except OSError as error:
-                raise UserError(f"cache.dir: cannot write {place.parent}: {error}") from error
-    bad = json.loads(place.with_suffix(".json").read_text())["bad"]
-    pixels = np.load(place, mmap_mode="r")
-    return Decoded(pixels, {int(row): reason for row, reason in bad.items()}, file_digests)
+    key = digest([VERSION, spec.image_size, spec.resize, spec.max_pixels, list(file_digests)])
+    place = cache / "decoded" / f"{key}.npy"
+    if not place.exists():
+        rows = sorted(set(range(len(paths))) - set(unreadable))
+        try:
+            _build(paths, rows, spec, place)
+        except OSError as error:
+            raise UserError(f"cache.dir: cannot write {place.parent}: {error}") from error
+    return np.load(place, mmap_mode="r")
 
 
 def decode(path: Path, size: tuple[int, int], resize: str, max_pixels: int) -> np.ndarray:
@@ -78,6 +74,24 @@ def decode(path: Path, size: tuple[int, int], resize: str, max_pixels: int) -> n
     Raises:
         ValueError: The file is not a readable image, with the reason.
     """
+    rgb = open_rgb(path, max_pixels, draft=(2 * size[1], 2 * size[0]))
+    if rgb.size != (size[1], size[0]):
+        rgb = rgb.resize((size[1], size[0]), Image.Resampling[resize.upper()])
+    return np.asarray(rgb)
+
+
+def open_rgb(path: Path, max_pixels: int, draft: tuple[int, int] | None = None) -> Image.Image:
+    """Opens one file as an upright RGB image.
+
+    Args:
+        path: A JPEG or PNG file.
+        max_pixels: Larger images are refused before they are decoded.
+        draft: A width and height that are enough: JPEGs can be decoded at 1/2, 1/4 or 1/8. Twice
+            the size wanted in the end keeps a resampling filter exact.
+
+    Raises:
+        ValueError: The file is not a readable image, with the reason.
+    """
     if not path.stat().st_size:
         raise ValueError("the file is empty")
     try:
@@ -86,15 +100,12 @@ def decode(path: Path, size: tuple[int, int], resize: str, max_pixels: int) -> n
                 raise ValueError(
                     f"{image.width}x{image.height} pixels are over dataset.max_pixels={max_pixels}"
                 )
-            # JPEGs can be decoded at 1/2, 1/4 or 1/8; twice the target keeps the filter exact.
-            image.draft("RGB", (2 * size[1], 2 * size[0]))
+            if draft:
+                image.draft("RGB", draft)
             image.load()
-            rgb = _to_rgb(ImageOps.exif_transpose(image))
+            return _to_rgb(ImageOps.exif_transpose(image))
     except (OSError, SyntaxError, EOFError) as error:
         raise ValueError(f"not a readable JPEG or PNG image: {error}") from error
-    if rgb.size != (size[1], size[0]):
-        rgb = rgb.resize((size[1], size[0]), Image.Resampling[resize.upper()])
-    return np.asarray(rgb)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -106,36 +117,25 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _file_digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _build(paths: Sequence[Path], spec: Dataset, place: Path, pool: ThreadPoolExecutor) -> None:
+def _build(paths: Sequence[Path], rows: Sequence[int], spec: Dataset, place: Path) -> None:
     height, width = spec.image_size
     place.parent.mkdir(parents=True, exist_ok=True)
     aside = place.with_name(f"{place.stem}.{os.getpid()}.tmp")
     shape = (len(paths), height, width, 3)
     pixels = np.lib.format.open_memmap(aside, "w+", np.uint8, shape)
-    bad: dict[int, str] = {}
 
     def fill(row: int) -> None:
         try:
             pixels[row] = decode(paths[row], spec.image_size, spec.resize, spec.max_pixels)
-        except ValueError as error:
-            bad[row] = str(error)
+        except ValueError as error:  # it was readable a moment ago
+            raise UserError(f"{paths[row]}: {error}") from error
 
     try:
         _reserve(aside)
-        list(pool.map(fill, range(len(paths))))
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(fill, rows))
         pixels.flush()
         os.replace(aside, place)
-        note = place.with_suffix(f".{os.getpid()}.json.tmp")
-        note.write_text(json.dumps({"bad": dict(sorted(bad.items()))}))
-        os.replace(note, place.with_suffix(".json"))
     finally:
         aside.unlink(missing_ok=True)
 

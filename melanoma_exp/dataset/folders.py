@@ -4,53 +4,103 @@ What is not an image is ignored and mentioned, never read as data: `Thumbs.db`, 
 `output` folder that Augmentor leaves inside its source.
 """
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from melanoma_exp.dataset.data import Listing
 from melanoma_exp.dataset.groups import image_id, is_isic_id, unite
-from melanoma_exp.dataset.spec import Listing
+from melanoma_exp.dataset.metadata import Columns, Table, read
 from melanoma_exp.samples import Samples
 from melanoma_exp.spec import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 IGNORED_FOLDERS = ("output", "__macosx")
-Rows = dict[str, dict[str, str]]
 
 
-def find(
-    root: Path,
-    csv_path: str | None = None,
-    id_column: str = "image_id",
-    label_column: str | None = None,
-    group_column: str | None = "lesion_id",
-    expected: Mapping[str, Mapping[str, int]] | None = None,
-) -> Listing:
+def find(root: Path, columns: Columns, published: Mapping[str, Mapping[str, int]]) -> Listing:
     """Lists `root/<class>/*` or `root/Train/<class>/*` and `root/Test/<class>/*`.
 
     Args:
         root: The folder.
-        csv_path: A CSV below `root` with further columns by image id.
-        id_column: Its column of image ids.
-        label_column: Its column of labels that replace the folder's where not empty.
-        group_column: Its column of groups (lesions).
-        expected: Published counts by part and class, to report differences from.
+        columns: The metadata CSV and its columns.
+        published: Published counts by part and class, to note differences from.
 
     Raises:
-        UserError: No class folders, an empty one, or a CSV that lacks a column.
+        UserError: No class folders, an empty one, or a CSV that is wrong.
     """
     strays: Counter[str] = Counter()
+    paths, folder_labels, side = _walk(root, strays)
+    strays.pop(columns.csv or "", None)
+    table = columns.read(root)
+    ids = [image_id(path.stem) for path in paths]
+    labels = [
+        (table.get(k, columns.label) or label) for k, label in zip(ids, folder_labels, strict=True)
+    ]
+    sources = [path.relative_to(root).as_posix() for path in paths]
+    notes = _stray_notes(strays)
+    if columns.csv and not table.rows:
+        notes.append(
+            f"{columns.csv} is not in {root} or names no image: no official labels and no lesions "
+            "are known; images of one lesion that look different may be on both sides of a split"
+        )
+    elif columns.csv:
+        unnamed = [s for s, k in zip(sources, ids, strict=True) if k not in table.rows]
+        told = f"{len(unnamed)} of {len(ids)} images are not in {columns.csv}"
+        notes += [f"{told} (first: {unnamed[0]})"] if unnamed else []
+        notes += table.without_file(ids)
+        notes += _new_class_notes(table, columns.label, set(folder_labels))
+    notes += _count_notes(Counter(zip(side, labels, strict=True)), published)
+    confirmed = tuple(columns.official_classes.get(table.get(k, columns.official), ()) for k in ids)
+    lesions = [table.get(k, columns.group) for k in ids]
+    listing = _listing(paths, sources, ids, labels, lesions, side, notes, table)
+    return replace(listing, confirmed=confirmed, published=published)
+
+
+def find_by_csv(root: Path, csv_path: str, classes: tuple[str, ...]) -> Listing:
+    """Lists the images named by a metadata CSV in HAM10000's form, wherever below `root` they lie.
+
+    Args:
+        root: The folder.
+        csv_path: The CSV below it.
+        classes: The labels there may be.
+
+    Raises:
+        UserError: The CSV is missing or wrong, or no image of it is there.
+    """
+    table = read(root / csv_path, "image_id", "dx", "lesion_id")
+    table.check("dx", classes, "dataset.classes:", True)
+    strays: Counter[str] = Counter()
+    files = {}
+    for folder, folders, _ in os.walk(root):
+        folders[:] = sorted(f for f in folders if not _ignored(f))
+        files.update({path.stem: path for path in _images(Path(folder), strays, inside=True)})
+    ids = sorted(set(table.rows) & set(files))
+    if not ids:
+        raise UserError(f"{root}: holds none of the {len(table.rows)} images that {csv_path} names")
+    unnamed = sorted(set(files) - set(ids))
+    notes = table.without_file(ids)
+    if unnamed:
+        first = f"first: {unnamed[0]}"
+        notes.append(f"{len(unnamed)} image files are not in {csv_path} and were ignored ({first})")
+    paths = [files[k] for k in ids]
+    labels = [table.get(k, "dx") for k in ids]
+    lesions = [table.get(k, "lesion_id") for k in ids]
+    listing = _listing(paths, ids, ids, labels, lesions, ["train"] * len(ids), notes, table)
+    return replace(listing, confirmed=tuple((label,) for label in labels))
+
+
+def _walk(root: Path, strays: Counter[str]) -> tuple[list[Path], list[str], list[str]]:
+    """Returns the path, the folder's label and the part of every image."""
     parts = {d.name.lower(): d for d in root.iterdir() if d.is_dir()}
     official = {part: parts[part] for part in ("train", "test") if part in parts}
     if official:
         strays.update(f"{name}/" for name in sorted(set(parts) - set(official)))
-    paths: list[Path] = []
-    folder_labels: list[str] = []
-    side: list[str] = []
+    found: list[tuple[Path, str, str]] = []
     for part, folder in (official or {"train": root}).items():
         classes = _class_folders(folder, strays)
         if not classes:
@@ -62,46 +112,9 @@ def find(
                     f"{class_folder}: the class folder holds no {'/'.join(SUFFIXES)} image; "
                     "fill it or remove it"
                 )
-            paths += files
-            folder_labels += [class_folder.name] * len(files)
-            side += [part] * len(files)
-    rows = _read_csv(root / csv_path, id_column, label_column, group_column) if csv_path else {}
-    ids = [image_id(path.stem) for path in paths]
-    labels = [
-        (rows.get(k, {}).get(label_column or "") or label)
-        for k, label in zip(ids, folder_labels, strict=True)
-    ]
-    notes = _stray_notes(strays)
-    unnamed = sum(k not in rows for k in ids) if csv_path else 0
-    notes += [f"{unnamed} of {len(ids)} images are not in {csv_path}"] if unnamed else []
-    notes += _count_notes(Counter(zip(side, labels, strict=True)), expected or {})
-    lesions = [rows.get(k, {}).get(group_column or "", "") for k in ids]
-    sources = [path.relative_to(root).as_posix() for path in paths]
-    return _listing(paths, sources, ids, labels, lesions, side, notes, rows)
-
-
-def find_by_csv(root: Path, csv_path: str) -> Listing:
-    """Lists the images named by a metadata CSV in HAM10000's form, wherever below `root` they lie.
-
-    Raises:
-        UserError: The CSV is missing or lacks a column, or no image of it is there.
-    """
-    rows = _read_csv(root / csv_path, "image_id", "dx", "lesion_id")
-    strays: Counter[str] = Counter()
-    files = {}
-    for folder, folders, _ in os.walk(root):
-        folders[:] = sorted(f for f in folders if not _ignored(f))
-        files.update({path.stem: path for path in _images(Path(folder), strays, inside=True)})
-    ids = sorted(set(rows) & set(files))
-    if not ids:
-        raise UserError(f"{root}: holds none of the {len(rows)} images that {csv_path} names")
-    lost, unnamed = len(rows) - len(ids), len(files) - len(ids)
-    notes = [f"{lost} images of {csv_path} have no file"] if lost else []
-    notes += [f"{unnamed} image files are not in {csv_path} and were ignored"] if unnamed else []
-    paths = [files[k] for k in ids]
-    labels = [rows[k]["dx"] for k in ids]
-    lesions = [rows[k]["lesion_id"] for k in ids]
-    return _listing(paths, ids, ids, labels, lesions, ["train"] * len(ids), notes, rows)
+            found += [(path, class_folder.name, part) for path in files]
+    paths, labels, sides = zip(*found, strict=True)
+    return list(paths), list(labels), list(sides)
 
 
 def _listing(
@@ -112,11 +125,11 @@ def _listing(
     lesions: list[str],
     side: list[str],
     notes: list[str],
-    rows: Rows,
+    table: Table,
 ) -> Listing:
     classes = tuple(sorted(set(labels)))
     # A name like `001` says nothing: other folders may have another picture of that name.
-    pictures = [k if k in rows or is_isic_id(k) else "" for k in ids]
+    pictures = tuple(k if k in table.rows or is_isic_id(k) else "" for k in ids)
     samples = Samples(
         classes=classes,
         image=np.arange(len(paths)),
@@ -126,8 +139,10 @@ def _listing(
         group=unite([lesions, pictures, sources]),
         official=np.array(side, dtype=str),
     )
-    metadata = {s: rows[k] for s, k in zip(sources, ids, strict=True) if k in rows}
-    return Listing(samples, tuple(paths), tuple(notes), metadata)
+    known = {s: table.rows[k] for s, k in zip(sources, ids, strict=True) if k in table.rows}
+    return Listing(
+        samples, tuple(paths), tuple(notes), tuple(lesions), pictures, ((),) * len(paths), {}, known
+    )
 
 
 def _ignored(name: str) -> bool:
@@ -175,22 +190,12 @@ def _count_notes(
     return [f"counts differ from the published ones: {', '.join(different)}"]
 
 
-def _read_csv(path: Path, id_column: str, *needed: str | None) -> Rows:
-    """Returns the rows of a CSV by id."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = {id_column, *filter(None, needed)} - set(reader.fieldnames or ())
-            if missing:
-                raise UserError(
-                    f"{path}: lacks the column {', '.join(sorted(missing))}; "
-                    f"it has {', '.join(reader.fieldnames or ['none'])}"
-                )
-            rows: Rows = {}
-            for row in reader:
-                if row[id_column] in rows:
-                    raise UserError(f"{path}, line {reader.line_num}: {row[id_column]} comes twice")
-                rows[row[id_column]] = {k: v or "" for k, v in row.items() if k and k != id_column}
-            return rows
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as a CSV in UTF-8: {error}") from error
+def _new_class_notes(table: Table, column: str | None, folders: set[str]) -> list[str]:
+    """Returns a note on labels of the CSV that no folder has."""
+    new = {row[column]: image for image, row in table.rows.items() if column and row[column]}
+    told = [
+        f"{label} (last on line {table.lines[image]})"
+        for label, image in sorted(new.items())
+        if label not in folders
+    ]
+    return [f"labels of {table.path.name} that no folder has: {', '.join(told)}"] if told else []

@@ -23,11 +23,12 @@ def is_isic_id(name: str) -> bool:
     return _ISIC.fullmatch(name) is not None
 
 
-def unite(keys: Iterable[Sequence[str]]) -> np.ndarray:
-    """Joins rows that share any key, directly or through others.
+def unite(keys: Iterable[Sequence[str]], links: np.ndarray | None = None) -> np.ndarray:
+    """Joins rows that share any key or are linked, directly or through others.
 
     Args:
         keys: Columns of equal length n; an empty string is an unknown key and joins nothing.
+        links: int (m, 2), pairs of rows to join.
 
     Returns:
         str (n,), the group's name: its first row's key in the first column that has one.
@@ -41,11 +42,19 @@ def unite(keys: Iterable[Sequence[str]]) -> np.ndarray:
             row = parent[row]
         return row
 
+    def join(row: int, other: int) -> None:
+        a, b = sorted((root(row), root(other)))
+        parent[b] = a
+
     for column in columns:
         first: dict[str, int] = {}
         for row, key in enumerate(column):
             if key:
-                a, b = sorted((root(row), root(first.setdefault(key, row))))
-                parent[b] = a
-    names = [next(filter(None, (column[row] for column in columns)), str(row)) for row in parent]
+                join(row, first.setdefault(key, row))
+    for row, other in [] if links is None else links.tolist():
+        join(row, other)
+    names = [
+        next(filter(None, (column[row] for column in columns)), str(row))
+        for row in range(len(parent))
+    ]
     return np.array([names[root(row)] for row in range(len(parent))], dtype=str)

@@ -4,42 +4,20 @@
 pixels. Class names come from the folders or the CSV, never from code.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
+from melanoma_exp.dataset.data import Data, Listing, Survey
+from melanoma_exp.dataset.labels import Conflicts, Labels
 from melanoma_exp.samples import Samples
 from melanoma_exp.spec import Spec, UserError, digest
 
+LARGE_GROUP = 50  # images; one lesion is rarely photographed more often
 Task = Literal["classes", "melanoma", "malignant"]
-
-
-@dataclass(frozen=True)
-class Data:
-    """A dataset, ready for use.
-
-    Attributes:
-        samples: All readable images; `samples.image` is a row of `pixels`.
-        pixels: uint8 (images, height, width, 3), memory-mapped, read-only.
-        digest: Identifies files, labels and resampling, not where the files lie.
-        file_digests: SHA-256 of the file of each row of `pixels`.
-        notes: One sentence for each thing a reader should know: files ignored or skipped, counts
-            that differ from the published ones.
-        skipped: Names of the unreadable files that were left out.
-        metadata: For each source id that has any, further columns (age, sex, site, ...).
-    """
-
-    samples: Samples
-    pixels: np.ndarray
-    digest: str
-    file_digests: tuple[str, ...]
-    notes: tuple[str, ...]
-    skipped: tuple[str, ...]
-    metadata: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Dataset(Spec):
@@ -52,42 +30,55 @@ class Dataset(Spec):
     malignant: tuple[str, ...]
     on_bad_file: Literal["fail", "skip"]
     max_pixels: int = Field(ge=64, le=1_000_000_000)
+    labels: Labels
+    conflicts: Conflicts
+
+    def survey(self, cache: Path) -> Survey:
+        """Finds all images and opens each once; none is left out or refused.
+
+        Args:
+            cache: The folder that holds what was seen between runs.
+
+        Raises:
+            UserError: The folder or its CSV is missing or wrong, or a class is empty.
+        """
+        from melanoma_exp.dataset.survey import survey
+
+        return survey(self.find(cache), self.max_pixels, cache)
 
     def load(self, cache: Path) -> Data:
-        """Finds, checks and decodes the images.
+        """Finds, checks and decodes the images, and settles their labels.
 
         Args:
             cache: The folder that holds decoded pixels between runs.
 
         Raises:
-            UserError: The folder or its CSV is missing or wrong, a class is empty, or a file cannot
-                be read and `on_bad_file` is "fail".
+            UserError: As in `survey`; or a file cannot be read and `on_bad_file` is "fail"; or
+                official labels are asked for and there are none.
         """
-        from melanoma_exp.dataset import decode
+        from melanoma_exp.dataset import decode, labels
 
-        listing = self.find(cache)
-        decoded = decode.load(listing.paths, self, cache)
-        listing = listing.with_identical_files_grouped(decoded.file_digests)
-        names = [str(path) for path in listing.paths]
-        bad = [f"{names[row]}: {reason}" for row, reason in decoded.bad.items()]
+        survey = self.survey(cache)
+        listing, bad = survey.listing, survey.unreadable
         if bad and self.on_bad_file == "fail":
             hint = "mend or remove them, or leave them out with dataset.on_bad_file=skip"
             raise UserError(*bad[:20], f"{len(bad)} unreadable image files: {hint}")
-        samples = listing.samples.take(
-            ~np.isin(listing.samples.image, np.fromiter(decoded.bad, np.int64))
+        chosen = labels.choose(
+            survey.samples, survey.same, survey.confirmed, self.labels, self.conflicts
         )
         skipped = [f"skipped {len(bad)} unreadable files: {'; '.join(bad[:3])}"] if bad else []
+        pixels = decode.load(listing.paths, survey.file_digests, survey.prints.bad, self, cache)
         return Data(
-            samples=self._posed(samples),
-            pixels=decoded.pixels,
-            digest=digest([decode.VERSION, self.resize, listing.digest(decoded.file_digests)]),
-            file_digests=decoded.file_digests,
-            notes=(*listing.notes, *skipped),
-            skipped=tuple(bad),
-            metadata=listing.metadata,
+            samples=self._posed(chosen.samples),
+            pixels=pixels,
+            digest=digest([decode.VERSION, self.resize, _content(chosen.samples, survey)]),
+            notes=(*listing.notes, *skipped, *_group_notes(survey.samples), *chosen.notes),
+            skipped=bad,
+            touched=chosen.touched,
+            survey=survey,
         )
 
-    def find(self, cache: Path) -> "Listing":
+    def find(self, cache: Path) -> Listing:
         """Returns every image file with its label and group, nothing decoded yet."""
         raise NotImplementedError
 
@@ -107,28 +98,24 @@ class Dataset(Spec):
         return replace(samples, classes=(other, self.task), label=label)
 
 
-@dataclass(frozen=True)
-class Listing:
-    """Image files before decoding; `paths[k]` belongs to the rows with `samples.image == k`."""
+def _group_notes(samples: Samples) -> list[str]:
+    """Returns a note where one group is so large that it may be a mistake."""
+    _, sizes = np.unique(samples.group, return_counts=True)
+    largest = int(sizes.max(initial=0))
+    if largest <= max(LARGE_GROUP, len(samples) // 50):
+        return []
+    return [
+        f"the largest group holds {largest} of {len(samples)} images: are its lesion ids right, or "
+        "are the images too plain to be told apart?"
+    ]
 
-    samples: Samples
-    paths: tuple[Path, ...]
-    notes: tuple[str, ...]
-    metadata: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def with_identical_files_grouped(self, file_digests: tuple[str, ...]) -> "Listing":
-        """Returns the listing with the groups of byte-identical files joined."""
-        from melanoma_exp.dataset.groups import unite
-
-        group = unite([self.samples.group.tolist(), file_digests])
-        return replace(self, samples=replace(self.samples, group=group))
-
-    def digest(self, file_digests: tuple[str, ...]) -> str:
-        """Identifies contents, labels, groups and parts, independent of the folder's place."""
-        s = self.samples
-        columns = (s.source, s.group, s.official, np.array(s.classes)[s.label])
-        rows = zip(file_digests, *(map(str, column) for column in columns), strict=True)
-        return digest(sorted(rows))
+def _content(samples: Samples, survey: Survey) -> list[tuple[str, ...]]:
+    """Returns contents, labels, groups and parts, independent of the folder's place."""
+    files = [survey.file_digests[k] for k in samples.image]
+    names = np.array(samples.classes)[samples.label]
+    columns = (samples.source, samples.group, samples.official, names)
+    return sorted(zip(files, *(map(str, column) for column in columns), strict=True))
 
 
 class Demo(Dataset):
@@ -140,37 +127,40 @@ class Demo(Dataset):
         """Returns the generated images, making them first where they are not there yet."""
         from melanoma_exp.dataset import demo, folders
 
-        return folders.find(demo.folder(cache), csv_path="metadata.csv", id_column="image_id")
+        columns = folders.Columns("metadata.csv", True, "image_id", None, "lesion_id", None, {})
+        return folders.find(demo.folder(cache), columns, {})
 
 
 class Folder(Dataset):
     """One folder a class, below `root` or below `root/Train` and `root/Test`.
 
     `csv` (relative to `root`, or null) may add columns by image id: a label that replaces the
-    folder's, a lesion that groups images, and metadata. `expected` are the published counts, a
-    class each; a difference is reported.
+    folder's, a lesion that groups images, an official label and metadata. `official_classes` says
+    for each official label which classes it may be under; the first is its name where
+    `labels=verified`, and none makes it unknown. `expected` are the published counts, a class each;
+    a difference is reported.
     """
 
     kind: Literal["folder", "isic9"]
     root: Path | None
     csv: str | None
+    csv_required: bool
     id_column: str
     label_column: str | None
     group_column: str | None
+    official_column: str | None
+    official_classes: dict[str, tuple[str, ...]]
     expected: dict[str, dict[str, int]]
 
     def find(self, cache: Path) -> Listing:
         """Returns the images of all class folders."""
         from melanoma_exp.dataset import folders
 
-        return folders.find(
-            _root(self.root, self.kind),
-            csv_path=self.csv,
-            id_column=self.id_column,
-            label_column=self.label_column,
-            group_column=self.group_column,
-            expected=self.expected,
-        )
+        columns = folders.Columns(
+            self.csv, self.csv_required, self.id_column, self.label_column, self.group_column,
+            self.official_column, self.official_classes,
+        )  # fmt: skip
+        return folders.find(_root(self.root, self.kind), columns, self.expected)
 
 
 class Ham10000(Dataset):
@@ -183,12 +173,13 @@ class Ham10000(Dataset):
     kind: Literal["ham10000"]
     root: Path | None
     csv: str
+    classes: tuple[str, ...]
 
     def find(self, cache: Path) -> Listing:
         """Returns the images that both the CSV and the folders have."""
         from melanoma_exp.dataset import folders
 
-        return folders.find_by_csv(_root(self.root, self.kind), self.csv)
+        return folders.find_by_csv(_root(self.root, self.kind), self.csv, self.classes)
 
 
 def _root(root: Path | None, kind: str) -> Path:

@@ -116,6 +116,11 @@ class Archive:
             points = self._client.get_metric_history(run_id, key)
         return sorted((point.step, point.value) for point in points)
 
+    def mark_killed(self, run_id: str) -> None:
+        """Ends a run that nobody ended."""
+        with told(self._uri):
+            self._client.set_terminated(run_id, "KILLED")
+
     def file(self, run: StoredRun | str, path: str, folder: Path | None = None) -> Path:
         """Returns a local copy of an artifact, a file or a folder.
 

@@ -22,7 +22,14 @@ REQUIREMENTS = ("tensorflow", "keras", "numpy")
 class MlflowRun:
     """One MLflow run, its system metrics sampled while it lasts."""
 
-    def __init__(self, uri: str, experiment: str, name: str, artifacts: str | None) -> None:
+    def __init__(
+        self,
+        uri: str,
+        experiment: str,
+        name: str,
+        artifacts: str | None,
+        resumed: str | None = None,
+    ) -> None:
         """Starts the run.
 
         Args:
@@ -30,6 +37,8 @@ class MlflowRun:
             experiment: Made if there is none of that name.
             name: The run's name.
             artifacts: Where a new experiment keeps artifacts; None leaves it to the server.
+            resumed: The id of an unfinished run to go on with, its name and place as they are.
+                Figures that it has already are not logged again.
 
         Raises:
             UserError: The store cannot be reached or refuses the experiment.
@@ -37,11 +46,18 @@ class MlflowRun:
         self._client = connect(uri)
         mlflow.set_system_metrics_sampling_interval(5)
         with told(uri):
-            known = mlflow.get_experiment_by_name(experiment)
-            place = known.experiment_id if known else _create(experiment, artifacts)
-            active = mlflow.start_run(run_name=name, experiment_id=place, log_system_metrics=True)
+            if resumed is not None:
+                active = mlflow.start_run(resumed, log_system_metrics=True)
+            else:
+                known = mlflow.get_experiment_by_name(experiment)
+                place = known.experiment_id if known else _create(experiment, artifacts)
+                active = mlflow.start_run(
+                    run_name=name, experiment_id=place, log_system_metrics=True
+                )
         self._uri = uri
         self.id = active.info.run_id
+        self._is_resumed = resumed is not None
+        self._known: dict[str, set[int]] = {}
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Records the flat config."""
@@ -57,9 +73,18 @@ class MlflowRun:
             entries = [
                 Metric(key, value, now, step or 0)
                 for key, value in metrics.items()
-                if not math.isnan(value)
+                if not math.isnan(value) and (step or 0) not in self._steps(key)
             ]
             self._client.log_batch(self.id, metrics=entries)
+
+    def _steps(self, key: str) -> set[int]:
+        """Returns the steps at which a resumed run has a figure already."""
+        if not self._is_resumed:
+            return set()
+        if key not in self._known:
+            history = self._client.get_metric_history(self.id, key)
+            self._known[key] = {point.step for point in history}
+        return self._known[key]
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Records what a run is searched by."""

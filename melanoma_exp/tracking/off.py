@@ -12,16 +12,23 @@ class FolderRun:
 
     id = "untracked"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, resumed: bool = False) -> None:
+        """Opens the folder; a resumed run does not repeat the lines that are there."""
         self._folder = folder
+        self._known: set[str] = set()
+        if resumed and (folder / "metrics.jsonl").exists():
+            lines = (folder / "metrics.jsonl").read_text().splitlines()
+            self._known = {_address(json.loads(line)) for line in lines}
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Nothing to do: `experiment.json` is an artifact."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Appends to `metrics.jsonl`."""
-        with (self._folder / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps({"step": step, **metrics}) + "\n")
+        line = {"step": step, **metrics}
+        if _address(line) not in self._known:
+            with (self._folder / "metrics.jsonl").open("a") as file:
+                file.write(json.dumps(line) + "\n")
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Writes `tags.json`, keeping earlier ones."""
@@ -45,3 +52,8 @@ class FolderRun:
     def end(self, status: str) -> None:
         """Tags how the run ended."""
         self.set_tags({"status": status})
+
+
+def _address(line: Mapping[str, Any]) -> str:
+    """Returns what a line is about: its step and keys."""
+    return json.dumps([line["step"], *(key for key in line if key != "step")])

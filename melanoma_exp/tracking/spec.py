@@ -44,11 +44,15 @@ class Off(Spec):
 
     kind: Literal["off"]
 
-    def start(self, name: str, folder: Path) -> Run:
-        """Starts a run that keeps its files below `folder`."""
+    def start(self, name: str, folder: Path, resumed: str | None = None) -> Run:
+        """Starts a run that keeps its files below `folder`, or goes on with the one there."""
         from melanoma_exp.tracking.off import FolderRun
 
-        return FolderRun(folder)
+        return FolderRun(folder, resumed is not None)
+
+    def state_folder(self, folder: Path) -> Path:
+        """Returns where unfinished runs keep their checkpoints: the run's own `folder`."""
+        return folder / "checkpoints"
 
     def archive(self) -> "Archive":
         """Refuses: there is nothing to read back.
@@ -75,8 +79,8 @@ class Local(Spec):
         """The tracking URI."""
         return f"sqlite:///{self.folder.as_posix()}/mlflow.db"
 
-    def start(self, name: str, folder: Path) -> Run:
-        """Starts a run.
+    def start(self, name: str, folder: Path, resumed: str | None = None) -> Run:
+        """Starts a run, or goes on with the one of the id `resumed`.
 
         Raises:
             UserError: The folder cannot be written.
@@ -84,9 +88,12 @@ class Local(Spec):
         from melanoma_exp.tracking import connection, mlflow_run
 
         connection.prepare_local(self.folder, self.uri)
-        return mlflow_run.MlflowRun(
-            self.uri, self.experiment, name, (self.folder / "artifacts").absolute().as_uri()
-        )
+        artifacts = (self.folder / "artifacts").absolute().as_uri()
+        return mlflow_run.MlflowRun(self.uri, self.experiment, name, artifacts, resumed)
+
+    def state_folder(self, folder: Path) -> Path:
+        """Returns where unfinished runs keep their checkpoints, beside the store."""
+        return self.folder / "checkpoints"
 
     def archive(self) -> "Archive":
         """Opens the store for reading.
@@ -110,15 +117,19 @@ class Server(Spec):
     uri: str = Field(min_length=1)
     experiment: str = Field(min_length=1)
 
-    def start(self, name: str, folder: Path) -> Run:
-        """Starts a run.
+    def start(self, name: str, folder: Path, resumed: str | None = None) -> Run:
+        """Starts a run, or goes on with the one of the id `resumed`.
 
         Raises:
             UserError: The server does not answer.
         """
         from melanoma_exp.tracking import mlflow_run
 
-        return mlflow_run.MlflowRun(self.uri, self.experiment, name, None)
+        return mlflow_run.MlflowRun(self.uri, self.experiment, name, None, resumed)
+
+    def state_folder(self, folder: Path) -> Path:
+        """Returns where unfinished runs keep their checkpoints: on this machine."""
+        return Path("mlruns") / "checkpoints"
 
     def archive(self) -> "Archive":
         """Opens the store for reading.

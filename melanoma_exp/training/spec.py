@@ -26,6 +26,18 @@ class EarlyStopping(Spec):
     min_delta: float = Field(ge=0)
 
 
+class Checkpoint(Spec):
+    """How often a run writes down what it needs to go on; it never changes a figure.
+
+    Attributes:
+        every_epochs: At the end of every so many epochs; a signal to stop always writes one.
+        every_steps: Within epochs too, for long ones; null does not.
+    """
+
+    every_epochs: int = Field(ge=1)
+    every_steps: int | None = Field(ge=1)
+
+
 class Train(Spec):
     """How the weights are found.
 
@@ -62,6 +74,7 @@ class Train(Spec):
     ema: float | None = Field(gt=0, lt=1)
     precision: Literal["float32", "bfloat16", "float16"]
     deterministic: bool
+    checkpoint: Checkpoint
 
     @model_validator(mode="after")
     def _combinations_mean_something(self) -> Self:

@@ -8,10 +8,14 @@ from collections.abc import Callable
 
 from melanoma_exp.verbs.audit import audit
 from melanoma_exp.verbs.compare import compare
+from melanoma_exp.verbs.reconcile import reconcile
 from melanoma_exp.verbs.rerun import rerun
+from melanoma_exp.verbs.resume import resume
 
 VERBS: dict[str, Callable[[list[str]], None]] = {
     "rerun": rerun,
+    "resume": resume,
+    "reconcile": reconcile,
     "audit": audit,
     "compare": compare,
 }

@@ -1,0 +1,52 @@
+"""Opens all files of a listing once and joins those that belong together."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from melanoma_exp.dataset import prints
+from melanoma_exp.dataset.data import Listing, Survey
+from melanoma_exp.dataset.groups import unite
+from melanoma_exp.spec import UserError, digest
+
+
+def survey(listing: Listing, max_pixels: int, cache: Path) -> Survey:
+    """Returns what the files of a listing show and which of them belong together.
+
+    Args:
+        listing: The files.
+        max_pixels: Larger images count as unreadable.
+        cache: The folder of cached data.
+
+    Raises:
+        UserError: A file cannot be opened at all, or the cache cannot be written.
+    """
+    with ThreadPoolExecutor() as pool:
+        file_digests = tuple(pool.map(_file_digest, listing.paths))
+    seen = prints.load(listing.paths, file_digests, max_pixels, cache)
+    same = unite([file_digests, seen.pixels, listing.pictures])
+    links = np.stack([seen.pairs.first, seen.pairs.second], axis=1)
+    group = unite([listing.samples.group.tolist(), file_digests, seen.pixels], links)
+    everything = replace(listing.samples, group=group)
+    readable = np.array([k not in seen.bad for k in range(len(listing.paths))], bool)
+    s = everything
+    columns = (s.source, s.group, s.official, np.array(s.classes)[s.label], listing.pictures)
+    rows = zip(file_digests, *(map(str, column) for column in columns), strict=True)
+    content = [
+        prints.VERSION, sorted(rows), listing.published,
+        sorted(zip(map(str, s.source), listing.lesions, listing.confirmed, strict=True)),
+    ]  # fmt: skip
+    return Survey(
+        listing, everything.take(readable), same[readable], file_digests, seen, digest(content)
+    )
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,114 @@
+"""Going on with a run that did not end: what must be there, and what must not have changed.
+
+A run's state folder holds `experiment.json` and `split.csv` as they were when it began, and its
+checkpoints. The folder a job was started in holds `run.json`, so that the same job started again
+there goes on instead of beginning anew.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from melanoma_exp import provenance
+from melanoma_exp.checkpoint import Saved, Store
+from melanoma_exp.config import Experiment, parse_json
+from melanoma_exp.material import Material
+from melanoma_exp.spec import UserError
+
+if TYPE_CHECKING:
+    from melanoma_exp.tracking.archive import Archive
+
+BEGUN, EXPERIMENT, SPLIT = "run.json", "experiment.json", "split.csv"
+SHOWN = 5  # differences
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a job's folder knows of the run that was started there.
+
+    Attributes:
+        run_id: Of the run.
+        scores: What it returned, if it has finished.
+    """
+
+    run_id: str
+    scores: Any
+
+
+def begun_in(folder: Path) -> Begun | None:
+    """Returns the run that an earlier start of the job began in this folder."""
+    try:
+        content = json.loads((folder / BEGUN).read_text())
+    except (OSError, ValueError):
+        return None
+    return Begun(content["run_id"], content["scores"])
+
+
+def note_run(folder: Path, begun: Begun) -> None:
+    """Writes `run.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / BEGUN).write_text(json.dumps({"run_id": begun.run_id, "scores": begun.scores}))
+
+
+def load(archive: "Archive", run_id: str) -> tuple[Experiment, Path]:
+    """Returns the experiment of a run that may be gone on with, and the folder it was started in.
+
+    Raises:
+        UserError: There is no such run, it has finished, or its process is still at work.
+    """
+    run = archive.run(run_id)
+    if run.status == "FINISHED":
+        raise UserError(f"run {run_id} has finished; `melanoma-exp rerun {run_id}` repeats it")
+    owner = run.tags.get("process", "")
+    if run.status == "RUNNING" and provenance.is_alive(owner):
+        raise UserError(f"run {run_id} is still running, as process {owner.split(':')[1]}")
+    return parse_json(archive.text(run_id, EXPERIMENT)), Path(run.tags["folder"])
+
+
+def open_state(folder: Path, experiment: Experiment, material: Material) -> Saved | None:
+    """Returns the checkpoint to go on from, None where the run must begin anew.
+
+    Args:
+        folder: The run's state folder.
+        experiment: What is about to run.
+        material: Its data.
+
+    Raises:
+        UserError: Config, data or split are not those the run began with.
+    """
+    saved = Store(folder).newest()
+    if saved is None:
+        return None
+    before = parse_json((folder / EXPERIMENT).read_text())
+    lines = []
+    if before.digest != experiment.digest:
+        old, new = before.flat(), experiment.flat()
+        changed = [k for k in old | new if old.get(k) != new.get(k)]
+        changed = [k for k in changed if not k.startswith(("tracking", "cache", "name"))]
+        lines += [f"{key}: was {old.get(key)}, is {new.get(key)}" for key in changed]
+    was = set((folder / SPLIT).read_text().splitlines())
+    now = set(_split(material).splitlines())
+    lines += [f"split.csv: had {row}" for row in sorted(was - now)]
+    lines += [f"split.csv: has {row}" for row in sorted(now - was)]
+    if saved.state["dataset"] != material.data.digest and not lines:
+        lines = ["dataset: files of the same names have other contents"]
+    if lines:
+        told = lines[:SHOWN]
+        if len(lines) > SHOWN:
+            told.append(f"and {len(lines) - SHOWN} more differences")
+        raise UserError(
+            "resume: the run did not begin with this config and data; start a new one", *told
+        )
+    return saved
+
+
+def begin_state(folder: Path, experiment: Experiment, material: Material) -> None:
+    """Writes down what a run begins with, for `open_state`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / EXPERIMENT).write_text(experiment.model_dump_json(indent=2))
+    (folder / SPLIT).write_text(_split(material))
+
+
+def _split(material: Material) -> str:
+    return material.parts.to_csv(material.data.samples)

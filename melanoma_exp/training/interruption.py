@@ -1,0 +1,65 @@
+"""Ctrl-C and SIGTERM: an exception at once, or a word to whoever can stop in good order."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(BaseException):
+    """A signal asked to stop; `signum` says which, `run_id` the run it stopped, if any."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+        self.run_id = ""
+
+
+class Signals:
+    """Listens while it is entered.
+
+    Attributes:
+        received: The signal that asked to stop while that was deferred, or None.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._deferring = False
+
+    @contextmanager
+    def heard(self) -> Iterator["Signals"]:
+        """Raises `Interrupted` where a signal finds the program, unless that is deferred."""
+        before = {s: signal.signal(s, self._handle) for s in SIGNALS}
+        try:
+            yield self
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Only notes the first signal: the code inside looks at `received` and stops by itself.
+
+        A second signal raises at once.
+
+        Raises:
+            Interrupted: A signal came and the code inside ended without looking.
+        """
+        self._deferring = True
+        try:
+            yield
+        finally:
+            self._deferring = False
+        self.raise_if_received()
+
+    def raise_if_received(self) -> None:
+        """Raises `Interrupted` if a signal asked to stop."""
+        if self.received is not None:
+            raise Interrupted(self.received)
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if not self._deferring or self.received is not None:
+            raise Interrupted(signum)
+        self.received = signum

@@ -1,0 +1,16 @@
+"""The verb `resume`."""
+
+from melanoma_exp.verbs.arguments import Parser, compose_place
+
+
+def resume(words: list[str]) -> None:
+    """RUN_ID: goes on with an interrupted run from its last checkpoint, to the same end."""
+    parser = Parser("resume", resume.__doc__, "melanoma-exp resume RUN_ID")
+    parser.add_argument("run_id", help="of a run that was stopped or killed, as MLflow shows it")
+    given, overrides = parser.split(words)
+    from melanoma_exp import resuming, runner
+
+    here = compose_place("resume", overrides)
+    before, folder = resuming.load(here.tracking.archive(), given.run_id)
+    again = before.model_copy(update={"tracking": here.tracking, "cache": here.cache})
+    runner.run(again, folder, {}, given.run_id)
