@@ -6,8 +6,10 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
-from stored_runs import CLASSES, PARTS, Store, images
+from stored_runs import CLASSES, PARTS, Store
+from stored_runs import images as drawn
 
 from melanoma_exp.comparison import build, selection, table
 from melanoma_exp.spec import UserError
@@ -131,7 +133,7 @@ def test_folds_are_one_row_tested_over_folds_and_on_their_joined_images(store) -
     ids = []
     for rate, skill in ((0.71, 0.8), (0.72, 0.1)):
         for fold in range(3):
-            parts = {"val": images(90, 3, fold, f"fold{fold}-"), "test": PARTS["test"]}
+            parts = {"val": drawn(90, 3, fold, f"fold{fold}-"), "test": PARTS["test"]}
             ids.append(
                 store.write(
                     f"model.dropout={rate}", "split=kfold", "split.folds=3", f"split.fold={fold}",
@@ -158,7 +160,7 @@ def test_folds_are_one_row_tested_over_folds_and_on_their_joined_images(store) -
 
 
 def test_rows_with_other_images_are_told_not_tested_and_not_ranked(store) -> None:
-    other = {"val": images(130, 3, 9, "else"), "test": PARTS["test"]}
+    other = {"val": drawn(130, 3, 9, "else"), "test": PARTS["test"]}
     ids = [store.write("model.dropout=0.81"), store.write("split.seed=9", parts=other)]
     found = built(store, ids)
     assert found.best is None
@@ -284,6 +286,26 @@ def test_the_page_says_what_differs_and_only_that(store, sweep, tmp_path) -> Non
     differs = text[text.index("What differs") : text.index("<h2>Curves")]
     assert re.findall(r"<code>([^<]*)</code>", differs) == ["model.dropout"]
     assert re.findall(r"<td>([^<]*)</td>", differs) == ["0.2", "0.1"]
+
+
+def test_pictures_come_from_the_dataset_and_a_missing_one_is_told(store, images, tmp_path) -> None:
+    names = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.png"))
+    label = [CLASSES.index(name.split("/")[0]) for name in names]
+    part = (names, np.array(names), np.array(label))
+    words = ["dataset=folder", f"dataset.root={images}"]
+    ids = [
+        store.write(*words, f"model.dropout={rate}", parts={"val": part}, draw=draw, skill=0.2)
+        for rate, draw in ((0.1, 1), (0.2, 2))
+    ]
+    text = command(store, tmp_path, *ids, "--images", "5")
+    assert text.count("data:image/jpeg;base64,") == 5 and "MFLOPs" in text
+    assert "data:image" not in command(store, tmp_path, *ids, "--images", "0")
+    config = store.artifact(ids[0], "experiment.json")
+    gone = [store.artifact(run, "experiment.json") for run in ids]
+    for path in gone:
+        path.write_text(config.read_text().replace(str(images), str(images / "gone")))
+    text = command(store, tmp_path, *ids)
+    assert "data:image" not in text and "No pictures: dataset.root: there is no folder" in text
 
 
 def test_names_from_outside_stay_text(store, tmp_path) -> None:

@@ -1,14 +1,16 @@
 """What a row cost to train and costs to use."""
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import TypeAdapter
 
-from melanoma_exp import config
 from melanoma_exp.comparison.rows import Mean, Row
 from melanoma_exp.models import cost
+from melanoma_exp.models.spec import AnyModel
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.archive import Archive
 
@@ -46,12 +48,14 @@ def of_row(archive: Archive, row: Row, classes: int) -> Cost:
 
 
 def _flops(archive: Archive, row: Row, classes: int) -> float:
+    """Counts from the network alone, for other groups may have been written by another version."""
     try:
-        text = archive.text(row.runs[0].stored, "experiment.json")
-        experiment = config.parse_json(text)
-    except UserError:  # written by another version
+        content = json.loads(archive.text(row.runs[0].stored, "experiment.json"))
+        network: AnyModel = TypeAdapter(AnyModel).validate_python(content["model"])
+        height, width = content["dataset"]["image_size"]
+    except (UserError, ValueError, KeyError):
         return math.nan
-    return float(cost.count(experiment.model, experiment.dataset.image_size, classes).flops)
+    return float(cost.count(network, (height, width), classes).flops)
 
 
 def _mean(values: Sequence[int]) -> float:

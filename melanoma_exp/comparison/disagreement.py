@@ -103,7 +103,11 @@ def pictures(
     """
     try:
         run = tested.rows[0][0].runs[0].stored
-        dataset = config.parse_json(archive.text(run, "experiment.json")).dataset
+        text = archive.text(run, "experiment.json")
+        dataset = config.parse_json(text).dataset
+    except UserError as error:
+        return {}, f"this version cannot read the run's config ({error.lines[0]})"
+    try:
         listing = dataset.find(cache)
     except UserError as error:
         return {}, error.lines[0]
