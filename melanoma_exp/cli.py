@@ -146,7 +146,11 @@ def _job(composed: Any, tags: dict[str, str], in_fresh_process: bool) -> float |
     experiment = config.parse(content)
     from melanoma_exp import resuming, runner  # not before the config is known to be good
 
-    runtime = HydraConfig.get().runtime
+    hydra_config = HydraConfig.get()
+    if "sweep" in tags and not experiment.name:
+        name = _told_apart(experiment.run_name, list(hydra_config.overrides.task))
+        experiment = experiment.model_copy(update={"name": name})
+    runtime = hydra_config.runtime
     if runtime.choices.get("experiment"):
         tags = {**tags, "experiment": runtime.choices["experiment"]}
     folder = Path(runtime.output_dir)
@@ -157,3 +161,14 @@ def _job(composed: Any, tags: dict[str, str], in_fresh_process: bool) -> float |
     start = runner.run_in_fresh_process if in_fresh_process else runner.run
     scores = start(experiment, folder, tags, begun.run_id if begun else None)
     return scores["val"]["balanced_accuracy"] if scores else None
+
+
+def _told_apart(name: str, overrides: list[str]) -> str:
+    """Returns a run name with the values that were set by hand, those that it says not yet.
+
+    Data and places are the same for a whole sweep, as a rule; a seed or fold is in the name.
+    """
+    silent = ("dataset.", "split.fold=", "tracking.", "cache.", "hydra.", "+", "~")
+    words = [word.partition("=") for word in overrides if not word.startswith(silent)]
+    told = [f"{key.rpartition('.')[2]}={value}" for key, _, value in words if "." in key]
+    return " ".join([name, *told])[:100].translate(str.maketrans("/\\", "__")).strip()

@@ -1,5 +1,6 @@
 """A run from top to bottom: data, split, plan, model, training, evaluation, record."""
 
+import math
 import multiprocessing
 import tempfile
 import time
@@ -82,16 +83,22 @@ def run(
                 resuming.begin_state(store.folder, experiment, material)
                 record.beginning(model, feed)
             val = Feed(material.parts.val, material.reader, train.batch_size)
-            fit_started = time.perf_counter()
+            fit_started, cpu_started = time.perf_counter(), time.process_time()
             with report.Screen(screen, train.epochs, feed.steps) as progress:
                 history = fit.fit(
                     model, train, feed, val, progress, tracked.log_metrics, store, signals, saved
                 )
             fit_seconds = time.perf_counter() - fit_started
+            cpu_seconds = time.process_time() - cpu_started
             scores = record.ending(model, history)
             total = time.perf_counter() - started
             tracked.log_metrics(
-                {"seconds/fit": sum(history["seconds"]), "seconds/outside_fit": total - fit_seconds}
+                {
+                    "seconds/fit": sum(history["seconds"]),
+                    # Of this process: what an interrupted run used before it is not known here.
+                    "seconds/fit_cpu": cpu_seconds if saved is None else math.nan,
+                    "seconds/outside_fit": total - fit_seconds,
+                }
             )
         store.remove()
         resuming.note_run(folder, resuming.Begun(tracked.id, scores))

@@ -79,6 +79,13 @@ def test_every_verb_teaches_itself_and_tells_an_unknown_option(verb: str) -> Non
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
 
 
+def test_jobs_of_a_sweep_are_told_apart_by_what_was_set() -> None:
+    words = ["dataset=demo", "dataset.root=a/b", "seed=2", "model.dropout=0.1", "split.fold=1"]
+    assert cli._told_apart("m1-s2", words) == "m1-s2 dropout=0.1"
+    assert cli._told_apart("m1-s2", ["split.path=a/b"]) == "m1-s2 path=a_b"
+    assert len(cli._told_apart("m1-s2", ["train.x=" + "9" * 200])) == 100
+
+
 def test_cfg_job_prints_the_composed_config(tmp_path: Path) -> None:
     done = melanoma_exp("model=m2", "--cfg", "job")
     assert done.returncode == 0 and "name: m2" in done.stdout
@@ -142,6 +149,8 @@ def test_a_built_wheel_finds_its_conf_without_the_checkout(tmp_path: Path) -> No
     target = tmp_path / "installed"
     python("-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel))
     environment = {**os.environ, "PYTHONPATH": str(target)}
+    for name in ("page.html", "page.css"):
+        assert (target / "melanoma_exp" / "comparison" / name).is_file()
     place = python("-c", "import melanoma_exp; print(melanoma_exp.__file__)", env=environment)
     assert str(target) in place
     assert (target / "melanoma_exp/audit/page.html.j2").is_file()

@@ -18,7 +18,10 @@ LAYERS = (
         "explain",
     },
     {"config"},
-    {"artifacts", "evaluating", "material", "recording", "results", "resuming", "runner"},
+    {
+        "artifacts", "evaluating", "material", "recording", "results", "resuming", "runner",
+        "comparison",
+    },
     {"cli", "composition", "helptext", "verbs", "__main__"},
 )  # fmt: skip
 BESIDE = {

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from melanoma_exp.models.spec import Cnn
+from melanoma_exp.models.spec import Cnn, each
 from melanoma_exp.spec import UserError
 
 
@@ -81,8 +81,3 @@ def conv_block(
     if dropout:
         x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
     return x
-
-
-def each(value: Any, items: Sequence[Any]) -> tuple[Any, ...]:
-    """Returns one value for each item: the tuple itself, or the single value repeated."""
-    return value if isinstance(value, tuple) else (value,) * len(items)

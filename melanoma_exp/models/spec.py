@@ -4,7 +4,8 @@
 preprocessing is inside the model, so that nobody can rescale twice.
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -98,6 +99,11 @@ class Cnn(Spec):
         from melanoma_exp.models import cnn
 
         return cnn.build(self, image_shape, num_classes)
+
+
+def each(value: Any, items: Sequence[Any]) -> tuple[Any, ...]:
+    """Returns one value for each item: the tuple itself, or the single value repeated."""
+    return value if isinstance(value, tuple) else (value,) * len(items)
 
 
 # Further architectures join here: `Annotated[Cnn | Other, Field(discriminator="kind")]`.

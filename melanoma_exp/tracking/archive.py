@@ -4,8 +4,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -25,6 +29,8 @@ class StoredRun:
         params: The flat config; values are text.
         metrics: The last value of each series.
         tags: All of them, MLflow's own included.
+        artifacts: URI of the folder of its artifacts.
+        deleted: Whether somebody deleted it; the store keeps it until it is cleaned.
     """
 
     id: str
@@ -34,6 +40,8 @@ class StoredRun:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
+    artifacts: str
+    deleted: bool
 
 
 class Archive:
@@ -84,7 +92,7 @@ class Archive:
         with told(self._uri):
             place = self._client.get_experiment_by_name(name)
             if place is None:
-                known = ", ".join(e.name for e in self._client.search_experiments())
+                known = ", ".join(self.experiments())
                 raise UserError(f"{self._uri} has no experiment {name} (it has {known})")
             found: list[Any] = []
             token = None
@@ -97,6 +105,11 @@ class Archive:
                 if not token:
                     return [_stored(run) for run in found]
 
+    def experiments(self) -> list[str]:
+        """Returns the names of all experiments, newest first."""
+        with told(self._uri):
+            return [place.name for place in self._client.search_experiments()]
+
     def series(self, run_id: str, key: str) -> list[tuple[int, float]]:
         """Returns the (step, value) pairs of a metric by step; empty where it was not logged."""
         with told(self._uri):
@@ -108,32 +121,39 @@ class Archive:
         with told(self._uri):
             self._client.set_terminated(run_id, "KILLED")
 
-    def file(self, run_id: str, path: str, folder: Path | None = None) -> Path:
+    def file(self, run: StoredRun | str, path: str, folder: Path | None = None) -> Path:
         """Returns a local copy of an artifact, a file or a folder.
 
         Args:
-            run_id: Of the run.
+            run: The run, or its id.
             path: Below the run's artifacts.
             folder: Where the copy goes if the store is not local; a temporary one by default.
 
         Raises:
             UserError: There is no such run or artifact.
         """
-        self.run(run_id)
+        known = self.run(run) if isinstance(run, str) else run
+        if known.artifacts.startswith("file:"):
+            local = Path(url2pathname(urlsplit(known.artifacts).path)) / path
+            if local.exists():
+                return local
         try:
             target = str(folder) if folder else None
-            return Path(self._client.download_artifacts(run_id, path, target))
+            uri = f"{known.artifacts}/{path}"
+            return Path(download_artifacts(artifact_uri=uri, dst_path=target))
         except (MlflowException, OSError) as error:
-            raise UserError(f"run {run_id} has no artifact {path}: {first_line(error)}") from error
+            reason = first_line(error)
+            raise UserError(f"run {known.id} has no artifact {path}: {reason}") from error
 
-    def text(self, run_id: str, path: str) -> str:
+    def text(self, run: StoredRun | str, path: str) -> str:
         """Returns the text of an artifact; errors as in `file`."""
-        return self.file(run_id, path).read_text(encoding="utf-8")
+        with TemporaryDirectory() as place:
+            return self.file(run, path, Path(place)).read_text(encoding="utf-8")
 
 
 def _stored(run: Any) -> StoredRun:
     info, data = run.info, run.data
     return StoredRun(
         info.run_id, info.run_name or info.run_id[:8], info.status, info.start_time, data.params,
-        data.metrics, data.tags,
+        data.metrics, data.tags, info.artifact_uri, info.lifecycle_stage != "active",
     )  # fmt: skip

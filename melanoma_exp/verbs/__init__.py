@@ -7,6 +7,7 @@ here import nothing heavy at the top, for `--help` imports them all.
 from collections.abc import Callable
 
 from melanoma_exp.verbs.audit import audit
+from melanoma_exp.verbs.compare import compare
 from melanoma_exp.verbs.reconcile import reconcile
 from melanoma_exp.verbs.rerun import rerun
 from melanoma_exp.verbs.resume import resume
@@ -16,4 +17,5 @@ VERBS: dict[str, Callable[[list[str]], None]] = {
     "resume": resume,
     "reconcile": reconcile,
     "audit": audit,
+    "compare": compare,
 }

@@ -1,0 +1,101 @@
+"""Reads the runs, puts them in rows, tests them and says what follows."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from melanoma_exp.comparison import cautions, pairing, reading, selection, table, verdict
+from melanoma_exp.comparison.images import same_images
+from melanoma_exp.comparison.rows import Row, alerted, group
+from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.archive import Archive, StoredRun
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that is shown.
+
+    Attributes:
+        title: What was selected.
+        classes: Of every run.
+        rows: In order, leaky ones last.
+        best: The row that is marked; None where none may be.
+        tested: Of each part that has images, validation first.
+        question: What orders the rows.
+        verdict: In words.
+        left_out: A line for each run that does not count.
+    """
+
+    title: str
+    classes: tuple[str, ...]
+    rows: Sequence[Row]
+    best: Row | None
+    tested: Sequence[pairing.Tested]
+    question: cautions.Question
+    verdict: verdict.Verdict
+    left_out: Sequence[str]
+
+
+def build(archive: Archive, chosen: selection.Selection, named: bool, by: str) -> Comparison:
+    """Compares the selected runs.
+
+    Args:
+        archive: Where they are kept.
+        chosen: Which.
+        named: Whether the user named each: then one without predictions is an error, else it is
+            left out and told.
+        by: The figure that orders the rows, as the user wrote it.
+
+    Raises:
+        UserError: The runs have different classes, predictions are missing, or `by` is no figure.
+    """
+    read: dict[str, reading.Evaluated] = {}
+
+    def problem(run: StoredRun) -> str:
+        try:
+            read[run.id] = reading.read(archive, run)
+        except UserError as error:
+            told = error.lines[0]
+            return told.removeprefix(f"run {run.id}: ").removeprefix(f"run {run.id} ")
+        return ""
+
+    kept = selection.keep(chosen, problem, named)
+    runs = [read[run.id] for run in kept.runs]
+    _same(runs, "classes", [run.classes for run in runs])
+    _same(runs, "alerted classes (dataset.melanoma)", [alerted(run)[1] for run in runs])
+    alert, positive_names = alerted(runs[0])
+    part, figure, metric = table.ordering(by, alert)
+    question = cautions.Question(part, figure, alert)
+    found, repeats = group(runs, metric)
+    positive = [k for k, name in enumerate(runs[0].classes) if name in positive_names]
+    parts = [p for p in reading.PARTS if any(p in run.parts for run in runs)]
+    tested = [pairing.compare_pairs(found, p, positive) for p in parts]
+    best = _best(found, part)
+    return Comparison(
+        chosen.title, runs[0].classes, found, best, tested, question,
+        verdict.decide(found, tested, question, best), (*kept.left_out, *repeats),
+    )  # fmt: skip
+
+
+def _best(found: Sequence[Row], part: str) -> Row | None:
+    """Returns the first honest row, if all honest rows were measured on the same images."""
+    honest = [row for row in found if not row.leaky]
+    if len(honest) < 2:
+        return None
+    _, others = same_images(honest, part)
+    return None if others else honest[0]
+
+
+def _same(runs: Sequence[reading.Evaluated], what: str, values: Sequence[tuple[str, ...]]) -> None:
+    """Refuses runs that cannot stand in one table."""
+    found: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for run, value in zip(runs, values, strict=True):
+        found[value].append(run.stored.name)
+    if len(found) == 1:
+        return
+    told = "; ".join(
+        f"{len(names)} runs ({names[0]}{', …' * (len(names) > 1)}) have "
+        f"{', '.join(value[:4])}{' …' * (len(value) > 4)} ({len(value)})"
+        for value, names in found.items()
+    )
+    raise UserError(f"the runs have different {what} and are not compared: {told}")

@@ -1,0 +1,145 @@
+"""Why one should doubt a comparison: leaks, too few runs, too few images, choosing twice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from melanoma_exp.comparison.pairing import Tested
+from melanoma_exp.comparison.reading import PARTS
+from melanoma_exp.comparison.rows import Row
+
+FEW_RUNS = 5
+OPTIMISTIC = 3  # rows from which on the best one's own figure is told to be optimistic
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: the figure that orders the table, the part, the alerted class.
+
+    `metric` is the figure without its part, e.g. `balanced_accuracy`.
+    """
+
+    part: str
+    metric: str
+    alert: str
+
+    @property
+    def figure(self) -> str:
+        """The tested figure that comes nearest to the one that orders."""
+        name = self.metric.removeprefix(f"{self.alert}_")
+        return name if name in ("accuracy", "sensitivity", "specificity") else "balanced_accuracy"
+
+    def words(self, figure: str) -> str:
+        """Returns a figure's name."""
+        return {
+            "balanced_accuracy": "balanced accuracy",
+            "accuracy": "accuracy",
+            "sensitivity": f"{self.alert} sensitivity",
+            "specificity": f"{self.alert} specificity",
+            "mcnemar": "accuracy, McNemar",
+            "folds": "balanced accuracy over folds",
+        }[figure]
+
+
+def find(rows: Sequence[Row], tested: Sequence[Tested], question: Question) -> list[str]:
+    """Returns what a reader should know before believing the verdict, gravest first.
+
+    Args:
+        rows: In the table's order.
+        tested: Of each part.
+        question: What is asked.
+    """
+    lines = [_leak(row) for row in rows if row.leaky]
+    honest = [row for row in rows if not row.leaky]
+    once = [row.letter for row in honest if len(row.runs) == 1]
+    few = [row.letter for row in honest if 1 < row.seeds < FEW_RUNS]
+    if once:
+        lines.append(
+            f"Trained once: {_listed(once)}. The intervals hold the chance in the images, not the "
+            "luck of training; another seed may turn the order. Repeat with seed=1,2,3,4,5."
+        )
+    if few:
+        lines.append(
+            f"Few seeds: {_listed(few)}. With fewer than {FEW_RUNS} the luck of training is known "
+            "roughly, and only large differences can be shown."
+        )
+    if any(row.folds > 1 for row in honest):
+        lines.append(
+            "Folds are not independent, for they share training images: the ± of a row over folds "
+            "is too narrow. The test over folds is corrected for it."
+        )
+    for t in tested:
+        lines += _size(t, question)
+    if question.part == "test":
+        lines.append(
+            "The order follows a test figure. Whoever chooses by it has used the test images up: "
+            "what they show of the chosen one is too good."
+        )
+    elif len(honest) >= OPTIMISTIC:
+        lines.append(
+            f"The best of {len(honest)} rows was chosen on the validation images: what they show "
+            "of it is too good. Its test figures were not chosen by."
+        )
+    if stoppers := [r.letter for r in honest if _validation_chose(r)]:
+        lines.append(
+            f"Validation also steered the training of {_listed(stoppers)} (epoch or rate)."
+        )
+    for name, tag, width in (("code", "git_commit", 8), ("machines", "machine.cpu", 60)):
+        found = {run.stored.tags.get(tag, "")[:width] for row in rows for run in row.runs}
+        if len(found) > 1:
+            lines.append(f"The runs come from different {name}: {', '.join(sorted(found))}.")
+    return lines
+
+
+def _leak(row: Row) -> str:
+    shares = {
+        "of its validation images came from an image in training": "val_rows_with_train_source",
+        "of its validation images share a lesion with training": "val_rows_with_train_group",
+        "of its test images share a lesion with training": "test_rows_with_train_group",
+    }
+    told = [
+        f"{100 * value:.0f} % {words}"
+        for words, key in shares.items()
+        if (value := row.mean(f"leak/{key}").value) > 0
+    ]
+    return f"Leaky: {row.name}: {'; '.join(told) or 'tagged so'}. Shown, never ranked."
+
+
+def _size(tested: Tested, question: Question) -> list[str]:
+    if not tested.pairs:
+        return []
+    answers = tested.rows[0][1]
+    counts = np.bincount(answers.label, minlength=answers.probability.shape[2])
+    present = counts[counts > 0]
+    widths = [
+        max((o.high - o.low) / 2 for o in found)
+        for pair in tested.pairs
+        if (
+            found := [
+                pair.outcomes[f] for f in ("balanced_accuracy", "folds") if f in pair.outcomes
+            ]
+        )
+    ]
+    line = (
+        f"{PARTS[tested.part].capitalize()} has {len(answers.label)} images of "
+        f"{len(np.unique(answers.group))} groups, {present.min()} in its smallest class"
+    )
+    if widths and np.median(widths) > 0:
+        line += f"; a difference below about {np.median(widths):.2f} in balanced accuracy would "
+        line += "hardly be seen here"
+    return [f"{line}."]
+
+
+def _validation_chose(row: Row) -> bool:
+    settings = row.settings
+    return (
+        settings.get("train.keep", "last") != "last"
+        or settings.get("train.schedule") == "plateau"
+        or settings.get("train.early_stopping.patience", "None") != "None"
+    )
+
+
+def _listed(letters: Sequence[str]) -> str:
+    some = ", ".join(letters[:12])
+    return some if len(letters) <= 12 else f"{some} and {len(letters) - 12} more"

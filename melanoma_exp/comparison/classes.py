@@ -1,0 +1,54 @@
+"""What rows do class by class: recall and confusion, summed over a row's runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from melanoma_exp.comparison.rows import Row
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Of one row on one part: int64 (true, predicted), summed over runs."""
+
+    row: Row
+    count: np.ndarray
+    images: str
+
+    @property
+    def recall(self) -> np.ndarray:
+        """Float64 (classes,), NaN for a class without images."""
+        size = self.count.sum(axis=1)
+        return np.where(size > 0, np.diag(self.count) / np.maximum(size, 1), np.nan)
+
+    @property
+    def share(self) -> np.ndarray:
+        """Float64 (true, predicted), of each true class, 0 for one without images."""
+        return self.count / np.maximum(self.count.sum(axis=1, keepdims=True), 1)
+
+
+def confusions(rows: Sequence[Row], part: str, classes: int) -> list[Confusion]:
+    """Counts the answers of each row's runs on a part; rows without the part are left out."""
+    found = []
+    for row in rows:
+        runs = [run.parts[part] for run in row.runs if part in run.parts]
+        if not runs:
+            continue
+        count = np.zeros((classes, classes), np.int64)
+        for predictions in runs:
+            np.add.at(count, (predictions.label, predictions.probability.argmax(axis=1)), 1)
+        sizes = {len(predictions.ids) for predictions in runs}
+        images = f"{min(sizes)}" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
+        found.append(Confusion(row, count, images))
+    return found
+
+
+def short_names(classes: Sequence[str]) -> list[str]:
+    """Returns initials of names of several words, else the first letters; numbers if not unique."""
+    names = [
+        "".join(word[0] for word in words) if len(words := name.split()) > 1 else name[:3]
+        for name in classes
+    ]
+    names = [name.upper() for name in names]
+    return names if len(set(names)) == len(names) else [str(k + 1) for k in range(len(names))]

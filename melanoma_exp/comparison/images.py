@@ -1,0 +1,121 @@
+"""What a row answers on the images of a part, its runs put side by side."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from melanoma_exp.comparison.reading import PARTS, Evaluated, Predictions
+from melanoma_exp.comparison.rows import Row
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A row's answers on one set of images.
+
+    Attributes:
+        ids: str (n,), sorted.
+        group: str (n,).
+        label: int64 (n,).
+        probability: float64 (repeats, n, classes): a repeat is a run, or, where folds validated on
+            different images, the runs of one seed together.
+    """
+
+    ids: np.ndarray
+    group: np.ndarray
+    label: np.ndarray
+    probability: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Int64 (repeats, n), the most probable class."""
+        return self.probability.argmax(axis=2)
+
+    @property
+    def together(self) -> np.ndarray:
+        """Float64 (n, classes), the mean over repeats."""
+        return self.probability.mean(axis=0)
+
+    @property
+    def images(self) -> tuple[bytes, bytes]:
+        """Equal for equal images with equal labels."""
+        return self.ids.tobytes(), self.label.tobytes()
+
+
+class UnpairedError(Exception):
+    """The runs of a row did not answer on the same images; the message says how."""
+
+
+def answers(row: Row, part: str) -> Answers:
+    """Puts the runs of a row side by side.
+
+    Raises:
+        UnpairedError: They have no such part, or not the same images.
+    """
+    if any(part not in run.parts for run in row.runs):
+        raise UnpairedError(f"has no {PARTS[part]} images")
+    repeats = [run.parts[part] for run in row.runs]
+    if len({predictions.images for predictions in repeats}) > 1:
+        repeats = [_joined(runs, part) for runs in _by_seed(row.runs)]
+    if len({predictions.images for predictions in repeats}) > 1:
+        raise UnpairedError(f"its own runs have different {PARTS[part]} images")
+    first = repeats[0]
+    return Answers(first.ids, first.group, first.label, np.stack([r.probability for r in repeats]))
+
+
+def same_images(
+    rows: Sequence[Row], part: str
+) -> tuple[list[tuple[Row, Answers]], list[tuple[Row, str]]]:
+    """Returns the rows that answered on the same images, the most that can be paired.
+
+    Args:
+        rows: Best first; of two sets as large the better row's is taken.
+        part: Which part.
+
+    Returns:
+        The rows with their answers, and the other rows with the reason why not.
+    """
+    found, left = [], []
+    for row in rows:
+        try:
+            found.append((row, answers(row, part)))
+        except UnpairedError as error:
+            left.append((row, str(error)))
+    if not found:
+        return [], left
+    (common, _), *_ = Counter(a.images for _, a in found).most_common(1)
+    kept = [(row, a) for row, a in found if a.images == common]
+    for row, a in found:
+        if a.images != common:
+            left.append((row, _difference(a, kept[0][1], PARTS[part])))
+    return kept, left
+
+
+def _difference(mine: Answers, common: Answers, part: str) -> str:
+    shared = np.intersect1d(mine.ids, common.ids)
+    if len(shared) == len(mine.ids) == len(common.ids):
+        return f"its {part} images carry other labels"
+    return f"has other {part} images ({len(mine.ids)}, of which {len(shared)} are shared)"
+
+
+def _by_seed(runs: Sequence[Evaluated]) -> list[list[Evaluated]]:
+    found: Mapping[str, list[Evaluated]] = {run.stored.params["seed"]: [] for run in runs}
+    for run in runs:
+        found[run.stored.params["seed"]].append(run)
+    return list(found.values())
+
+
+def _joined(runs: Sequence[Evaluated], part: str) -> Predictions:
+    """Returns the folds of one seed as one set of images."""
+    parts = [run.parts[part] for run in runs]
+    ids = np.concatenate([p.ids for p in parts])
+    order = np.argsort(ids)
+    if len(np.unique(ids)) != len(ids):
+        raise UnpairedError(f"its own runs have different but overlapping {PARTS[part]} images")
+    return Predictions(
+        ids[order],
+        np.concatenate([p.group for p in parts])[order],
+        np.concatenate([p.label for p in parts])[order],
+        np.concatenate([p.probability for p in parts])[order],
+    )

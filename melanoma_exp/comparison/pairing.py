@@ -1,0 +1,224 @@
+"""Paired tests between rows, on the same images or the same folds.
+
+A share of right answers (balanced accuracy, accuracy, sensitivity, specificity) is asked three ways
+and believed when all agree: the bootstrap, which knows images and groups; swapping answers, exact
+where few images tell; and, where both rows have several runs, Welch's t-test over runs, which knows
+the luck of training. p is the largest of theirs, the interval holds those of bootstrap and Welch.
+
+Several runs of a row count by their mean figure; over folds the seeds of a fold are averaged first.
+McNemar's test needs one answer an image: it is made where both rows have one run. The mean of
+several runs' probabilities would be an answer, but of an ensemble that nobody asked about.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from melanoma_exp.comparison.images import Answers, same_images
+from melanoma_exp.comparison.reading import PARTS
+from melanoma_exp.comparison.rows import Row
+from melanoma_exp.metrics import paired
+
+TESTED = 8  # rows; more pairs would leave no test any power after Holm
+LEVEL = 0.05
+LEAST = 1e-3  # below the exactness of 2,000 resamples
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One figure of one pair: the first row's minus the second's.
+
+    Attributes:
+        figure: balanced_accuracy, accuracy, sensitivity, specificity, mcnemar or folds.
+        estimate: The difference.
+        low: Of the 95 % interval, NaN where the test gives none.
+        high: Likewise.
+        p: On its own.
+        adjusted: After Holm over all pairs of the figure on the part.
+        counts: Images that only the first, only the second gets right; McNemar's test alone.
+    """
+
+    figure: str
+    estimate: float
+    low: float
+    high: float
+    p: float
+    adjusted: float
+    counts: tuple[int, int] | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether a difference is shown at the 5 % level."""
+        return self.adjusted < LEVEL
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two rows and their tests by figure; a figure that cannot be tested is not there."""
+
+    first: Row
+    second: Row
+    outcomes: Mapping[str, Outcome]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Everything tested on one part.
+
+    Attributes:
+        part: val or test.
+        rows: With their answers, in the table's order.
+        pairs: All pairs of them.
+        notes: A line for each row that was not tested, and why.
+    """
+
+    part: str
+    rows: Sequence[tuple[Row, Answers]]
+    pairs: Sequence[Pair]
+    notes: Sequence[str]
+
+    def pair(self, first: Row, second: Row) -> Pair | None:
+        """Returns the pair of two rows, the better one first; None where it was not tested."""
+        found = (p for p in self.pairs if (p.first.letter, p.second.letter) == (
+            first.letter, second.letter))  # fmt: skip
+        return next(found, None)
+
+
+def compare_pairs(rows: Sequence[Row], part: str, positive: Sequence[int]) -> Tested:
+    """Tests every pair of the first rows.
+
+    Args:
+        rows: In the table's order; leaky ones are left out.
+        part: val or test.
+        positive: Labels of the alerted class.
+    """
+    notes = [
+        f"{row.letter}: leaky, not tested: no p-value mends images seen in training"
+        for row in rows
+        if row.leaky
+    ]
+    honest = [row for row in rows if not row.leaky]
+    if len(honest) > TESTED:
+        notes.append(
+            f"{honest[TESTED].letter} and after: not tested; tests stop after {TESTED} rows, for "
+            "with every further row each pair has to show more"
+        )
+    kept, left = same_images(honest[:TESTED], part)
+    notes += [f"{row.letter}: not tested: {reason}" for row, reason in left]
+    if len(kept) < 2:
+        return Tested(part, kept, [], notes)
+    bootstrap = paired.GroupBootstrap(kept[0][1].group)
+    figures = [_figures(bootstrap, answers, positive) for _, answers in kept]
+    pairs = []
+    for (k, (a, of_a)), (m, (b, of_b)) in itertools.combinations(enumerate(kept), 2):
+        tests = {
+            name: _differ(name, figures[k][name], figures[m][name], of_a.group)
+            for name in figures[k]
+        }
+        if len(of_a.predicted) == len(of_b.predicted) == 1:
+            tests["mcnemar"] = _mcnemar(of_a, of_b)
+        if part == "val" and (folds := _folds(a, b)):
+            tests["folds"] = folds
+        able = {name: t for name, t in tests.items() if not math.isnan(t.p)}
+        pairs.append(Pair(a, b, able))
+    return Tested(part, kept, _adjusted(pairs), notes)
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """One figure of one row: hits bool (repeats, n), their cells (n,), and its resamples."""
+
+    hit: np.ndarray
+    cell: np.ndarray
+    resampled: paired.Resampled
+
+
+def _figures(
+    bootstrap: paired.GroupBootstrap, answers: Answers, positive: Sequence[int]
+) -> dict[str, _Figure]:
+    label, predicted = answers.label, answers.predicted
+    right = predicted == label
+    found = {"balanced_accuracy": (right, label), "accuracy": (right, np.zeros_like(label))}
+    if len(positive):
+        actual, alerted = np.isin(label, positive), np.isin(predicted, positive)
+        found["sensitivity"] = (alerted, np.where(actual, 0, -1))
+        found["specificity"] = (~alerted, np.where(actual, -1, 0))
+    return {
+        name: _Figure(hit, cell, bootstrap.share(hit, cell)) for name, (hit, cell) in found.items()
+    }
+
+
+def _differ(figure: str, a: _Figure, b: _Figure, group: np.ndarray) -> Outcome:
+    """Compares a figure in the ways the module describes."""
+    asked = [paired.difference(a.resampled, b.resampled)]
+    if min(len(a.hit), len(b.hit)) > 1:
+        runs = [x.resampled.observed.tolist() for x in (a, b)]
+        asked.append(paired.welch(*runs))
+    swapped = paired.swap_p(a.hit.mean(axis=0), b.hit.mean(axis=0), a.cell, group)
+    p = max(swapped, *(d.p for d in asked))
+    low, high = min(d.low for d in asked), max(d.high for d in asked)
+    return Outcome(figure, asked[0].estimate, low, high, p, p)
+
+
+def _mcnemar(a: Answers, b: Answers) -> Outcome:
+    right = [x.predicted[0] == x.label for x in (a, b)]
+    result = paired.mcnemar(*right)
+    estimate = (result.only_first - result.only_second) / len(a.label)
+    counts = (result.only_first, result.only_second)
+    return Outcome("mcnemar", estimate, math.nan, math.nan, result.p, result.p, counts)
+
+
+def _folds(a: Row, b: Row) -> Outcome | None:
+    """Compares balanced accuracy over the folds that both rows were validated on."""
+    per_fold = [_by_fold(row) for row in (a, b)]
+    shared = [
+        fold for fold, (images, _) in per_fold[0].items()
+        if fold in per_fold[1] and per_fold[1][fold][0] == images
+    ]  # fmt: skip
+    values = [per_fold[0][f][1] - per_fold[1][f][1] for f in shared]
+    if len(values) < 2 or any(math.isnan(v) for v in values):
+        return None
+    ratios = [
+        run.figure("val_images") / (run.figure("train_images") - run.figure("synthetic_images"))
+        for run in (*a.runs, *b.runs)
+    ]
+    d = paired.corrected_resampled_t(values, float(np.mean(ratios)))
+    return Outcome("folds", d.estimate, d.low, d.high, d.p, d.p)
+
+
+def _by_fold(row: Row) -> dict[str, tuple[tuple[bytes, bytes], float]]:
+    """Returns the validation images and the mean figure over seeds of each fold."""
+    found: dict[str, list[float]] = {}
+    images = {}
+    for run in row.runs:
+        fold = run.stored.params.get("split.fold")
+        if fold is not None:
+            found.setdefault(fold, []).append(run.figure("final/val/balanced_accuracy"))
+            images[fold] = run.parts["val"].images
+    return {fold: (images[fold], float(np.mean(values))) for fold, values in found.items()}
+
+
+def _adjusted(pairs: Sequence[Pair]) -> list[Pair]:
+    """Returns the pairs with p-values adjusted over all pairs, figure by figure."""
+    tests = [dict(pair.outcomes) for pair in pairs]
+    for figure in dict.fromkeys(name for found in tests for name in found):
+        places = [found for found in tests if figure in found]
+        adjusted = paired.holm([found[figure].p for found in places])
+        for found, p in zip(places, adjusted, strict=True):
+            found[figure] = replace(found[figure], adjusted=p)
+    return [replace(pair, outcomes=found) for pair, found in zip(pairs, tests, strict=True)]
+
+
+def told_p(p: float) -> str:
+    """Returns a p-value as text: `p < 0.001`, `p = 0.012`, `p = 0.4`."""
+    if p < LEAST:
+        return "p < 0.001"
+    return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def title(part: str) -> str:
+    """Returns a part's name as a heading."""
+    return PARTS[part].capitalize()

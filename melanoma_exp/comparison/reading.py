@@ -1,0 +1,95 @@
+"""What a run predicted, read back from its tables."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.archive import Archive, StoredRun
+
+PARTS = {"val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One run's answers on one part, rows sorted by id.
+
+    Attributes:
+        ids: str (n,).
+        group: str (n,), images of one lesion share it.
+        label: int64 (n,), index into the run's classes.
+        probability: float64 (n, classes).
+    """
+
+    ids: np.ndarray
+    group: np.ndarray
+    label: np.ndarray
+    probability: np.ndarray
+
+    @property
+    def images(self) -> tuple[bytes, bytes]:
+        """Equal for equal images with equal labels."""
+        return self.ids.tobytes(), self.label.tobytes()
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A run with its predictions, a part each; no test part, no entry."""
+
+    stored: StoredRun
+    classes: tuple[str, ...]
+    parts: Mapping[str, Predictions]
+
+    def figure(self, key: str) -> float:
+        """Returns the last value of a metric, NaN where it was not logged."""
+        return self.stored.metrics.get(key, float("nan"))
+
+
+def read(archive: Archive, run: StoredRun) -> Evaluated:
+    """Reads the predictions of a run.
+
+    Raises:
+        UserError: A table is missing or damaged, named with what is wrong.
+    """
+    try:
+        table = csv.DictReader(io.StringIO(archive.text(run, "classes_val.csv")))
+        classes = tuple(row["class"] for row in table)
+        wanted = [part for part in PARTS if part == "val" or run.metrics.get("test_images", 0)]
+        parts = {}
+        for part in wanted:
+            parts[part] = parse(archive.text(run, f"predictions_{part}.csv"), classes)
+        return Evaluated(run, classes, parts)
+    except (ValueError, KeyError, csv.Error) as error:
+        raise UserError(f"run {run.id}: its table of predictions is damaged: {error}") from error
+
+
+def parse(text: str, classes: tuple[str, ...]) -> Predictions:
+    """Reads the text of a `predictions_*.csv`.
+
+    Args:
+        text: Of the file.
+        classes: The columns that hold probabilities, in order.
+
+    Raises:
+        ValueError: A column is missing, a value is no number or a label no class.
+        KeyError: Likewise.
+    """
+    lines = csv.reader(io.StringIO(text))
+    head = {name: column for column, name in enumerate(next(lines, ()))}
+    missing = [name for name in ("id", "group", "label", *classes) if name not in head]
+    if missing:
+        raise ValueError(f"it lacks the column {', '.join(missing)}")
+    rows = list(lines)
+    if not rows or any(len(row) != len(head) for row in rows):
+        raise ValueError("it is empty or cut short")
+    columns = [head[name] for name in classes]
+    label_of = {name: label for label, name in enumerate(classes)}
+    ids = np.array([row[head["id"]] for row in rows], dtype=str)
+    order = np.argsort(ids)
+    label = np.array([label_of[row[head["label"]]] for row in rows], np.int64)
+    group = np.array([row[head["group"]] for row in rows], dtype=str)
+    probability = np.array([[row[k] for k in columns] for row in rows]).astype(np.float64)
+    return Predictions(ids[order], group[order], label[order], probability[order])

@@ -1,0 +1,120 @@
+"""Which runs are compared: named ones, a sweep's, or all of an experiment."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from melanoma_exp.spec import UserError, did_you_mean
+from melanoma_exp.tracking.archive import Archive, StoredRun
+
+SHOWN = 8  # known sweeps that a message lists, newest first
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Runs to compare, what they have in common, and a line for each that was left out."""
+
+    title: str
+    runs: tuple[StoredRun, ...]
+    left_out: tuple[str, ...]
+
+
+def by_ids(archive: Archive, ids: Sequence[str]) -> Selection:
+    """Takes the named runs; one that cannot be compared is an error.
+
+    Raises:
+        UserError: A line for each run that is unknown, deleted or unfinished; or fewer than two.
+    """
+    lines: list[str] = []
+    runs: list[StoredRun] = []
+    for run_id in dict.fromkeys(ids):
+        try:
+            run = archive.run(run_id)
+        except UserError as error:
+            lines += error.lines
+            continue
+        if reason := _unfit(run):
+            lines.append(f"run {run.id}: {reason}")
+        runs.append(run)
+    if lines:
+        raise UserError(*lines)
+    return Selection(f"{len(runs)} runs", _at_least_two(runs, "named"), ())
+
+
+def by_sweep(archive: Archive, sweep: str) -> Selection:
+    """Takes the finished runs of a sweep.
+
+    Args:
+        archive: Where runs are kept.
+        sweep: Its tag, or the end of it if that is unique.
+
+    Raises:
+        UserError: There is no such sweep, with those there are; or fewer than two finished runs.
+    """
+    runs = archive.search("")
+    known = list(dict.fromkeys(r.tags["sweep"] for r in reversed(runs) if "sweep" in r.tags))
+    found = [name for name in known if name == sweep] or [n for n in known if n.endswith(sweep)]
+    if len(found) != 1 or not sweep:
+        some = ", ".join(known[:SHOWN]) + (f" and {len(known) - SHOWN} more" * (len(known) > SHOWN))
+        what = "is not one sweep alone" if found and sweep else "there is no such sweep"
+        raise UserError(f"--sweep {sweep}: {what} (known: {some or 'none'})")
+    return _finished([r for r in runs if r.tags.get("sweep") == found[0]], f"sweep {found[0]}")
+
+
+def by_experiment(archive: Archive, name: str) -> Selection:
+    """Takes the finished runs of an experiment.
+
+    Raises:
+        UserError: There is no such experiment, with those there are; or fewer than two finished
+            runs.
+    """
+    known = archive.experiments()
+    if name not in known:
+        guess = did_you_mean(name, known)
+        raise UserError(
+            f"--experiment {name}: there is no such experiment (known: {', '.join(known)}){guess}"
+        )
+    return _finished(archive.search("", name), f"experiment {name}")
+
+
+def keep(selection: Selection, problem: Callable[[StoredRun], str], named: bool) -> Selection:
+    """Returns the selection without runs that have a problem; where runs were named, refuses.
+
+    Args:
+        selection: The runs so far.
+        problem: Says in words what is wrong with a run, or "".
+        named: Whether the user named each run.
+
+    Raises:
+        UserError: A named run has a problem, or fewer than two runs are left.
+    """
+    found = {run.id: problem(run) for run in selection.runs}
+    lines = [f"run {r.id} ({r.name}): {found[r.id]}" for r in selection.runs if found[r.id]]
+    if lines and named:
+        raise UserError(*lines)
+    runs = [run for run in selection.runs if not found[run.id]]
+    left_out = (*selection.left_out, *lines)
+    return Selection(selection.title, _at_least_two(runs, selection.title, left_out), left_out)
+
+
+def _finished(runs: Sequence[StoredRun], title: str) -> Selection:
+    return keep(Selection(title, tuple(runs), ()), _unfit, named=False)
+
+
+def _unfit(run: StoredRun) -> str:
+    if run.deleted:
+        return "was deleted; restore it in MLflow or name another"
+    if run.status != "FINISHED":
+        return f"is not finished ({run.status}); compare finished runs"
+    if "leaky" not in run.tags or "seed" not in run.params:
+        return "was not recorded by melanoma-exp: it lacks the tag leaky or the config"
+    return ""
+
+
+def _at_least_two(
+    runs: Sequence[StoredRun], what: str, left_out: Sequence[str] = ()
+) -> tuple[StoredRun, ...]:
+    if len(runs) < 2:
+        raise UserError(
+            *left_out[:SHOWN], f"{what}: comparing takes two finished runs (got {len(runs)})"
+        )
+    return tuple(runs)

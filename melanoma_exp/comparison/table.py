@@ -1,0 +1,96 @@
+"""The table of rows: which figures it has, and its forms as CSV and Markdown."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+
+from melanoma_exp.comparison.rows import Mean, Row
+from melanoma_exp.spec import UserError, did_you_mean
+
+SECONDS = "seconds/fit"
+
+
+def figures(alert: str) -> dict[str, str]:
+    """Returns the figures of a part and their headings; `alert` names the alerted class."""
+    return {
+        "balanced_accuracy": "balanced accuracy",
+        "accuracy": "accuracy",
+        "macro_auc": "macro AUC",
+        f"{alert}_sensitivity": f"{alert} sensitivity",
+        f"{alert}_specificity": f"{alert} specificity",
+    }
+
+
+def ordering(given: str, alert: str) -> tuple[str, str, str]:
+    """Returns part, figure and metric that `--by` names; validation unless test is named.
+
+    Raises:
+        UserError: There is no such figure, with those there are.
+    """
+    name = given.removeprefix("final/")
+    if name in ("seconds", SECONDS):
+        return "val", "seconds", SECONDS
+    part, _, figure = name.rpartition("/")
+    known = figures(alert)
+    if part not in ("", "val", "test") or figure not in known:
+        raise UserError(
+            f"--by {given}: expected one of {', '.join(known)}, seconds; of validation, or with "
+            f"test/ before it{did_you_mean(figure, known)}"
+        )
+    part = part or "val"
+    return part, figure, f"final/{part}/{figure}"
+
+
+def shown(mean: Mean, digits: int = 3) -> str:
+    """Returns `0.425 ±0.031`, without an interval `0.425`, without a value `–`."""
+    if math.isnan(mean.value):
+        return "–"
+    value = f"{mean.value:,.{digits}f}"
+    return value if math.isnan(mean.half) else f"{value} ±{mean.half:,.{digits}f}"
+
+
+def mark(row: Row, best: Row | None) -> str:
+    """Returns what is to be known of a row at a glance: best, leaky, or nothing."""
+    if row.leaky:
+        return "leaky"
+    return "best" if best is not None and row.letter == best.letter else ""
+
+
+def to_csv(rows: Sequence[Row], best: Row | None, alert: str) -> str:
+    """Returns the table as CSV, a row a setup; values in full, NaN empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    keys = [f"final/{part}/{figure}" for part in ("val", "test") for figure in figures(alert)]
+    heads = ["row", "name", "mark", "runs", "seeds", "folds"]
+    for key in (*keys, SECONDS):
+        short = key.removeprefix("final/")
+        heads += [short, f"{short} half interval"]
+    writer.writerow([*heads, "run ids"])
+    for row in rows:
+        means = [row.mean(key) for key in (*keys, SECONDS)]
+        values = [_number(v) for mean in means for v in (mean.value, mean.half)]
+        ids = " ".join(run.stored.id for run in row.runs)
+        start = [row.letter, row.label, mark(row, best), len(row.runs), row.seeds, row.folds]
+        writer.writerow([*start, *values, ids])
+    return text.getvalue()
+
+
+def to_markdown(rows: Sequence[Row], best: Row | None, alert: str) -> str:
+    """Returns the table as Markdown, ± half a 95 % t interval over runs."""
+    names = figures(alert)
+    heads = ["row", "name", "runs"]
+    heads += [f"{part} {name}" for part in ("val", "test") for name in names.values()]
+    lines = [[*heads, "training s"], ["---", "---", *["---:"] * (len(heads) - 1)]]
+    for row in rows:
+        told = mark(row, best)
+        name = row.label.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+        cells = [row.letter, f"{name} **{told}**" if told else name, str(len(row.runs))]
+        for part in ("val", "test"):
+            cells += [shown(row.mean(f"final/{part}/{figure}")) for figure in names]
+        lines.append([*cells, shown(row.mean(SECONDS), 0)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else repr(round(value, 6))

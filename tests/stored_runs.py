@@ -1,0 +1,127 @@
+"""Runs as they lie in a store, written at once: real configs and tables, drawn predictions."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+from mlflow.entities import Metric, Param, RunTag
+
+from melanoma_exp import cli, composition, config, metrics
+from melanoma_exp.tracking import connection
+
+CLASSES = ("melanoma", "naevus", "other")
+
+
+def images(n: int, classes: int, seed: int, prefix: str = "image") -> tuple[list[str], Any, Any]:
+    """Returns ids, groups (a third of them pairs) and labels."""
+    random = np.random.default_rng(seed)
+    ids = [f"{prefix}{k:04d}.jpg" for k in range(n)]
+    groups = np.array([f"{prefix}{k - (k % 6 == 1):04d}" for k in range(n)])
+    return ids, groups, random.integers(0, classes, n)
+
+
+def answers(label: Any, skill: float, classes: int, seed: int) -> Any:
+    """Returns probabilities (n, classes) that are right about as often as `skill` says."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(size=(len(label), classes))
+    logits[np.arange(len(label)), label] += 4.0 * skill
+    chance = np.exp(logits)
+    return np.round(chance / chance.sum(axis=1, keepdims=True), 8)
+
+
+@dataclass
+class Store:
+    """A local store that runs are written into."""
+
+    folder: Path
+    experiment: str = "melanoma_exp"
+    _composed: dict[tuple[str, ...], Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Makes the store and its experiment."""
+        self.uri = f"sqlite:///{self.folder}/mlflow.db"
+        connection.prepare_local(self.folder, self.uri)
+        self.client = mlflow.MlflowClient(self.uri)
+        artifacts = (self.folder / "artifacts").absolute().as_uri()
+        self._place = self.client.create_experiment(self.experiment, artifacts)
+
+    def write(
+        self,
+        *overrides: str,
+        skill: float = 0.5,
+        seed: int = 1,
+        draw: int | None = None,
+        parts: dict[str, tuple[list[str], Any, Any]] | None = None,
+        classes: Sequence[str] = CLASSES,
+        name: str | None = None,
+        status: str = "FINISHED",
+        epochs: int = 3,
+        leak: float = 0.0,
+        tags: dict[str, str] | None = None,
+    ) -> str:
+        """Writes one run and returns its id."""
+        if overrides not in self._composed:
+            composed = composition.compose(cli.conf_folder(), list(overrides))
+            self._composed[overrides] = config.parse(composed)
+        experiment = self._composed[overrides].model_copy(update={"seed": seed})
+        run = self.client.create_run(self._place, run_name=name or experiment.run_name)
+        run_id = run.info.run_id
+        place = Path(run.info.artifact_uri.removeprefix("file://"))
+        place.mkdir(parents=True)
+        (place / "experiment.json").write_text(experiment.model_dump_json(indent=2))
+        final: dict[str, float] = {}
+        for part, (ids, groups, label) in (parts or PARTS).items():
+            chance = answers(label, skill, len(classes), (draw or seed) * 7 + len(part))
+            self._tables(place, part, ids, groups, label, chance, classes)
+            scores = metrics.scores(label, chance, [classes.index("melanoma")], "melanoma")
+            final |= {f"final/{part}/{key}": value for key, value in scores.items()}
+            final[f"{part}_images"] = len(ids)
+        curve = [
+            Metric(key, value + step * slope, 0, step)
+            for step in range(1, epochs + 1)
+            for key, value, slope in (
+                ("train/accuracy", 0.3, 0.5 / epochs), ("val/accuracy", 0.3, 0.2 / epochs),
+                ("train/loss", 2.0, -1.5 / epochs), ("val/loss", 2.0, -0.5 / epochs),
+                ("images_per_second", 50.0 + step, 0.0),
+            )
+        ]  # fmt: skip
+        final |= {
+            "train_images": 100, "synthetic_images": 0, "parameters": 1000,
+            "seconds/fit": 60.0 + seed, "leak/val_rows_with_train_source": leak,
+        }  # fmt: skip
+        told = {
+            "leaky": str(leak > 0).lower(), "dataset_digest": "d" * 16, "git_commit": "c" * 40,
+            **(tags or {}),
+        }  # fmt: skip
+        params = [Param(key, str(value)) for key, value in experiment.flat().items()]
+        last = [Metric(key, value, 0, 0) for key, value in final.items() if value == value]
+        self.client.log_batch(
+            run_id, metrics=[*curve, *last], params=params,
+            tags=[RunTag(key, value) for key, value in told.items()],
+        )  # fmt: skip
+        self.client.set_terminated(run_id, status) if status != "RUNNING" else None
+        return run_id
+
+    def artifact(self, run_id: str, name: str) -> Path:
+        """Returns the place of an artifact."""
+        return self.folder / "artifacts" / run_id / "artifacts" / name
+
+    @staticmethod
+    def _tables(
+        place: Path, part: str, ids: Any, groups: Any, label: Any, chance: Any, classes: Any
+    ) -> None:
+        with (place / f"predictions_{part}.csv").open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["id", "source", "group", "label", "predicted", *classes, "age"])
+            for k, name in enumerate(ids):
+                start = [name, name, groups[k], classes[label[k]], classes[chance[k].argmax()]]
+                writer.writerow([*start, *(f"{p:.8f}" for p in chance[k]), "60"])
+        text = "class,images\n" + "".join(f"{name},1\n" for name in classes)
+        (place / f"classes_{part}.csv").write_text(text)
+
+
+PARTS = {"val": images(120, 3, 0), "test": images(60, 3, 1, "test")}

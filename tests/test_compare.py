@@ -1,0 +1,343 @@
+"""Comparing runs of a real store: what is one row, what is best, what is refused, what is shown."""
+
+import csv
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stored_runs import CLASSES, PARTS, Store
+from stored_runs import images as drawn
+
+from melanoma_exp.comparison import build, selection, table
+from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.archive import Archive
+from melanoma_exp.verbs.compare import compare
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("store") / "mlruns")
+
+
+@pytest.fixture(scope="module")
+def sweep(store: Store) -> list[str]:
+    """Three setups by three seeds, one far better, and a leaky run that looks best."""
+    tags = {"sweep": "2026-01-01/10-00-00"}
+    ids = [
+        store.write(f"model.dropout={rate}", skill=skill, seed=seed, tags=tags)
+        for rate, skill in ((0.1, 0.2), (0.2, 0.9), (0.3, 0.25))
+        for seed in (1, 2, 3)
+    ]
+    return [*ids, store.write("split=published", skill=3.0, leak=0.88, tags=tags)]
+
+
+def archive(store: Store) -> Archive:
+    return Archive(store.uri, store.experiment)
+
+
+def built(store: Store, ids: list[str], by: str = "balanced_accuracy") -> build.Comparison:
+    place = archive(store)
+    return build.build(place, selection.by_ids(place, ids), named=True, by=by)
+
+
+def command(store: Store, out: Path, *words: str) -> str:
+    compare([*words, f"tracking.folder={store.folder}", "--out", str(out)])
+    return (out / "comparison.html").read_text()
+
+
+def refusal(store: Store, *ids: str) -> tuple[str, ...]:
+    with pytest.raises(UserError) as caught:
+        built(store, list(ids))
+    return caught.value.lines
+
+
+def test_runs_that_differ_in_seed_alone_are_one_row_with_a_mean(store, sweep) -> None:
+    found = built(store, sweep)
+    assert [len(row.runs) for row in found.rows] == [3, 3, 3, 1]
+    assert [row.seeds for row in found.rows] == [3, 3, 3, 1]
+    key = "final/val/accuracy"
+    values = [run.stored.metrics[key] for run in found.rows[0].runs]
+    mean = found.rows[0].mean(key)
+    assert mean.value == pytest.approx(sum(values) / 3)
+    spread = math.sqrt(sum((v - mean.value) ** 2 for v in values) / 2)
+    assert mean.half == pytest.approx(4.302653 * spread / math.sqrt(3), rel=1e-5)
+    assert math.isnan(found.rows[3].mean(key).half)
+
+
+def test_a_leaky_run_is_shown_last_marked_and_never_best_nor_tested(store, sweep) -> None:
+    found = built(store, sweep)
+    last = found.rows[-1]
+    key = "final/val/balanced_accuracy"
+    assert last.leaky and last.mean(key).value > found.rows[0].mean(key).value
+    assert found.best is found.rows[0] and "dropout=0.2" in found.best.label
+    assert table.mark(last, found.best) == "leaky"
+    assert table.mark(last, last) == "leaky"
+    tested = [row.letter for t in found.tested for row, _ in t.rows]
+    assert last.letter not in tested
+    assert any(f"Leaky: {last.name}: 88 % of its validation" in c for c in found.verdict.cautions)
+
+
+def test_a_clear_difference_is_shown_with_its_size_and_a_small_one_is_not(store, sweep) -> None:
+    found = built(store, sweep)
+    assert re.match(
+        r"In balanced accuracy on validation, A is ahead of B by 0\.\d{3} "
+        r"\(95 % interval 0\.\d+ to 0\.\d+, p (<|=) 0\.\d+ after Holm over 3 pairs\)",
+        found.verdict.headline,
+    )
+    assert "mcnemar" not in found.tested[0].pairs[0].outcomes  # three answers an image
+    second, third = found.rows[1:3]
+    outcome = found.tested[0].pair(second, third).outcomes["balanced_accuracy"]
+    assert not outcome.shown and outcome.low < 0 < outcome.high
+
+
+def test_the_order_is_by_validation_and_by_test_only_where_asked(store) -> None:
+    ids = []
+    for rate, skills in ((0.41, (0.9, 0.1)), (0.42, (0.1, 0.9))):
+        ids.append(store.write(f"model.dropout={rate}", skill=skills[0]))
+        text = store.artifact(ids[-1], "predictions_test.csv")
+        assert text.exists()
+        store.client.log_metric(ids[-1], "final/test/balanced_accuracy", skills[1])
+    found = built(store, ids)
+    assert "0.41" in found.rows[0].label
+    assert not any("chooses by it" in line for line in found.verdict.cautions)
+    found = built(store, ids, by="test/balanced_accuracy")
+    assert "0.42" in found.rows[0].label
+    assert any("used the test images up" in line for line in found.verdict.cautions)
+    with pytest.raises(UserError, match="did you mean accuracy"):
+        built(store, ids, by="acuracy")
+
+
+def test_equal_answers_differ_in_nothing(store) -> None:
+    ids = [store.write(f"model.dropout={rate}", draw=77) for rate in (0.51, 0.52)]
+    found = built(store, ids)
+    for tested in found.tested:
+        assert tested.pairs[0].outcomes["mcnemar"].counts == (0, 0)
+        for outcome in tested.pairs[0].outcomes.values():
+            assert outcome.estimate == 0 and outcome.p == 1 and not outcome.shown
+    assert "no difference can be shown between A and B: it is zero" in found.verdict.headline
+
+
+def test_a_run_made_twice_counts_once(store) -> None:
+    once, again = (store.write("model.dropout=0.61", seed=1, draw=5) for _ in range(2))
+    other = store.write("model.dropout=0.61", seed=2)
+    found = built(store, [once, again, other])
+    assert [run.stored.id for run in found.rows[0].runs] == [again, other]
+    assert any(once in line and "made twice" in line for line in found.left_out)
+    assert "repeat one setup" in found.verdict.headline
+
+
+def test_folds_are_one_row_tested_over_folds_and_on_their_joined_images(store) -> None:
+    ids = []
+    for rate, skill in ((0.71, 0.8), (0.72, 0.1)):
+        for fold in range(3):
+            parts = {"val": drawn(90, 3, fold, f"fold{fold}-"), "test": PARTS["test"]}
+            ids.append(
+                store.write(
+                    f"model.dropout={rate}", "split=kfold", "split.folds=3", f"split.fold={fold}",
+                    skill=skill, parts=parts, draw=10 + fold,
+                )
+            )  # fmt: skip
+    found = built(store, ids)
+    assert [(len(row.runs), row.folds) for row in found.rows] == [(3, 3), (3, 3)]
+    val, test = found.tested
+    assert len(val.rows[0][1].label) == 270 and val.rows[0][1].probability.shape[0] == 1
+    assert len(test.rows[0][1].label) == 60 and test.rows[0][1].probability.shape[0] == 3
+    differences = [
+        a.stored.metrics["final/val/balanced_accuracy"]
+        - b.stored.metrics["final/val/balanced_accuracy"]
+        for a, b in zip(found.rows[0].runs, found.rows[1].runs, strict=True)
+    ]
+    outcome = val.pairs[0].outcomes["folds"]
+    assert outcome.estimate == pytest.approx(sum(differences) / 3)
+    mean = outcome.estimate
+    spread = math.sqrt(sum((d - mean) ** 2 for d in differences) / 2)
+    error = spread * math.sqrt(1 / 3 + 90 / 100)  # the store's runs say 100 training images
+    assert outcome.high - mean == pytest.approx(4.302653 * error, rel=1e-5)
+    assert any("Folds are not independent" in line for line in found.verdict.cautions)
+
+
+def test_rows_with_other_images_are_told_not_tested_and_not_ranked(store) -> None:
+    other = {"val": drawn(130, 3, 9, "else"), "test": PARTS["test"]}
+    ids = [store.write("model.dropout=0.81"), store.write("split.seed=9", parts=other)]
+    found = built(store, ids)
+    assert found.best is None
+    assert "different validation images" in found.verdict.headline
+    assert not found.tested[0].pairs and found.tested[1].pairs
+    assert re.search(r"has other validation images \(1[23]0, of which 0", found.tested[0].notes[0])
+
+
+def test_runs_of_other_classes_are_refused_in_one_line(store, sweep) -> None:
+    four = (*CLASSES, "fourth")
+    run = store.write("model.dropout=0.91", classes=four)
+    (line,) = refusal(store, run, sweep[0])
+    assert "different classes and are not compared" in line and "fourth (4)" in line
+
+
+def test_runs_that_cannot_be_compared_are_named_with_the_reason(store, sweep) -> None:
+    killed = store.write("model.dropout=0.92", status="KILLED")
+    running = store.write("model.dropout=0.92", status="RUNNING")
+    deleted = store.write("model.dropout=0.92")
+    store.client.delete_run(deleted)
+    lines = refusal(store, killed, running, deleted, "0" * 32, sweep[0])
+    assert len(lines) == 4
+    for line, run, reason in zip(
+        lines, (killed, running, deleted, "0" * 32),
+        ("not finished (KILLED)", "not finished (RUNNING)", "was deleted", "has no run"),
+        strict=True,
+    ):  # fmt: skip
+        assert run in line and reason in line and "\n" not in line
+    assert "takes two finished runs (got 1)" in refusal(store, sweep[0], sweep[0])[0]
+
+
+def test_missing_and_damaged_predictions_are_told(store, sweep) -> None:
+    runs = [store.write("model.dropout=0.93", seed=seed) for seed in (1, 2, 3)]
+    store.artifact(runs[0], "predictions_val.csv").unlink()
+    half = store.artifact(runs[1], "predictions_test.csv")
+    half.write_text(half.read_text()[:-30])
+    wrong = store.artifact(runs[2], "predictions_val.csv")
+    wrong.write_text(wrong.read_text().replace("melanoma", "mole"))
+    lines = refusal(store, *runs, sweep[0])
+    assert len(lines) == 3
+    assert runs[0] in lines[0] and "has no artifact predictions_val.csv" in lines[0]
+    assert "is damaged: it is empty or cut short" in lines[1]
+    assert "is damaged: it lacks the column melanoma" in lines[2]
+
+
+def test_a_sweep_leaves_unfinished_runs_out_and_says_so(store, tmp_path, capsys) -> None:
+    tags = {"sweep": "2026-02-02/11-11-11"}
+    for rate in (0.11, 0.12):
+        store.write(f"model.dropout={rate}", tags=tags)
+    failed = store.write("model.dropout=0.13", tags=tags, status="FAILED")
+    empty = store.write("model.dropout=0.14", tags=tags)
+    store.artifact(empty, "classes_val.csv").unlink()
+    command(store, tmp_path, "--sweep", "11-11-11")
+    lines = capsys.readouterr().out.splitlines()
+    left = [line for line in lines if line.startswith("left out")]
+    assert len(left) == 2
+    assert failed in left[0] and "not finished (FAILED)" in left[0]
+    assert empty in left[1] and "has no artifact classes_val.csv" in left[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--sweep", "2020"], "no such sweep.*known: .*2026-0"),
+        (["--experiment", "melanoma_ex"], "known: melanoma_exp, Default.*did you mean"),
+        (["--experiment", "Default"], r"takes two finished runs \(got 0\)"),
+        ([], "one of the three"),
+        (["a" * 32, "--sweep", "x"], "one of the three"),
+        (["a" * 32, "--images", "-1"], "0 or more"),
+        (["a" * 32, "seed=2"], "tracking and cache overrides only"),
+    ],
+)
+def test_what_cannot_be_selected_is_told_with_what_there_is(
+    store, sweep, tmp_path, words, message
+) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        compare([*words, f"tracking.folder={store.folder}", "--out", str(tmp_path)])
+    assert len(caught.value.lines) == 1
+    assert not list(tmp_path.iterdir())
+
+
+class Page(HTMLParser):
+    """Collects tags, text and what points elsewhere; complains of tags that do not match."""
+
+    VOID = ("meta", "img", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [v or "" for k, v in attributes if k in ("src", "href", "action", "style")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_needs_nothing_but_itself(store, sweep, tmp_path) -> None:
+    text = command(store, tmp_path, "--sweep", "2026-01-01/10-00-00")
+    page = Page(text)
+    assert {"table", "svg"} <= set(page.tags) and "script" not in page.tags
+    assert not re.search(r"https?://|url\(|@import", text)
+    assert all(link.startswith("data:") for link in page.links)
+    assert "prefers-color-scheme: dark" in text and "@media print" in text
+    for heading in ("Verdict", "Figures", "What differs", "Curves", "Class by class",
+                    "Paired tests", "Where they disagree", "Cost"):  # fmt: skip
+        assert f"<h2>{heading}</h2>" in text
+    assert "not a medical device" in text and "nan" not in re.sub(r"<style>.*</style>", "", text)
+
+
+def test_the_page_says_what_differs_and_only_that(store, sweep, tmp_path) -> None:
+    text = command(store, tmp_path, *sweep[:6])
+    differs = text[text.index("What differs") : text.index("<h2>Curves")]
+    assert re.findall(r"<code>([^<]*)</code>", differs) == ["model.dropout"]
+    assert re.findall(r"<td>([^<]*)</td>", differs) == ["0.2", "0.1"]
+
+
+def test_pictures_come_from_the_dataset_and_a_missing_one_is_told(store, images, tmp_path) -> None:
+    names = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.png"))
+    label = [CLASSES.index(name.split("/")[0]) for name in names]
+    part = (names, np.array(names), np.array(label))
+    words = ["dataset=folder", f"dataset.root={images}"]
+    ids = [
+        store.write(*words, f"model.dropout={rate}", parts={"val": part}, draw=draw, skill=0.2)
+        for rate, draw in ((0.1, 1), (0.2, 2))
+    ]
+    text = command(store, tmp_path, *ids, "--images", "5")
+    assert text.count("data:image/jpeg;base64,") == 5 and "MFLOPs" in text
+    assert "data:image" not in command(store, tmp_path, *ids, "--images", "0")
+    config = store.artifact(ids[0], "experiment.json")
+    gone = [store.artifact(run, "experiment.json") for run in ids]
+    for path in gone:
+        path.write_text(config.read_text().replace(str(images), str(images / "gone")))
+    text = command(store, tmp_path, *ids)
+    assert "data:image" not in text and "No pictures: dataset.root: there is no folder" in text
+
+
+def test_names_from_outside_stay_text(store, tmp_path) -> None:
+    evil = "<script>alert('x')</script>"
+    classes = ("melanoma", "<b>bold</b>", "a & b")
+    ids = [
+        store.write(f"model.dropout={rate}", name=f"{evil}[bold]|{rate}", classes=classes)
+        for rate in (0.31, 0.32)
+    ]
+    text = command(store, tmp_path, *ids)
+    assert evil not in text and "&lt;script&gt;" in text and "<b>bold" not in text
+    assert "script" not in Page(text).tags
+    lines = (tmp_path / "comparison.md").read_text().splitlines()
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
+    assert "<script>" not in lines[2]
+
+
+def test_csv_and_markdown_hold_the_table(store, sweep, tmp_path) -> None:
+    command(store, tmp_path, *sweep, "--images", "0")
+    with (tmp_path / "comparison.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["mark"] for row in rows] == ["best", "", "", "leaky"]
+    assert rows[0]["run ids"].split() == sweep[3:6]
+    metrics = [store.client.get_run(run).data.metrics for run in sweep[3:6]]
+    mean = sum(m["final/test/macro_auc"] for m in metrics) / 3
+    assert float(rows[0]["test/macro_auc"]) == pytest.approx(mean, abs=1e-6)
+    assert rows[3]["val/accuracy half interval"] == ""
+    lines = (tmp_path / "comparison.md").read_text().splitlines()
+    assert len(lines) == 6 and "**leaky**" in lines[5] and "±" in lines[2]
+
+
+def test_a_folder_that_cannot_be_written_is_told(store, sweep, tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"--out .*file.*cannot be written"):
+        command(store, tmp_path / "file", *sweep[:6])
