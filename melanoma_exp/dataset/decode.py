@@ -6,6 +6,7 @@ once write the same bytes and the last rename wins.
 """
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -60,14 +61,14 @@ def load(paths: Sequence[Path], spec: Dataset, cache: Path) -> Decoded:
     return Decoded(pixels, {int(row): reason for row, reason in bad.items()}, file_digests)
 
 
-def decode(path: Path, size: tuple[int, int], resize: str, max_pixels: int) -> np.ndarray:
-    """Decodes one file the way training does.
+def decode(source: Path | bytes, size: tuple[int, int], resize: str, max_pixels: int) -> np.ndarray:
+    """Decodes one image the way training does.
 
     EXIF rotation is applied; CMYK, palette and grey images become RGB; transparent ones are laid on
     white; 16-bit ones are scaled to 8 bits.
 
     Args:
-        path: A JPEG or PNG file.
+        source: A JPEG or PNG file, or the content of one.
         size: Height and width of the result in pixels.
         resize: A Pillow filter's name; all but `nearest` average over the source pixels.
         max_pixels: Larger images are refused before they are decoded.
@@ -78,10 +79,12 @@ def decode(path: Path, size: tuple[int, int], resize: str, max_pixels: int) -> n
     Raises:
         ValueError: The file is not a readable image, with the reason.
     """
-    if not path.stat().st_size:
+    content = isinstance(source, bytes)
+    if not (len(source) if content else source.stat().st_size):
         raise ValueError("the file is empty")
     try:
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
+        file = io.BytesIO(source) if content else source
+        with Image.open(file, formats=("JPEG", "PNG")) as image:
             if image.width * image.height > max_pixels:
                 raise ValueError(
                     f"{image.width}x{image.height} pixels are over dataset.max_pixels={max_pixels}"
