@@ -19,6 +19,8 @@ class Purpose(IntEnum):
     ONLINE = 4
     CHILD = 5
     FIGURE = 6
+    BOOTSTRAP = 7
+    EXPLANATION = 8
 
 
 def generator(seed: int, purpose: Purpose, first: int = 0, second: int = 0) -> np.random.Generator:

@@ -1,5 +1,5 @@
-"""What predictions are worth, from labels and probabilities alone. No module here knows a run."""
+"""What predictions are worth, from labels, logits and groups alone. No module here knows a run.
 
-from melanoma_exp.metrics.classes import ClassTable, class_auc, class_table, scores
-
-__all__ = ["ClassTable", "class_auc", "class_table", "scores"]
+`threshold.decide` chooses on validation, `assessment.assess` judges a part, `summary` writes it
+down. Every figure names its source where it is computed.
+"""

@@ -1,0 +1,68 @@
+"""The options of the group `evaluation`: how finished training is judged.
+
+Nothing here changes weights or predictions.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from melanoma_exp.spec import Spec
+
+Inside = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Threshold(Spec):
+    """How the alert threshold is chosen on validation.
+
+    The highest threshold that keeps the sensitivity, or the lowest that keeps the specificity, at
+    `target` or above.
+    """
+
+    rule: Literal["sensitivity", "specificity"]
+    target: Inside
+
+
+class Prevalence(Spec):
+    """Share of the alerted class among the lesions a clinic looks at."""
+
+    melanoma: Inside
+    malignant: Inside
+
+    def of(self, name: str) -> float:
+        """Returns the share of "melanoma" or "malignant"."""
+        share: float = getattr(self, name)
+        return share
+
+
+class Evaluation(Spec):
+    """What is computed of validation and test predictions.
+
+    Attributes:
+        confidence: Of all intervals.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap, and of the random weights that Grad-CAM is checked with.
+        bins: Of the calibration error and the reliability diagram.
+        threshold: How the alert threshold is chosen.
+        specificities: At which sensitivity is read off the ROC curve.
+        sensitivities: At which specificity is read off it.
+        partial_auc_above: Sensitivity above which the partial area is taken.
+        prevalence: For predictive values and the number needed to biopsy.
+        explained: Most images drawn with Grad-CAM; 0 does without.
+        ages: Where age bands begin, ascending, in years.
+        subgroups: For each attribute the metadata columns it may stand in, the first that exists
+            counts; an attribute without any is reported as not assessable.
+    """
+
+    confidence: Inside
+    resamples: int = Field(ge=100, le=100_000)
+    seed: int = Field(ge=0, lt=2**32)
+    bins: int = Field(ge=2, le=100)
+    threshold: Threshold
+    specificities: tuple[Inside, ...]
+    sensitivities: tuple[Inside, ...]
+    partial_auc_above: Inside
+    prevalence: Prevalence
+    explained: int = Field(ge=0, le=64)
+    ages: tuple[Annotated[int, Field(ge=1, le=120)], ...]
+    subgroups: dict[str, tuple[str, ...]]
