@@ -117,8 +117,8 @@ def _decoded(saved: SavedModel, files: Sequence[Path]) -> Iterator[Batch]:
     def one(path: Path) -> np.ndarray | str:
         try:
             return saved.decode(path)
-        except (ValueError, OSError) as error:
-            return str(error)
+        except Exception as error:  # a damaged file can make a decoder raise anything
+            return str(error) or type(error).__name__
 
     starts = range(0, len(files), BATCH)
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -7,6 +7,11 @@ here import nothing heavy at the top, for `--help` imports them all.
 from collections.abc import Callable
 
 from melanoma_exp.verbs.audit import audit
+from melanoma_exp.verbs.predict import predict
 from melanoma_exp.verbs.rerun import rerun
 
-VERBS: dict[str, Callable[[list[str]], None]] = {"rerun": rerun, "audit": audit}
+VERBS: dict[str, Callable[[list[str]], None]] = {
+    "rerun": rerun,
+    "audit": audit,
+    "predict": predict,
+}
