@@ -17,6 +17,7 @@ from melanoma_exp.augment.spec import AnyPolicy
 from melanoma_exp.balance import AnyBalance
 from melanoma_exp.dataset.spec import AnyDataset
 from melanoma_exp.distribution import AnyDistribution
+from melanoma_exp.metrics.spec import Evaluation
 from melanoma_exp.models.spec import AnyModel
 from melanoma_exp.spec import Spec, UserError, did_you_mean, digest
 from melanoma_exp.split import AnySplit
@@ -50,6 +51,7 @@ class Experiment(Spec):
     model: AnyModel
     distribution: AnyDistribution
     train: Train
+    evaluation: Evaluation
     tracking: AnyTracking
     cache: Cache
 
@@ -64,8 +66,13 @@ class Experiment(Spec):
 
     @property
     def digest(self) -> str:
-        """Identifies what determines the numbers: all but name, place and bookkeeping."""
-        content = self.model_dump(mode="json", exclude={"name", "dry_run", "tracking", "cache"})
+        """Identifies what determines weights and predictions.
+
+        Name, place and bookkeeping are left out, and so is the evaluation: it judges predictions
+        that are there already, so runs that differ in it alone are the same model.
+        """
+        left_out = {"name", "dry_run", "evaluation", "tracking", "cache"}
+        content = self.model_dump(mode="json", exclude=left_out)
         content["dataset"].pop("root", None)
         return digest(content)
 

@@ -13,6 +13,7 @@ GROUPS = {
     "model": "the network",
     "distribution": "over which devices",
     "train": "optimizer, schedule, epochs, precision",
+    "evaluation": "intervals, alert threshold, prevalence, subgroups",
     "tracking": "where runs are recorded",
     "experiment": "complete recipes of the above",
 }

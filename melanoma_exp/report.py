@@ -1,5 +1,6 @@
 """What a run says on the screen: the plan, the progress, the result."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -91,25 +92,39 @@ def print_audit(
 
 
 def print_result(
-    screen: Console, scores: Mapping[str, Mapping[str, float]], mark: str, lines: Sequence[str]
+    screen: Console,
+    scores: Mapping[str, Mapping[str, float]],
+    confidence: float,
+    mark: str,
+    lines: Sequence[str],
 ) -> None:
-    """Prints the figures of each part side by side and what to do next.
+    """Prints the headline figures of each part side by side and what to do next.
 
     Args:
         screen: Where to.
-        scores: For each part its figures.
+        scores: For each part its figures; those that have a `<name>_low` and `<name>_high` are
+            shown, with them as interval.
+        confidence: Of the intervals.
         mark: A warning that goes with every figure, or "".
         lines: Printed below.
     """
     table = Table(title=f"Result{f' ({mark})' if mark else ''}", title_justify="left")
-    table.add_column("figure")
+    table.add_column(f"figure ({100 * confidence:g} % interval)")
     for part in scores:
         table.add_column({"val": "validation"}.get(part, part), justify="right")
-    for name in next(iter(scores.values())):
-        table.add_row(name, *(f"{figures[name]:.3f}" for figures in scores.values()))
+    shown = next(iter(scores.values()))
+    for name in (name for name in shown if f"{name}_low" in shown):
+        table.add_row(name, *(_with_interval(figures, name) for figures in scores.values()))
     screen.print(table)
     for line in (*lines, DISCLAIMER):
         screen.print(line, soft_wrap=True)
+
+
+def _with_interval(figures: Mapping[str, float], name: str) -> str:
+    value, low, high = (figures.get(f"{name}{end}", math.nan) for end in ("", "_low", "_high"))
+    if math.isnan(value):
+        return "-"
+    return f"{value:.3f}" if math.isnan(low) else f"{value:.3f} ({low:.3f}-{high:.3f})"
 
 
 class Screen:

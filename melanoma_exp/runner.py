@@ -88,7 +88,8 @@ def run(experiment: Experiment, folder: Path, tags: Mapping[str, str]) -> Scores
         lines.append(f"next: mlflow ui --backend-store-uri {experiment.tracking.describe()}")
     else:
         lines.append(f"next: open {experiment.tracking.describe()}")
-    report.print_result(screen, scores, "leaky" if material.leaky else "", lines)
+    confidence, mark = experiment.evaluation.confidence, "leaky" if material.leaky else ""
+    report.print_result(screen, scores, confidence, mark, lines)
     return scores
 
 

@@ -8,18 +8,25 @@ appear in the order given. An input that contradicts the stated shapes raises `V
 `save` is the one function that writes: equal figures give equal bytes.
 """
 
+from melanoma_exp.figures.alerts import alert_curves, decision_curves
+from melanoma_exp.figures.explanations import explanations
 from melanoma_exp.figures.galleries import augmentation_preview, examples, mistakes
+from melanoma_exp.figures.reliability import reliability
 from melanoma_exp.figures.scoring import class_scores, confusion
 from melanoma_exp.figures.style import save
 from melanoma_exp.figures.training import class_counts, curves
 
 __all__ = [
+    "alert_curves",
     "augmentation_preview",
     "class_counts",
     "class_scores",
     "confusion",
     "curves",
+    "decision_curves",
     "examples",
+    "explanations",
     "mistakes",
+    "reliability",
     "save",
 ]

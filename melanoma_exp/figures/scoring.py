@@ -1,7 +1,7 @@
 """Figures about predictions: confusion matrices and the scores of each class."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -13,6 +13,7 @@ from melanoma_exp.figures.style import (
     BLUE,
     BODY,
     FAINT,
+    GREEN,
     GREY,
     NAME_WIDTH,
     SMALL,
@@ -23,6 +24,9 @@ from melanoma_exp.figures.style import (
     plain_axes,
     wrap,
 )
+
+if TYPE_CHECKING:
+    from melanoma_exp.metrics.interval import Estimate
 
 
 def confusion(matrix: NDArray[np.integer[Any]], classes: Sequence[str], title: str) -> Figure:
@@ -75,47 +79,42 @@ def confusion(matrix: NDArray[np.integer[Any]], classes: Sequence[str], title: s
 
 def class_scores(
     classes: Sequence[str],
-    precision: NDArray[np.floating[Any]],
-    recall: NDArray[np.floating[Any]],
     support: NDArray[np.integer[Any]],
+    figures: Mapping[str, "Estimate"],
+    title: str,
 ) -> Figure:
-    """Draw recall and precision of each class as dots, with their values at the right.
+    """Draw figures of each class as dots with their intervals, values at the right.
 
     Args:
         classes: The c class names.
-        precision: Shape (c,), 0 to 1; NaN where undefined, then without dot and written "-".
-        recall: Shape (c,), 0 to 1; NaN as above.
         support: Shape (c,), true images of each class, 0 or more.
+        figures: By name, a panel each: estimates of the shape (c,), 0 to 1. NaN is undefined: no
+            dot and written "-"; an interval of NaN is not drawn.
+        title: What they were measured on.
 
     Raises:
         ValueError: The lengths differ.
     """
     rows = np.arange(len(classes))
-    figure = new_figure(WIDTH, 0.28 * len(rows) + 1.0)
-    axes = figure.subplots()
-    axes.hlines(rows, 0, 1, color=FAINT, linewidth=0.8, zorder=0)
-    axes.hlines(rows, recall, precision, color=GREY, linewidth=1.2, zorder=1)
-    # The smaller diamond, drawn last, leaves a dot at the same place visible.
-    for name, values, colour, marker, area, place in (
-        ("recall", recall, BLUE, "o", 40, 30),
-        ("precision", precision, VERMILLION, "D", 12, 70),
+    figure = new_figure(WIDTH, 0.25 * len(rows) + 0.95)
+    names = [
+        wrap(f"{name} (n\u00a0=\u00a0{total})", 1.25 * NAME_WIDTH, BODY)
+        for name, total in zip(classes, support, strict=True)
+    ]
+    panels = figure.subplots(1, len(figures), sharey=True, squeeze=False)[0]
+    for axes, (name, found), colour in zip(
+        panels, figures.items(), (BLUE, VERMILLION, GREEN), strict=False
     ):
-        axes.scatter(
-            values,
-            rows,
-            s=area,
-            color=colour,
-            marker=marker,
-            label=name,
-            zorder=2,
-            clip_on=False,
-        )
-        texts = ["-" if np.isnan(value) else f"{value:.2f}" for value in values]
-        for row, text in zip([-0.8, *rows], [name, *texts], strict=True):
+        if found.value.shape != rows.shape:
+            raise ValueError(f"{name} has the shape {found.value.shape}, not {rows.shape}")
+        axes.hlines(rows, 0, 1, color=FAINT, linewidth=0.8, zorder=0)
+        axes.hlines(rows, found.low, found.high, color=colour, linewidth=1.4, zorder=1)
+        axes.scatter(found.value, rows, s=22, color=colour, zorder=2, clip_on=False)
+        for row, value in enumerate(found.value):
             axes.annotate(
-                text,
-                (1, float(row)),
-                (place, 0),
+                "-" if np.isnan(value) else f"{value:.2f}",
+                (1, row),
+                (17, 0),
                 xycoords=axes.get_yaxis_transform(),
                 textcoords="offset points",
                 ha="center",
@@ -124,16 +123,13 @@ def class_scores(
                 color=colour,
                 annotation_clip=False,
             )
-    plain_axes(axes, frame=("bottom",))
-    names = [
-        wrap(f"{name} (n\u00a0=\u00a0{total})", 1.25 * NAME_WIDTH, BODY)
-        for name, total in zip(classes, support, strict=True)
-    ]
-    axes.set_yticks(rows, names)
-    axes.tick_params(axis="y", length=0, pad=7)
-    axes.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
-    axes.set_xlabel("score", fontsize=BODY)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=BODY)
+        plain_axes(axes, frame=("bottom",))
+        axes.tick_params(axis="y", length=0, pad=7)
+        axes.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
+        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        axes.set_title(name, fontsize=TITLE, color=colour)
+    panels[0].set_yticks(rows, names)
+    figure.suptitle(title, fontsize=TITLE, fontweight="bold")
     return figure
 
 

@@ -6,14 +6,20 @@ process while it is open, so another thread drawing at that moment would be affe
 
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from melanoma_exp.metrics.interval import Estimate
 
 # Okabe-Ito: told apart with any common colour blindness, and of different lightness in grey.
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
 VERMILLION = "#D55E00"
+GREEN = "#009E73"
 GREY = "#595959"
 FAINT = "#E6E6E6"
 
@@ -66,6 +72,27 @@ def plain_axes(axes: Axes, *, frame: tuple[str, ...] = ("left", "bottom")) -> No
     for side, spine in axes.spines.items():
         spine.set_visible(side in frame)
         spine.set_linewidth(0.6)
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
+    """Put the legend of one of the figure's panels below all of them."""
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=BODY,
+    )
+
+
+def told(estimate: "Estimate", digits: int = 2) -> str:
+    """Return e.g. "0.90 (0.87–0.93)", "-" where undefined."""
+    if np.isnan(estimate.value):
+        return "-"
+    text = f"{estimate.value:.{digits}f}"
+    if np.isnan(estimate.low):
+        return text
+    return f"{text} ({estimate.low:.{digits}f}–{estimate.high:.{digits}f})"
 
 
 def save(figure: Figure, path: Path | str) -> None:

@@ -1,6 +1,7 @@
 """One class, or several, against the rest: curves, an alert at a threshold, what it is worth."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,9 @@ class Alert:
         confusion: True positives, false negatives, false positives, true negatives at the
             threshold; None without threshold.
         roc: float64 (3, k): false positive rate, sensitivity, threshold; corners only.
-        band: Sensitivity at each false positive rate of `GRID`.
+        band: Sensitivity at each false positive rate of `rates`.
         precision_recall: float64 (3, k): recall, precision, threshold.
-        benefit: Net benefit at each threshold probability of `CHANCES`.
+        benefit: Net benefit at each threshold probability of `chances`.
         benefit_of_all: float64, the same where every image is alerted.
     """
 
@@ -47,6 +48,9 @@ class Alert:
     precision_recall: Floats
     benefit: Estimate
     benefit_of_all: Floats
+
+    rates: ClassVar[Floats] = GRID
+    chances: ClassVar[Floats] = CHANCES
 
 
 def evaluate(

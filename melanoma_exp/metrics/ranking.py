@@ -112,7 +112,7 @@ class Curve:
         return np.where(self.others > 0, _ratio(best, self.positives), np.nan)
 
     def band(self, steps: int) -> Floats:
-        """Returns `sensitivity_at` for the false positive rates 0, 1/steps, ..., 1: (steps + 1, m)."""
+        """Returns `sensitivity_at` for false positive rates 0, 1/steps, ..., 1: (steps + 1, m)."""
         count, width = self.false.shape
         rate = _ratio(self.false, self.others, otherwise=0.0)
         step = np.ceil(rate * steps - TINY).astype(np.int64)

@@ -1,0 +1,45 @@
+"""Files on their way to a run."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from melanoma_exp import figures
+from melanoma_exp.tracking.spec import Run
+
+
+class Artifacts:
+    """Writes files into a folder and hands them to a run."""
+
+    def __init__(self, run: Run, place: Path) -> None:
+        """Prepares.
+
+        Args:
+            run: Where they are kept.
+            place: A folder for them until then.
+        """
+        self._run, self.place = run, place
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """Keeps a figure as `figures/<name>.png`."""
+        path = self.place / f"{name}.png"
+        figures.save(figure, path)
+        self._run.log_file(path, "figures")
+
+    def text(self, name: str, text: str) -> None:
+        """Keeps a text, in UTF-8."""
+        path = self.place / name
+        path.write_text(text, encoding="utf-8")
+        self._run.log_file(path)
+
+    def table(self, name: str, heads: list[str], rows: Iterable[Iterable[Any]]) -> None:
+        """Keeps rows as CSV, in UTF-8."""
+        path = self.place / name
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(heads)
+            writer.writerows(rows)
+        self._run.log_file(path)

@@ -1,0 +1,103 @@
+"""What is left of a judged part: predictions, tables, figures."""
+
+from pathlib import Path
+
+import numpy as np
+
+from melanoma_exp import figures
+from melanoma_exp.artifacts import Artifacts
+from melanoma_exp.evaluating import Explained, Judged
+from melanoma_exp.material import Material
+from melanoma_exp.metrics import summary
+from melanoma_exp.metrics.spec import Evaluation
+
+TITLES = {"val": "Validation", "test": "Test"}
+
+
+def record(
+    files: Artifacts, name: str, part: Judged, material: Material, spec: Evaluation, mark: str
+) -> None:
+    """Keeps everything that is told about a part.
+
+    Args:
+        files: Where to.
+        name: "val" or "test".
+        part: The part.
+        material: Its data.
+        spec: How it was judged.
+        mark: A warning that goes with every figure, or "".
+    """
+    _predictions(files, name, part, material)
+    found = part.assessment
+    heads = summary.class_heads()
+    files.table(f"classes_{name}.csv", heads, summary.class_rows(found))
+    files.table(f"subgroups_{name}.csv", summary.subgroup_heads(), summary.subgroup_rows(found))
+    files.text(f"evaluation_{name}.json", summary.to_json(found, name, spec))
+    title = TITLES[name] + (f" ({mark})" if mark else "")
+    table = found.table
+    files.figure(f"confusion_{name}", figures.confusion(table.confusion, found.classes, title))
+    columns = {"recall": table.recall, "precision": table.precision, "AUC": table.auc}
+    files.figure(
+        f"classes_{name}", figures.class_scores(found.classes, table.support, columns, title)
+    )
+    if found.alerts:
+        files.figure(f"alerts_{name}", figures.alert_curves(found.alerts, title))
+        files.figure(f"decision_curve_{name}", figures.decision_curves(found.alerts, title))
+    pairs = {
+        "most probable class" if key == "classes" else key: pair
+        for key, pair in found.calibration.items()
+    }
+    files.figure(f"calibration_{name}", figures.reliability(pairs, found.temperature, title))
+    _mistakes(files, name, part, material)
+
+
+def record_explained(
+    files: Artifacts, name: str, part: Judged, seen: Explained, material: Material
+) -> None:
+    """Keeps the figure of Grad-CAM for images of a part."""
+    chosen, classes = part.samples.take(seen.rows), part.samples.classes
+    chance = part.probability[seen.rows, seen.asked]
+    titles = [
+        f"{verdict}: {classes[label]} {p:.2f}"
+        for verdict, label, p in zip(seen.verdicts, chosen.label, chance, strict=True)
+    ]
+    asked = sorted({classes[k] for k in seen.asked})
+    files.figure(
+        f"explanations_{name}",
+        figures.explanations(
+            material.reader.read(chosen), seen.maps, seen.shuffled, titles,
+            [Path(i).stem for i in chosen.id],
+            f"{TITLES[name]}: what speaks for {', '.join(asked)} (true class, probability); rank "
+            f"correlation with the maps of shuffled weights {seen.mean_correlation:.2f} on average",
+        ),
+    )  # fmt: skip
+
+
+def _predictions(files: Artifacts, name: str, part: Judged, material: Material) -> None:
+    samples, probability = part.samples, part.probability
+    classes = np.array(samples.classes)
+    metadata = material.data.metadata
+    extra = sorted({key for s in samples.source for key in metadata.get(str(s), {})})
+    extra = [key for key in extra if key not in ("label", "predicted", "group", "source")]
+    heads = ["id", "source", "group", "label", "predicted"]
+    rows = (
+        [
+            ids, source, group, classes[label], classes[guess],
+            *(f"{p:.8f}" for p in chances),
+            *(metadata.get(str(source), {}).get(key, "") for key in extra),
+        ]
+        for ids, source, group, label, guess, chances in zip(
+            samples.id, samples.source, samples.group, samples.label, probability.argmax(axis=1),
+            probability, strict=True,
+        )
+    )  # fmt: skip
+    files.table(f"predictions_{name}.csv", [*heads, *samples.classes, *extra], rows)
+
+
+def _mistakes(files: Artifacts, name: str, part: Judged, material: Material) -> None:
+    samples, probability = part.samples, part.probability
+    gallery = figures.mistakes(
+        material.reader.read(samples), [Path(i).name for i in samples.id], samples.label,
+        probability.argmax(axis=1), probability, samples.classes,
+    )  # fmt: skip
+    files.figure(f"mistakes_{name}", gallery)
