@@ -22,7 +22,7 @@ from melanoma_exp.spec import UserError
 
 NOTED = 0.015  # share of validation images that lie beyond the limit
 SMALLEST = 50  # images that a limit needs at least, in training and in validation
-SAMPLED = 2000  # training images that are looked at, at most
+SAMPLED = 2000  # images of a part that are looked at, at most
 NAMES = (
     "brightness", "red against green", "yellow against blue", "contrast",
     "variation of red against green", "variation of yellow against blue", "sharpness",
@@ -108,6 +108,11 @@ class Novelty:
         return f"unlike the training images ({told})"
 
 
+def sample(n: int) -> np.ndarray:
+    """Returns the rows of a part of `n` images that are looked at, evenly spread, int64."""
+    return np.linspace(0, n - 1, min(n, SAMPLED)).astype(np.int64)
+
+
 def fit(train: np.ndarray, val: np.ndarray) -> Novelty | None:
     """Describes the training images and sets the limit on the validation images.
 
@@ -120,8 +125,7 @@ def fit(train: np.ndarray, val: np.ndarray) -> Novelty | None:
     """
     if min(len(train), len(val)) < SMALLEST:
         return None
-    rows = np.unique(np.linspace(0, len(train) - 1, min(len(train), SAMPLED)).astype(int))
-    known = statistics(train[rows])
+    known = statistics(train)
     mean, deviation = known.mean(axis=0), known.std(axis=0) + 1e-6
     # Shrunk towards a multiple of the identity: few images give no singular covariance.
     precision = LedoitWolf(assume_centered=True).fit((known - mean) / deviation).precision_

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from melanoma_exp.dataset.spec import Dataset
 from melanoma_exp.spec import UserError, digest
@@ -79,11 +79,10 @@ def decode(source: Path | bytes, size: tuple[int, int], resize: str, max_pixels:
     Raises:
         ValueError: The file is not a readable image, with the reason.
     """
-    content = isinstance(source, bytes)
-    if not (len(source) if content else source.stat().st_size):
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    if not (len(source) if isinstance(source, bytes) else source.stat().st_size):
         raise ValueError("the file is empty")
     try:
-        file = io.BytesIO(source) if content else source
         with Image.open(file, formats=("JPEG", "PNG")) as image:
             if image.width * image.height > max_pixels:
                 raise ValueError(
@@ -93,6 +92,8 @@ def decode(source: Path | bytes, size: tuple[int, int], resize: str, max_pixels:
             image.draft("RGB", (2 * size[1], 2 * size[0]))
             image.load()
             rgb = _to_rgb(ImageOps.exif_transpose(image))
+    except UnidentifiedImageError:
+        raise ValueError("not a readable JPEG or PNG image") from None
     except (OSError, SyntaxError, EOFError) as error:
         raise ValueError(f"not a readable JPEG or PNG image: {error}") from error
     if rgb.size != (size[1], size[0]):

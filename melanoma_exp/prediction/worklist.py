@@ -83,9 +83,7 @@ class Worklist:
             "run_name": self.run_name,
             "alerted_class": self.name,
             "threshold": self.threshold,
-            "images": [
-                {"path": str(p.path), **record(p, self.classes)} for p in self.predictions
-            ],
+            "images": [{"path": str(p.path), **record(p, self.classes)} for p in self.predictions],
             "unreadable": [{"path": str(u.path), "reason": u.reason} for u in self.unread],
         }
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

@@ -14,7 +14,9 @@ usage. Research software, not a medical device."""
 
 def predict(words: list[str]) -> None:
     """RUN_ID PATH...: what a finished run says about images, as a worklist, alerts first."""
-    parser = Parser("predict", predict.__doc__, "melanoma-exp predict RUN_ID images/ --out list.csv")
+    parser = Parser(
+        "predict", predict.__doc__, "melanoma-exp predict RUN_ID images/ --out list.csv"
+    )
     parser.description = f"{parser.description}\n\n{DETAILS}"
     parser.add_argument("run_id", help="of a finished run, as MLflow shows it")
     parser.add_argument(
