@@ -1,4 +1,4 @@
-"""What a prediction says on the screen: how far it is, the worklist, the files it could not read."""
+"""What a prediction says on the screen: progress, the worklist, files that could not be read."""
 
 import os
 import time

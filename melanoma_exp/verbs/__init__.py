@@ -7,6 +7,7 @@ here import nothing heavy at the top, for `--help` imports them all.
 from collections.abc import Callable
 
 from melanoma_exp.verbs.audit import audit
+from melanoma_exp.verbs.export import export
 from melanoma_exp.verbs.predict import predict
 from melanoma_exp.verbs.rerun import rerun
 
@@ -14,4 +15,5 @@ VERBS: dict[str, Callable[[list[str]], None]] = {
     "rerun": rerun,
     "audit": audit,
     "predict": predict,
+    "export": export,
 }
