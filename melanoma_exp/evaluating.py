@@ -50,6 +50,7 @@ class Explained:
     Attributes:
         rows: int (k,), of the part.
         verdicts: What became of each, of `VERDICTS`.
+        chance: float64 (k,), what was compared with the threshold.
         asked: int (k,), the class asked about.
         maps: float32 (k, h, w), of the trained model.
         shuffled: float32 (k, h, w), of the same net with shuffled weights.
@@ -58,6 +59,7 @@ class Explained:
 
     rows: NDArray[np.intp]
     verdicts: list[str]
+    chance: NDArray[np.float64]
     asked: NDArray[np.int64]
     maps: NDArray[np.float32]
     shuffled: NDArray[np.float32]
@@ -152,7 +154,7 @@ def explained(
     maps = explain.grad_cam(model, images, asked[rows])
     other = explain.grad_cam(explain.shuffled(model, spec.seed), images, asked[rows])
     correlation = explain.rank_correlation(maps, other)
-    return Explained(rows, verdicts, asked[rows], maps, other, correlation)
+    return Explained(rows, verdicts, chance[rows], asked[rows], maps, other, correlation)
 
 
 def choose(

@@ -107,10 +107,11 @@ class Record:
         scores = {name: summary.flat(part.assessment) for name, part in judged.items()}
         for name, part in judged.items():
             results.record(files, name, part, self._material, experiment.evaluation, self._mark)
+        name, part = list(judged.items())[-1]  # test, where there is one
+        results.record_worth(files, name, part, experiment.evaluation, self._mark)
         if experiment.evaluation.explained:
-            name, part = list(judged.items())[-1]  # test, where there is one
             seen = evaluating.explained(kept, part, decision, reader, experiment)
-            results.record_explained(files, name, part, seen, self._material)
+            results.record_explained(files, name, part, seen, self._material, self._mark)
             scores[name]["grad_cam_shuffled_rank_correlation"] = seen.mean_correlation
         flat = {f"final/{name}/{key}": v for name, s in scores.items() for key, v in s.items()}
         flat["final/temperature"] = decision.temperature

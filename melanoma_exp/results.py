@@ -33,44 +33,57 @@ def record(
     files.table(f"classes_{name}.csv", heads, summary.class_rows(found))
     files.table(f"subgroups_{name}.csv", summary.subgroup_heads(), summary.subgroup_rows(found))
     files.text(f"evaluation_{name}.json", summary.to_json(found, name, spec))
-    title = TITLES[name] + (f" ({mark})" if mark else "")
+    title, spread = _title(name, mark), _title(name, mark, spec)
     table = found.table
     files.figure(f"confusion_{name}", figures.confusion(table.confusion, found.classes, title))
     columns = {"recall": table.recall, "precision": table.precision, "AUC": table.auc}
     files.figure(
-        f"classes_{name}", figures.class_scores(found.classes, table.support, columns, title)
+        f"classes_{name}", figures.class_scores(found.classes, table.support, columns, spread)
     )
     if found.alerts:
-        files.figure(f"alerts_{name}", figures.alert_curves(found.alerts, title))
+        files.figure(f"alerts_{name}", figures.alert_curves(found.alerts, spread))
+    _mistakes(files, name, part, material, title)
+
+
+def record_worth(files: Artifacts, name: str, part: Judged, spec: Evaluation, mark: str) -> None:
+    """Keeps the figures about probabilities: calibration and decision curves.
+
+    Arguments as of `record`. On validation, where the temperature was fitted, they flatter.
+    """
+    found, title = part.assessment, _title(name, mark, spec)
+    if found.alerts:
         files.figure(f"decision_curve_{name}", figures.decision_curves(found.alerts, title))
     pairs = {
         "most probable class" if key == "classes" else key: pair
         for key, pair in found.calibration.items()
     }
     files.figure(f"calibration_{name}", figures.reliability(pairs, found.temperature, title))
-    _mistakes(files, name, part, material)
 
 
 def record_explained(
-    files: Artifacts, name: str, part: Judged, seen: Explained, material: Material
+    files: Artifacts, name: str, part: Judged, seen: Explained, material: Material, mark: str
 ) -> None:
     """Keeps the figure of Grad-CAM for images of a part."""
     chosen, classes = part.samples.take(seen.rows), part.samples.classes
-    chance = part.probability[seen.rows, seen.asked]
-    titles = [
-        f"{verdict}: {classes[label]} {p:.2f}"
-        for verdict, label, p in zip(seen.verdicts, chosen.label, chance, strict=True)
+    heads = [
+        f"{verdict}: {classes[label]} {chance:.2f}"
+        for verdict, label, chance in zip(seen.verdicts, chosen.label, seen.chance, strict=True)
     ]
-    asked = sorted({classes[k] for k in seen.asked})
+    asked = ", ".join(sorted({classes[k] for k in seen.asked}))
+    title = (
+        f"{_title(name, mark)}: what speaks for {asked} (true class, calibrated probability); "
+        f"rank correlation with maps of shuffled weights {seen.mean_correlation:.2f} on average"
+    )
+    images, ids = material.reader.read(chosen), [Path(i).stem for i in chosen.id]
     files.figure(
         f"explanations_{name}",
-        figures.explanations(
-            material.reader.read(chosen), seen.maps, seen.shuffled, titles,
-            [Path(i).stem for i in chosen.id],
-            f"{TITLES[name]}: what speaks for {', '.join(asked)} (true class, probability); rank "
-            f"correlation with the maps of shuffled weights {seen.mean_correlation:.2f} on average",
-        ),
-    )  # fmt: skip
+        figures.explanations(images, seen.maps, seen.shuffled, heads, ids, title),
+    )
+
+
+def _title(name: str, mark: str, spec: Evaluation | None = None) -> str:
+    told = TITLES[name] + (f" ({mark})" if mark else "")
+    return f"{told}, {100 * spec.confidence:g} % intervals" if spec else told
 
 
 def _predictions(files: Artifacts, name: str, part: Judged, material: Material) -> None:
@@ -94,10 +107,10 @@ def _predictions(files: Artifacts, name: str, part: Judged, material: Material) 
     files.table(f"predictions_{name}.csv", [*heads, *samples.classes, *extra], rows)
 
 
-def _mistakes(files: Artifacts, name: str, part: Judged, material: Material) -> None:
+def _mistakes(files: Artifacts, name: str, part: Judged, material: Material, title: str) -> None:
     samples, probability = part.samples, part.probability
     gallery = figures.mistakes(
         material.reader.read(samples), [Path(i).name for i in samples.id], samples.label,
-        probability.argmax(axis=1), probability, samples.classes,
+        probability.argmax(axis=1), probability, samples.classes, title,
     )  # fmt: skip
     files.figure(f"mistakes_{name}", gallery)

@@ -14,11 +14,15 @@ from pydantic import TypeAdapter
 from melanoma_exp.augment.spec import AnyPolicy
 from melanoma_exp.balance import AnyBalance
 from melanoma_exp.dataset.spec import AnyDataset, Data
+from melanoma_exp.metrics.spec import Evaluation
 from melanoma_exp.samples import Samples
 from melanoma_exp.split import AnySplit
 
 ROOT = Path(__file__).parents[1]
-GROUPS = {"augment": AnyPolicy, "balance": AnyBalance, "dataset": AnyDataset, "split": AnySplit}
+GROUPS: dict[str, Any] = {
+    "augment": AnyPolicy, "balance": AnyBalance, "dataset": AnyDataset, "evaluation": Evaluation,
+    "split": AnySplit,
+}  # fmt: skip
 
 settings.register_profile("suite", derandomize=True, deadline=None, max_examples=60, database=None)
 settings.load_profile("suite")

@@ -8,11 +8,17 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from melanoma_exp import figures
+from melanoma_exp.metrics import assessment, threshold
+from melanoma_exp.metrics.interval import Bootstrap, Estimate
+from melanoma_exp.metrics.spec import Evaluation
+
+ROOT = Path(__file__).parents[1]
 
 NINE = [
     "actinic keratosis",
@@ -51,7 +57,37 @@ def gallery(count: int) -> Figure:
     probabilities = np.full((12, count), 1 / count)
     names = [f"ISIC_00{index:05d}_downsampled_image_of_dataset" for index in range(12)]
     images = pictures(12, 48, 64)
-    return figures.mistakes(images, names, truth, predicted, probabilities, NINE[-count:])
+    return figures.mistakes(images, names, truth, predicted, probabilities, NINE[-count:], "Test")
+
+
+def worth(images: int) -> assessment.Assessment:
+    """Of a model that knows something, or of a single image."""
+    spec = Evaluation.model_validate(
+        yaml.safe_load((ROOT / "conf/evaluation/default.yaml").read_text())
+    ).model_copy(update={"resamples": 100})
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 9, 90)
+    logits = random.normal(size=(90, 9)) + 2 * np.eye(9)[truth]
+    draws = [Bootstrap(np.array([f"g{k}" for k in range(n)]), 100, 1, 0.95) for n in (90, images)]
+    alerts = {"melanoma": ("melanoma",), "malignant": ("melanoma", "squamous cell carcinoma")}
+    decisions = threshold.decide(logits, truth, NINE, alerts, spec.threshold, draws[0])
+    return assessment.assess(
+        logits[:images], truth[:images], NINE, [{}] * images, decisions, spec, draws[1]
+    )
+
+
+def explained(count: int) -> Figure:
+    maps = np.random.default_rng(0).random((2, count, 48, 64))
+    titles = ["false alarm: pigmented benign keratosis >0.99"] * count
+    return figures.explanations(
+        pictures(count, 48, 64), maps[0], maps[1], titles, ["ISIC_0000000"] * count,
+        "Test (leaky): what speaks for melanoma (true class, probability); rank correlation with "
+        "maps of shuffled weights 0.12 on average",
+    )  # fmt: skip
+
+
+def untold(count: int) -> Estimate:
+    return Estimate(np.full(count, 0.5), *np.full((2, count), np.nan))
 
 
 EVERY: dict[str, Callable[[int], Figure]] = {
@@ -66,8 +102,17 @@ EVERY: dict[str, Callable[[int], Figure]] = {
     "confusion": lambda c: figures.confusion(np.full((c, c), 12_345), NINE[-c:], "A title " * 20),
     "mistakes": gallery,
     "scores": lambda c: figures.class_scores(
-        NINE[-c:], np.full(c, np.nan), np.full(c, 0.0), np.full(c, 12_345)
+        NINE[-c:],
+        np.full(c, 12_345),
+        {k: untold(c) for k in ("recall", "precision", "AUC")},
+        "Test",
     ),
+    "alerts": lambda c: figures.alert_curves(worth({2: 1, 9: 90}[c]).alerts, "Test"),
+    "decision": lambda c: figures.decision_curves(worth({2: 1, 9: 90}[c]).alerts, "Test"),
+    "reliability": lambda c: figures.reliability(
+        worth({2: 1, 9: 90}[c]).calibration, 1.23, "Test (leaky)"
+    ),
+    "explanations": explained,
 }
 
 
@@ -203,6 +248,7 @@ def test_mistakes_are_the_most_confident_wrong_ones_in_order() -> None:
         probabilities.argmax(axis=1),
         probabilities,
         ["benign", "malignant"],
+        "Validation (leaky)",
         count=3,
     )
     assert Watched.read == [2, 3, 1]
@@ -214,13 +260,16 @@ def test_mistakes_are_the_most_confident_wrong_ones_in_order() -> None:
         "malignant → benign 0.80",
         "benign → malignant 0.70",
     ]
-    assert any("3 most confident of 4 mistakes (6 images)" in text for text in texts(figure))
+    expected = "Validation (leaky), 3 most confident of 4 mistakes (6 images)"
+    assert any(expected in text for text in texts(figure))
 
 
 def test_no_mistakes_says_so() -> None:
     truth = np.array([0, 1])
-    figure = figures.mistakes(pictures(2, 64, 64), ["u", "v"], truth, truth, np.eye(2), ["a", "b"])
-    assert any("No mistakes" in text for text in texts(figure))
+    figure = figures.mistakes(
+        pictures(2, 64, 64), ["u", "v"], truth, truth, np.eye(2), ["a", "b"], "Test"
+    )
+    assert any("Test, no mistakes" in text for text in texts(figure))
 
 
 def test_images_of_another_dtype_are_refused() -> None:
@@ -229,9 +278,23 @@ def test_images_of_another_dtype_are_refused() -> None:
 
 
 def test_class_scores_write_a_dash_for_undefined_values() -> None:
-    figure = figures.class_scores(
-        ["a", "b"], np.array([0.5, np.nan]), np.array([0.25, 0.0]), np.array([4, 2])
+    recall = Estimate(np.array([0.25, np.nan]), np.array([0.1, np.nan]), np.array([0.6, np.nan]))
+    figure = figures.class_scores(["a", "b"], np.array([4, 0]), {"recall": recall}, "Test")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["0.25", "-"]
+    assert {"a (n = 4)", "b (n = 0)", "recall", "Test"} <= set(texts(figure))
+    (_, lines, _) = figure.axes[0].collections
+    assert lines.get_segments()[0].tolist() == [[0.1, 0], [0.6, 0]]
+
+
+def test_the_operating_point_lies_on_the_curve_of_its_part() -> None:
+    found = worth(90).alerts
+    roc = figures.alert_curves(found, "Test").axes[0]
+    (point,) = (c for c in roc.containers if c.get_label() == "operating point")
+    at = found["melanoma"].figures
+    assert point.lines[0].get_xydata()[0].tolist() == pytest.approx(
+        [1 - at["specificity"].value, at["sensitivity"].value]
     )
-    found = [text.get_text() for text in figure.axes[0].texts]
-    assert found == ["recall", "0.25", "0.00", "precision", "0.50", "-"]
-    assert {"a (n = 4)", "b (n = 2)"} <= set(texts(figure))
+
+
+def test_a_part_of_one_side_says_that_it_has_no_curve() -> None:
+    assert sum("undefined" in text for text in texts(EVERY["alerts"](2))) >= 2

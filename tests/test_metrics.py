@@ -2,46 +2,130 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn import metrics as reference
 
-from melanoma_exp import metrics
+from melanoma_exp.metrics import classes
+from melanoma_exp.metrics.interval import Bootstrap
+
+
+def judged(truth: np.ndarray, probability: np.ndarray, group: list[str] | None = None):  # noqa: ANN201
+    names = np.array(group or [f"g{k:05d}" for k in range(len(truth))])
+    return classes.evaluate(truth, probability, Bootstrap(names, 200, 1, 0.95))
+
+
+@pytest.fixture(scope="module")
+def case() -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 4, 200)
+    logits = random.normal(size=(200, 4)) + np.eye(4)[truth]
+    probability = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return truth, probability
+
+
+def test_overall_figures_are_scikit_learns(case: tuple[np.ndarray, np.ndarray]) -> None:
+    truth, probability = case
+    predicted = probability.argmax(axis=1)
+    overall, _ = judged(truth, probability)
+    area = {"multi_class": "ovr"}
+    expected = {
+        "accuracy": reference.accuracy_score(truth, predicted),
+        "balanced_accuracy": reference.balanced_accuracy_score(truth, predicted),
+        "macro_f1": reference.f1_score(truth, predicted, average="macro"),
+        "macro_auc": reference.roc_auc_score(truth, probability, average="macro", **area),
+        "weighted_auc": reference.roc_auc_score(truth, probability, average="weighted", **area),
+        "kappa": reference.cohen_kappa_score(truth, predicted),
+        "top2_accuracy": reference.top_k_accuracy_score(truth, probability, k=2),
+        "log_loss": reference.log_loss(truth, probability),
+        "brier": reference.brier_score_loss(truth, probability, scale_by_half=False),
+    }
+    assert {k: float(v.value) for k, v in overall.items()} == pytest.approx(expected)
+    for name, estimate in overall.items():
+        assert estimate.low < estimate.value < estimate.high, name
+
+
+def test_figures_of_classes_are_scikit_learns(case: tuple[np.ndarray, np.ndarray]) -> None:
+    truth, probability = case
+    predicted = probability.argmax(axis=1)
+    _, table = judged(truth, probability)
+    precision, recall, f1, support = reference.precision_recall_fscore_support(truth, predicted)
+    matrix = reference.confusion_matrix(truth, predicted)
+    np.testing.assert_allclose(table.precision.value, precision)
+    np.testing.assert_allclose(table.recall.value, recall)
+    np.testing.assert_allclose(table.f1.value, f1)
+    np.testing.assert_array_equal(table.support, support)
+    np.testing.assert_array_equal(table.confusion, matrix)
+    for k in range(4):
+        others = truth != k
+        assert table.specificity.value[k] == pytest.approx((predicted[others] != k).mean())
+        assert table.auc.value[k] == pytest.approx(
+            reference.roc_auc_score(~others, probability[:, k])
+        )
+        assert table.average_precision.value[k] == pytest.approx(
+            reference.average_precision_score(~others, probability[:, k])
+        )
 
 
 def test_a_hand_computed_case() -> None:
     truth = np.array([0, 0, 0, 1, 1, 2])
-    guess = np.array([0, 0, 1, 1, 2, 2])
-    probability = np.eye(3)[guess]
-    figures = metrics.scores(truth, probability, positive=[1], name="melanoma")
-    assert figures["accuracy"] == pytest.approx(4 / 6)
-    assert figures["balanced_accuracy"] == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
-    assert figures["macro_f1"] == pytest.approx((0.8 + 0.5 + 2 / 3) / 3)
-    assert figures["melanoma_sensitivity"] == pytest.approx(1 / 2)
-    assert figures["melanoma_specificity"] == pytest.approx(3 / 4)
-    table = metrics.class_table(truth, probability)
+    overall, table = judged(truth, np.eye(3)[[0, 0, 1, 1, 2, 2]])
+    assert overall["accuracy"].value == pytest.approx(4 / 6)
+    assert overall["balanced_accuracy"].value == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
+    assert overall["macro_f1"].value == pytest.approx((0.8 + 0.5 + 2 / 3) / 3)
+    assert overall["kappa"].value == pytest.approx((4 / 6 - 12 / 36) / (1 - 12 / 36))
+    assert overall["brier"].value == pytest.approx(2 * 2 / 6)
     np.testing.assert_array_equal(table.confusion, [[2, 1, 0], [0, 1, 1], [0, 0, 1]])
-    np.testing.assert_allclose(table.recall, [2 / 3, 1 / 2, 1])
-    np.testing.assert_allclose(table.precision, [1, 1 / 2, 1 / 2])
+    np.testing.assert_allclose(table.recall.value, [2 / 3, 1 / 2, 1])
+    np.testing.assert_allclose(table.precision.value, [1, 1 / 2, 1 / 2])
 
 
-def test_macro_auc_is_scikit_learns() -> None:
-    random = np.random.default_rng(0)
-    probability = random.dirichlet(np.ones(4), 200)
-    truth = random.integers(0, 4, 200)
-    expected = roc_auc_score(truth, probability, multi_class="ovr", average="macro")
-    assert metrics.scores(truth, probability, [], "")["macro_auc"] == pytest.approx(expected)
+def test_intervals_of_shares_are_wilsons(case: tuple[np.ndarray, np.ndarray]) -> None:
+    truth, probability = case
+    overall, table = judged(truth, probability)
+    right = int((probability.argmax(axis=1) == truth).sum())
+    z, share = 1.959964, right / 200
+    half = z / (1 + z**2 / 200) * np.sqrt(share * (1 - share) / 200 + z**2 / 4 / 200**2)
+    centre = (share + z**2 / 400) / (1 + z**2 / 200)
+    found = overall["accuracy"]
+    np.testing.assert_allclose([found.low, found.high], [centre - half, centre + half], atol=1e-6)
+    grouped, _ = judged(truth, probability, [f"g{k // 4}" for k in np.argsort(np.argsort(truth))])
+    assert grouped["accuracy"].value == found.value
+    assert np.isfinite(table.auc.low).all()
 
 
 def test_a_class_without_images_is_left_out_of_every_mean() -> None:
     truth, probability = np.array([0, 0, 1, 1]), np.eye(3)[[0, 1, 1, 2]]
-    figures = metrics.scores(truth, probability, [2], "melanoma")
-    assert figures["balanced_accuracy"] == pytest.approx(0.5)
-    assert np.isfinite(figures["macro_auc"]) and np.isfinite(figures["macro_f1"])
-    assert np.isnan(figures["melanoma_sensitivity"])
-    assert np.isnan(metrics.class_table(truth, probability).recall[2])
+    overall, table = judged(truth, probability)
+    assert overall["balanced_accuracy"].value == pytest.approx(0.5)
+    assert np.isfinite(overall["macro_auc"].value) and np.isfinite(overall["macro_f1"].value)
+    for figure in ("recall", "f1", "auc", "average_precision"):
+        assert np.isnan(getattr(table, figure).value[2]), figure
+    assert table.precision.value[2] == 0 and table.specificity.value[2] == pytest.approx(3 / 4)
 
 
-def test_several_labels_can_make_up_the_alerted_class() -> None:
-    truth, probability = np.array([0, 1, 2, 2]), np.eye(3)[[1, 0, 2, 0]]
-    figures = metrics.scores(truth, probability, [0, 1], "malignant")
-    assert figures["malignant_sensitivity"] == 1.0  # mixed up with each other, still alerted
-    assert figures["malignant_specificity"] == 0.5
+@pytest.mark.parametrize("rows", [1, 3])
+def test_one_class_only_is_told_as_far_as_it_goes(rows: int) -> None:
+    overall, table = judged(np.zeros(rows, int), np.tile([0.6, 0.4], (rows, 1)))
+    assert overall["accuracy"].value == overall["balanced_accuracy"].value == 1
+    assert 0 < overall["accuracy"].low < overall["accuracy"].high == 1
+    assert np.isnan(overall["balanced_accuracy"].low)  # no resample differs: nothing is known
+    assert np.isnan(overall["macro_auc"].value) and np.isnan(overall["kappa"].value)
+    assert np.isnan(table.specificity.value[0]) and np.isnan(table.recall.value[1])
+
+
+def test_equal_probabilities_know_nothing_and_a_zero_is_survived() -> None:
+    truth = np.array([0, 1, 2, 0])
+    overall, table = judged(truth, np.full((4, 3), 1 / 3))
+    assert overall["macro_auc"].value == 0.5 and overall["kappa"].value == 0
+    assert overall["log_loss"].value == pytest.approx(np.log(3))
+    np.testing.assert_allclose(table.average_precision.value, [0.5, 0.25, 0.25])
+    overall, _ = judged(truth, np.eye(3)[[1, 1, 2, 0]])
+    assert np.isfinite(overall["log_loss"].value)
+
+
+def test_two_lesions_of_a_class_are_no_proof() -> None:
+    """One class with one lesion: its recall is wide, its area has no interval at all."""
+    truth = np.array([0] * 20 + [1])
+    probability = np.column_stack([1 - truth * 0.9, truth * 0.9])
+    _, table = judged(truth, probability)
+    assert table.recall.value[1] == 1 and table.recall.low[1] < 0.25
+    assert table.auc.value[1] == 1 and np.isnan(table.auc.low[1])

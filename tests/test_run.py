@@ -10,10 +10,13 @@ import pytest
 from small_run import CHILDREN, experiment, runs, store
 
 from melanoma_exp import config, material, runner, verbs
+from melanoma_exp.metrics.decision import Decision
 
 SCORES = {
     "accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "melanoma_sensitivity",
-    "melanoma_specificity",
+    "melanoma_specificity", "melanoma_alert_sensitivity", "melanoma_auc", "malignant_auc", "kappa",
+    "top2_accuracy", "brier", "log_loss", "ece", "ece_calibrated", "accuracy_low", "accuracy_high",
+    "melanoma_partial_auc", "melanoma_number_needed_to_biopsy",
 }  # fmt: skip
 
 
@@ -34,10 +37,13 @@ def test_a_run_leaves_everything_a_researcher_expects(finished: Any) -> None:
     assert found >= {
         "experiment.json", "split.csv", "model_summary.txt", "model.weights.h5",
         "predictions_val.csv", "predictions_test.csv", "classes_val.csv", "classes_test.csv",
+        "evaluation_val.json", "evaluation_test.json", "subgroups_val.csv", "subgroups_test.csv",
+        "decision.json",
     }  # fmt: skip
     figures = {
         "examples", "augmentation", "class_counts", "curves", "confusion_val", "confusion_test",
-        "mistakes_val", "mistakes_test", "classes_val", "classes_test",
+        "mistakes_val", "mistakes_test", "classes_val", "classes_test", "alerts_val", "alerts_test",
+        "calibration_test", "decision_curve_test", "explanations_test",
     }  # fmt: skip
     assert {f"figures/{name}.png" for name in figures} <= found
     assert {f"final/{part}/{name}" for part in ("val", "test") for name in SCORES} <= set(
@@ -74,6 +80,45 @@ def test_predictions_name_every_image_once_and_agree_with_the_figures(finished: 
         np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-6)
         accuracy = np.mean([r["label"] == r["predicted"] for r in rows])
         assert accuracy == pytest.approx(run.data.metrics[f"final/{part}/accuracy"])
+
+
+def test_the_decision_gives_the_recorded_alerts_from_the_kept_weights(
+    images: Path, finished: Any
+) -> None:
+    """What predicts later has weights and decision alone: it must alert the same images."""
+    place, run, artifacts = finished
+    decision = Decision.from_json((artifacts / "decision.json").read_text())
+    assert (decision.name, decision.positive) == ("melanoma", ("melanoma",))
+    assert decision.validation.sensitivity >= 0.95
+    again = experiment(images, place, *CHILDREN)
+    model = again.model.build((16, 16, 3), 3)
+    model.load_weights(artifacts / "model.weights.h5")
+    reader = material.prepare(again)
+    for part, samples in (("val", reader.parts.val), ("test", reader.parts.test)):
+        chance = decision.probability(
+            model.predict(reader.reader.read(samples), verbose=0), samples.classes
+        )
+        alerted, positive = decision.alerts(chance), samples.label == 0
+        told = json.loads((artifacts / f"evaluation_{part}.json").read_text())
+        counts = [
+            (a & b).sum() for a, b in (
+                (alerted, positive), (~alerted, positive), (alerted, ~positive),
+                (~alerted, ~positive),
+            )
+        ]  # fmt: skip
+        assert told["alerts"]["melanoma"]["confusion"] == dict(
+            zip(("tp", "fn", "fp", "tn"), counts, strict=True)
+        )
+        sensitivity = run.data.metrics[f"final/{part}/melanoma_alert_sensitivity"]
+        assert sensitivity == pytest.approx(alerted[positive].mean())
+    assert run.data.metrics["final/temperature"] == decision.temperature
+
+
+def test_what_cannot_be_assessed_is_named(finished: Any) -> None:
+    rows = list(csv.DictReader((finished[2] / "subgroups_test.csv").open()))
+    assert {r["attribute"]: r["note"].split(":")[0] for r in rows} == dict.fromkeys(
+        ("age", "sex", "site", "skin tone"), "not assessable"
+    )
 
 
 def test_children_live_in_train_alone_and_carry_their_parents_id(finished: Any) -> None:

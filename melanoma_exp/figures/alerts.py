@@ -121,8 +121,11 @@ def decision_curves(alerts: Mapping[str, "Alert"], title: str) -> Figure:
         axes.plot(
             across, alert.benefit.value[shown], color=BLUE, linewidth=1.2, label="by the model"
         )
-        top = max(share, 0.01)
-        axes.set(xlim=(0, across[-1]), ylim=(-0.25 * top, 1.1 * top))
+        value = alert.benefit.value[shown]
+        highs = np.concatenate([alert.benefit.high[shown], value, alert.benefit_of_all[shown]])
+        top = max(0.01, float(np.nanmax(highs)))
+        low = -min(top, max(0.25 * top, -1.1 * float(value.min())))
+        axes.set(xlim=(0, across[-1]), ylim=(low, 1.05 * top))
         axes.set_title(
             wrap(f"{name} (share {share:.2f} of {alert.images} images)", HALF, BODY),
             fontsize=BODY, loc="left",

@@ -107,6 +107,7 @@ def mistakes(
     predicted: NDArray[np.integer[Any]],
     probabilities: NDArray[np.floating[Any]],
     classes: Sequence[str],
+    title: str,
     count: int = 12,
 ) -> Figure:
     """Draw the wrongly classified images the model was surest about, the surest first.
@@ -121,6 +122,7 @@ def mistakes(
         predicted: Shape (n,), the predicted class index of each image, 0 to c - 1.
         probabilities: Shape (n, c), floats 0 to 1.
         classes: The c class names.
+        title: What was classified.
         count: The most images to draw, at least 1.
 
     Raises:
@@ -135,7 +137,7 @@ def mistakes(
         raise ValueError(f"count is {count}, not at least 1")
     wrong = np.flatnonzero(truth != predicted)
     if not wrong.size:
-        return _statement(f"No mistakes: all {total} images classified correctly")
+        return _statement(f"{title}, no mistakes: all {total} images classified correctly")
     certainty = probabilities[wrong, predicted[wrong]]
     order = np.argsort(-certainty, kind="stable")[:count]
 
@@ -144,23 +146,28 @@ def mistakes(
     titles = [
         wrap(classes[truth[index]], side - 0.1, SMALL)
         + "\n"
-        + wrap(f"→\u00a0{classes[predicted[index]]}\u00a0{sure:.2f}", side - 0.1, SMALL)
+        + wrap(f"→\u00a0{classes[predicted[index]]}\u00a0{_sure(sure)}", side - 0.1, SMALL)
         for index, sure in zip(wrong[order], certainty[order], strict=True)
     ]
     captions = [wrap(ids[index], side - 0.1, TINY) for index in wrong[order]]
     rows = math.ceil(len(titles) / columns)
     text = _height(titles, columns, SMALL) + _height(captions, columns, TINY) + 0.05 * rows + 0.25
     figure, grid = _grid(rows, columns, side, images.shape, text)
-    for axes, index, title, caption in zip(grid.flat, wrong[order], titles, captions, strict=False):
+    for axes, index, head, caption in zip(grid.flat, wrong[order], titles, captions, strict=False):
         _show(axes, images[index])
-        axes.set_title(title, fontsize=SMALL, pad=3)
+        axes.set_title(head, fontsize=SMALL, pad=3)
         axes.set_xlabel(caption, fontsize=TINY, color=GREY, labelpad=2)
     figure.suptitle(
-        f"{len(titles)} most confident of {wrong.size} mistakes ({total} images):"
+        f"{title}, {len(titles)} most confident of {wrong.size} mistakes ({total} images):"
         " true → predicted, probability",
         fontsize=TITLE,
     )
     return figure
+
+
+def _sure(probability: float) -> str:
+    """Return two digits; what is short of certain is not written as certain."""
+    return ">0.99" if 0.995 <= probability < 1 else f"{probability:.2f}"
 
 
 def _check(images: NDArray[np.uint8], count: int, dimensions: int) -> None:

@@ -30,19 +30,19 @@ def reliability(
 ) -> Figure:
     """Draw the reliability before and after temperature scaling, a panel each probability.
 
-    A dot is a bin of equally many images; its whisker is the interval of the frequency. The line
-    under each panel holds the expected calibration errors over bins of equal mass (of equal width).
+    A dot is a bin of equally many images; its whisker is the interval of the frequency. Under each
+    panel stand the expected calibration errors over these bins and over bins of equal width.
 
     Args:
         pairs: By name before and after, one to three.
         temperature: Between the two.
         title: What they were measured on.
     """
-    figure = new_figure(WIDTH, 0.95 * WIDTH / len(pairs) + 0.75)
+    figure = new_figure(WIDTH, 0.9 * WIDTH / len(pairs) + 0.75)
     panels = figure.subplots(1, len(pairs), squeeze=False)[0]
     for axes, (name, pair) in zip(panels, pairs.items(), strict=True):
         plain_axes(axes)
-        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
         axes.grid(color=FAINT, linewidth=0.6)
         axes.set_axisbelow(True)
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":", label="perfect")
@@ -58,8 +58,12 @@ def reliability(
                 elinewidth=0.7, label=label, clip_on=False,
             )  # fmt: skip
         axes.set_title(wrap(name, WIDTH / len(pairs) - 0.6, BODY), fontsize=BODY, loc="left")
-        errors = [f"{r.ece_mass:.3f} ({r.ece_width:.3f})" for r in pair]
-        axes.set_xlabel(f"probability said\nECE {errors[0]} → {errors[1]}", fontsize=SMALL)
+        before, after = pair
+        axes.set_xlabel(
+            f"probability said\nECE {before.ece_mass:.3f} → {after.ece_mass:.3f}\n"
+            f"(equal width {before.ece_width:.3f} → {after.ece_width:.3f})",
+            fontsize=SMALL,
+        )
     panels[0].set_ylabel("frequency seen", fontsize=BODY)
     figure.suptitle(title, fontsize=TITLE, fontweight="bold")
     legend_below(figure, panels[0], 3)

@@ -146,7 +146,8 @@ def curves(positive: NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats]:
     Returns:
         float64 (3, k), from the highest threshold to the lowest: false positive rate, sensitivity,
         threshold (first 0, 0, infinite), without the points on a straight line between others;
-        and recall, precision, threshold. Without positives or others the shares are NaN.
+        and recall, precision, threshold, where recall rises. Without positives or others the shares
+        are NaN.
     """
     order = np.argsort(-score, kind="stable")
     last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
@@ -160,7 +161,8 @@ def curves(positive: NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats]:
     steps = np.diff(np.array([np.append(0, passed), np.append(0, found)]))
     straight = steps[0, 1:] * steps[1, :-1] == steps[0, :-1] * steps[1, 1:]
     kept = np.concatenate([[True], ~straight, [True]])
-    return roc[:, kept], np.array([recall, precision, thresholds])
+    rises = np.diff(found, prepend=0.0) > 0
+    return roc[:, kept], np.array([recall, precision, thresholds])[:, rises]
 
 
 def _at_prevalence(counts: Floats, prevalence: float) -> dict[str, Floats]:

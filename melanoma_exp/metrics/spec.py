@@ -15,8 +15,8 @@ Inside = Annotated[float, Field(gt=0, lt=1)]
 class Threshold(Spec):
     """How the alert threshold is chosen on validation.
 
-    The highest threshold that keeps the sensitivity, or the lowest that keeps the specificity, at
-    `target` or above.
+    With `sensitivity` the most specific threshold that keeps the sensitivity at `target` or above;
+    with `specificity` the most sensitive one that keeps the specificity there.
     """
 
     rule: Literal["sensitivity", "specificity"]
