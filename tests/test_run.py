@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ def test_a_run_leaves_everything_a_researcher_expects(finished: Any) -> None:
     found = {p.relative_to(artifacts).as_posix() for p in artifacts.rglob("*") if p.is_file()}
     assert found >= {
         "experiment.json", "split.csv", "model_summary.txt", "model.weights.h5",
-        "predictions_val.csv", "predictions_test.csv", "model.json", "model_card.md", "classes_val.csv", "classes_test.csv",
+        "predictions_val.csv", "predictions_test.csv", "classes_val.csv", "classes_test.csv",
         "evaluation_val.json", "evaluation_test.json", "subgroups_val.csv", "subgroups_test.csv",
-        "decision.json",
+        "decision.json", "model.json", "model_card.md",
     }  # fmt: skip
     figures = {
         "examples", "augmentation", "class_counts", "curves", "confusion_val", "confusion_test",
@@ -174,6 +175,9 @@ def test_the_published_order_measures_its_leak_and_is_marked(
     assert run.data.metrics["leak/val_rows_with_train_source"] > 0.2
     printed = capsys.readouterr().out
     assert "LEAKY" in printed and "Result (leaky)" in printed
+    card = Path(run.info.artifact_uri.removeprefix("file://"), "model_card.md").read_text()
+    assert card.split("## Limits")[1].strip().startswith("- LEAKY")
+    assert re.search(r"leak/val_rows_with_train_source: 0\.[2-9]", card)
 
 
 def test_the_counts_before_balancing_are_those_of_the_split(images: Path, tmp_path: Path) -> None:
