@@ -20,6 +20,7 @@ from melanoma_exp.samples import Samples
 if TYPE_CHECKING:
     import keras
 
+NETS = 3  # of random weights that Grad-CAM is checked with: one alone says little
 VERDICTS = ("missed", "found", "false alarm", "rightly calm")
 
 
@@ -53,8 +54,9 @@ class Explained:
         chance: float64 (k,), what was compared with the threshold.
         asked: int (k,), the class asked about.
         maps: float32 (k, h, w), of the trained model.
-        shuffled: float32 (k, h, w), of the same net with shuffled weights.
-        correlation: float64 (k,), rank correlation of the two, NaN where one is constant.
+        randomised: float32 (k, h, w), of the same net with random weights.
+        correlation: float64 (nets, k), rank correlation of the evidence, negative included, with
+            that of several random nets, `randomised` the first; NaN where either is constant.
     """
 
     rows: NDArray[np.intp]
@@ -62,13 +64,13 @@ class Explained:
     chance: NDArray[np.float64]
     asked: NDArray[np.int64]
     maps: NDArray[np.float32]
-    shuffled: NDArray[np.float32]
+    randomised: NDArray[np.float32]
     correlation: NDArray[np.float64]
 
     @property
     def mean_correlation(self) -> float:
-        """Mean over the images that have one, NaN without any."""
-        known = self.correlation[~np.isnan(self.correlation)]
+        """Mean size of the correlations, NaN without any: a map turned round shows as little."""
+        known = np.abs(self.correlation[~np.isnan(self.correlation)])
         return float(known.mean()) if len(known) else float("nan")
 
 
@@ -136,7 +138,7 @@ def explained(
         part: Where images are chosen.
         decision: What an alert is; without positive classes the predicted class decides.
         reader: Of the pixels.
-        experiment: How many, and the seed of the shuffled weights.
+        experiment: How many, and the seed of the random weights.
     """
     spec, classes = experiment.evaluation, part.samples.classes
     truth, probability = part.samples.label, part.probability
@@ -151,10 +153,17 @@ def explained(
         alerted = asked == truth
     rows, verdicts = choose(positive, alerted, chance, spec.explained)
     images = reader.read(part.samples.take(rows))
-    maps = explain.grad_cam(model, images, asked[rows])
-    other = explain.grad_cam(explain.shuffled(model, spec.seed), images, asked[rows])
-    correlation = explain.rank_correlation(maps, other)
-    return Explained(rows, verdicts, chance[rows], asked[rows], maps, other, correlation)
+    ours = explain.evidence(model, images, asked[rows])
+    others = [
+        explain.evidence(explain.randomised(model, spec.seed + k), images, asked[rows])
+        for k in range(NETS)
+    ]
+    size = images.shape[1:3]
+    return Explained(
+        rows, verdicts, chance[rows], asked[rows],
+        explain.positive_part(ours, *size), explain.positive_part(others[0], *size),
+        np.array([explain.rank_correlation(ours, other) for other in others]),
+    )  # fmt: skip
 
 
 def choose(

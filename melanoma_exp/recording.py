@@ -112,7 +112,7 @@ class Record:
         if experiment.evaluation.explained:
             seen = evaluating.explained(kept, part, decision, reader, experiment)
             results.record_explained(files, name, part, seen, self._material, self._mark)
-            scores[name]["grad_cam_shuffled_rank_correlation"] = seen.mean_correlation
+            scores[name]["grad_cam_random_rank_correlation"] = seen.mean_correlation
         flat = {f"final/{name}/{key}": v for name, s in scores.items() for key, v in s.items()}
         flat["final/temperature"] = decision.temperature
         self._run.log_metrics(flat)

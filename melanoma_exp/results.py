@@ -72,12 +72,13 @@ def record_explained(
     asked = ", ".join(sorted({classes[k] for k in seen.asked}))
     title = (
         f"{_title(name, mark)}: what speaks for {asked} (true class, calibrated probability); "
-        f"rank correlation with maps of shuffled weights {seen.mean_correlation:.2f} on average"
+        f"rank correlation with random weights {seen.mean_correlation:.2f} (0: shows what was "
+        "learnt, 1: shows the image alone)"
     )
     images, ids = material.reader.read(chosen), [Path(i).stem for i in chosen.id]
     files.figure(
         f"explanations_{name}",
-        figures.explanations(images, seen.maps, seen.shuffled, heads, ids, title),
+        figures.explanations(images, seen.maps, seen.randomised, heads, ids, title),
     )
 
 

@@ -82,7 +82,7 @@ def explained(count: int) -> Figure:
     return figures.explanations(
         pictures(count, 48, 64), maps[0], maps[1], titles, ["ISIC_0000000"] * count,
         "Test (leaky): what speaks for melanoma (true class, probability); rank correlation with "
-        "maps of shuffled weights 0.12 on average",
+        "maps of random weights 0.12 on average",
     )  # fmt: skip
 
 

@@ -27,17 +27,17 @@ COLUMNS = 6
 def explanations(
     images: NDArray[np.uint8],
     maps: NDArray[np.floating[Any]],
-    shuffled: NDArray[np.floating[Any]],
+    randomised: NDArray[np.floating[Any]],
     titles: Sequence[str],
     ids: Sequence[str],
     title: str,
 ) -> Figure:
-    """Draw images in three rows: alone, with the map of the model, with that of shuffled weights.
+    """Draw images in three rows: alone, with the map of the model, with that of random weights.
 
     Args:
         images: Shape (n, h, w, 3), uint8, n >= 1.
         maps: Shape (n, h, w), 0 to 1.
-        shuffled: Shape (n, h, w), 0 to 1.
+        randomised: Shape (n, h, w), 0 to 1.
         titles: n lines above the images.
         ids: n names of the images, below them.
         title: What they are.
@@ -45,7 +45,7 @@ def explanations(
     Raises:
         ValueError: The lengths differ.
     """
-    if not len(images) == len(maps) == len(shuffled) == len(titles) == len(ids):
+    if not len(images) == len(maps) == len(randomised) == len(titles) == len(ids):
         raise ValueError("images, maps, titles and ids differ in length")
     columns = min(COLUMNS, len(images))
     blocks = math.ceil(len(images) / columns)
@@ -60,14 +60,14 @@ def explanations(
         axes.set(xticks=[], yticks=[], facecolor="none")
     for k, image in enumerate(images):
         first, column = 3 * (k // columns), k % columns
-        for row, shown in enumerate((image, _over(image, maps[k]), _over(image, shuffled[k]))):
+        for row, shown in enumerate((image, _over(image, maps[k]), _over(image, randomised[k]))):
             grid[first + row, column].imshow(shown, interpolation="auto")
         grid[first, column].set_title(above[k], fontsize=SMALL, pad=3)
         grid[first + 2, column].set_xlabel(
             wrap(ids[k], side - 0.05, TINY), fontsize=TINY, color=GREY, labelpad=2
         )
     for block in range(blocks):
-        for row, name in enumerate(("image", "Grad-CAM", "shuffled")):
+        for row, name in enumerate(("image", "Grad-CAM", "randomised")):
             grid[3 * block + row, 0].set_ylabel(name, fontsize=BODY)
     figure.suptitle(wrap(title, columns * side + 0.4, TITLE), fontsize=TITLE)
     return figure

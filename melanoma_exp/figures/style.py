@@ -27,6 +27,7 @@ WIDTH = 7.0
 NAME_WIDTH = 2.0  # inches a class name beside a row may take
 TITLE, BODY, SMALL, TINY = 9.0, 8.0, 7.0, 6.5
 DPI = 200
+COMPRESSION = 2  # of 9: photographs take half the time of the usual 6 and 15 % more room
 
 # Mean advance of a lower-case letter of DejaVu Sans (the font matplotlib ships), in ems, rounded
 # up so that a line broken by it fits.
@@ -107,4 +108,7 @@ def save(figure: Figure, path: Path | str) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    figure.savefig(path, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    figure.savefig(
+        path, format="png", dpi=DPI, facecolor="white", metadata={"Software": None},
+        pil_kwargs={"compress_level": COMPRESSION},
+    )  # fmt: skip
