@@ -102,7 +102,9 @@ def readme_commands() -> list[str]:
 
 
 @pytest.mark.parametrize("command", readme_commands())
-def test_every_command_of_the_readme_composes(command: str) -> None:
+def test_every_command_of_the_readme_composes(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = shlex.split(command.split("&&")[-1])
     assert Path(words[0]).name in ("melanoma-exp", "python", "mlflow")
     if Path(words[0]).name == "mlflow":
@@ -111,8 +113,15 @@ def test_every_command_of_the_readme_composes(command: str) -> None:
         return
     arguments = words[1:] if "melanoma-exp" in words[0] else words[3:]
     if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
-        assert arguments.pop(0) in cli.VERBS
-    sweep = [a.replace("DIR", "data") for a in arguments if a != "-m" and a != "RUN_ID"]
+        verb = arguments.pop(0)
+        with pytest.raises(SystemExit):
+            cli.VERBS[verb](["--help"])
+        known = capsys.readouterr().out
+        assert all(word in known for word in arguments if word.startswith("--"))
+        arguments = [
+            word for word in arguments if "=" in word
+        ]  # paths, ids and options are its own
+    sweep = [a.replace("DIR", "data") for a in arguments if a != "-m"]
     if "pytest" in sweep:
         return
     first = [re.sub(r"=range\(\d+\)$", "=0", a).split(",")[0] for a in sweep]
@@ -146,3 +155,6 @@ def test_a_built_wheel_finds_its_conf_without_the_checkout(tmp_path: Path) -> No
     printed = python("-m", "melanoma_exp", "model=m3", "--cfg", "job", env=environment)
     assert "name: m3" in printed
     assert "augmentor" in python("-m", "melanoma_exp", "--help", env=environment)
+    package = target / "melanoma_exp"
+    assert (package / "model_card.md.j2").exists()
+    assert (package / "prediction" / "page.html.j2").exists()

@@ -1,5 +1,6 @@
 """Runs that were recorded, read back."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,7 @@ class Archive:
                 f"tracking: there is no store at {path}; run something first, or name another "
                 "with tracking.folder=DIR"
             )
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         self._client = connect(uri)
         self._uri, self._experiment = uri, experiment
 
