@@ -54,9 +54,9 @@ class Explained:
         chance: float64 (k,), what was compared with the threshold.
         asked: int (k,), the class asked about.
         maps: float32 (k, h, w), of the trained model.
-        randomised: float32 (k, h, w), of the same net with random weights.
+        randomised: float32 (k, h, w), of the same net with random weights, one of several.
         correlation: float64 (nets, k), rank correlation of the evidence, negative included, with
-            that of several random nets, `randomised` the first; NaN where either is constant.
+            that of several random nets; NaN where either is constant.
     """
 
     rows: NDArray[np.intp]
@@ -159,9 +159,11 @@ def explained(
         for k in range(NETS)
     ]
     size = images.shape[1:3]
+    # A map without anything positive shows nothing: of the nets the most telling one is drawn.
+    telling = max(others, key=lambda sums: int((sums > 0).any(axis=(1, 2)).sum()))
     return Explained(
         rows, verdicts, chance[rows], asked[rows],
-        explain.positive_part(ours, *size), explain.positive_part(others[0], *size),
+        explain.positive_part(ours, *size), explain.positive_part(telling, *size),
         np.array([explain.rank_correlation(ours, other) for other in others]),
     )  # fmt: skip
 

@@ -90,7 +90,7 @@ class Record:
         files, reader, experiment = self._files, self._material.reader, self._experiment
         files.figure("curves", figures.curves(dict(history), self._mark))
         # The same layers without the optimizer, whose moments are twice the size of the weights.
-        kept = keras.Model(model.inputs, model.outputs, name=model.name)
+        kept = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
         weights = files.place / manifest.WEIGHTS
         kept.save_weights(weights)
         self._run.log_file(weights)

@@ -32,7 +32,7 @@ def record(
     heads = summary.class_heads()
     files.table(f"classes_{name}.csv", heads, summary.class_rows(found))
     files.table(f"subgroups_{name}.csv", summary.subgroup_heads(), summary.subgroup_rows(found))
-    files.text(f"evaluation_{name}.json", summary.to_json(found, name, spec))
+    files.text(f"evaluation_{name}.json", summary.to_json(found, name, spec, leaky=material.leaky))
     title, spread = _title(name, mark), _title(name, mark, spec)
     table = found.table
     files.figure(f"confusion_{name}", figures.confusion(table.confusion, found.classes, title))

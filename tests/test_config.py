@@ -98,9 +98,21 @@ def test_evening_classes_out_twice_is_refused_unless_forced() -> None:
 
 def test_the_digest_ignores_place_and_bookkeeping_but_no_number() -> None:
     base = compose("dataset=isic9", "dataset.root=a")
-    same = compose("dataset=isic9", "dataset.root=b", "name=x", "tracking=off", "cache.dir=c")
+    same = compose(
+        "dataset=isic9", "dataset.root=b", "name=x", "tracking=off", "cache.dir=c",
+        "evaluation.threshold.target=0.9",
+    )  # fmt: skip
     other = compose("dataset=isic9", "dataset.root=a", "train.learning_rate=0.002")
     assert base.digest == same.digest != other.digest
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["evaluation.confidence=95", "evaluation.threshold.rule=youden", "evaluation.ages=[60,30]",
+     "evaluation.prevalence.melanoma=0", "evaluation.resamples=10"],
+)  # fmt: skip
+def test_an_evaluation_that_means_nothing_is_one_line(wrong: str) -> None:
+    assert [line.startswith("evaluation") for line in lines(wrong)] == [True]
 
 
 def test_the_flat_config_is_complete() -> None:

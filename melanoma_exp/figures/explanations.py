@@ -67,7 +67,7 @@ def explanations(
             wrap(ids[k], side - 0.05, TINY), fontsize=TINY, color=GREY, labelpad=2
         )
     for block in range(blocks):
-        for row, name in enumerate(("image", "Grad-CAM", "randomised")):
+        for row, name in enumerate(("image", "Grad-CAM", "random net")):
             grid[3 * block + row, 0].set_ylabel(name, fontsize=BODY)
     figure.suptitle(wrap(title, columns * side + 0.4, TITLE), fontsize=TITLE)
     return figure

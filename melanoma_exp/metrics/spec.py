@@ -3,9 +3,9 @@
 Nothing here changes weights or predictions.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from melanoma_exp.spec import Spec
 
@@ -66,3 +66,9 @@ class Evaluation(Spec):
     explained: int = Field(ge=0, le=64)
     ages: tuple[Annotated[int, Field(ge=1, le=120)], ...]
     subgroups: dict[str, tuple[str, ...]]
+
+    @model_validator(mode="after")
+    def _ages_rise(self) -> Self:
+        if list(self.ages) != sorted(set(self.ages)):
+            raise ValueError(f"ages: should rise (got {', '.join(map(str, self.ages))})")
+        return self
