@@ -1,17 +1,20 @@
 """What a run leaves behind: parameters, tags, tables, figures, predictions and the model."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from melanoma_exp import evaluating, figures, provenance, results
+from melanoma_exp import evaluating, figures, model_card, novelty, prediction, provenance, results
 from melanoma_exp.artifacts import Artifacts
 from melanoma_exp.config import Experiment
 from melanoma_exp.material import Material
 from melanoma_exp.metrics import summary
 from melanoma_exp.pipeline import Feed
+from melanoma_exp.prediction import manifest, saved_model
+from melanoma_exp.prediction.manifest import Manifest
 from melanoma_exp.randomness import Purpose, generator
 from melanoma_exp.tracking.spec import Run
 
@@ -91,7 +94,7 @@ class Record:
         files.figure("curves", figures.curves(dict(history), self._mark))
         # The same layers without the optimizer, whose moments are twice the size of the weights.
         kept = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-        weights = files.place / "model.weights.h5"
+        weights = files.place / manifest.WEIGHTS
         kept.save_weights(weights)
         self._run.log_file(weights)
         batch_size = experiment.train.batch_size
@@ -101,7 +104,9 @@ class Record:
             if len(part)
         }
         decision, judged = evaluating.judge(experiment, logits, self._material.data.metadata)
+        decision = replace(decision, novelty=self._novelty())
         files.text("decision.json", decision.to_json())
+        files.text(manifest.NAME, Manifest.of(self._classes, weights).to_json())
         scores = {name: summary.flat(part.assessment) for name, part in judged.items()}
         for name, part in judged.items():
             results.record(files, name, part, self._material, experiment.evaluation, self._mark)
@@ -114,8 +119,22 @@ class Record:
         flat = {f"final/{name}/{key}": v for name, s in scores.items() for key, v in s.items()}
         flat["final/temperature"] = decision.temperature
         self._run.log_metrics(flat)
-        self._run.log_model(kept, reader.read(self._material.parts.val.take(np.arange(1))))
+        epochs = len(next(iter(history.values())))
+        card = model_card.write(experiment, self._material, judged, decision, epochs)
+        files.text("model_card.md", card)
+        kept_files = {name: files.place / name for name in saved_model.FILES}
+        self._run.log_model(Path(prediction.__file__).with_name("served_model.py"), kept_files)
         return scores
+
+    def _novelty(self) -> dict[str, Any] | None:
+        """Returns how images unlike the training images are told, None with too few to say."""
+        val = self._material.parts.val
+        parts = self._material.unbalanced, val.take(val.copy == 0)
+        train, val_images = (
+            self._material.reader.read(part.take(novelty.sample(len(part)))) for part in parts
+        )
+        found = novelty.fit(train, val_images)
+        return found.to_dict() if found else None
 
     def _figures_of_data(self, feed: Feed) -> None:
         material, policy = self._material, self._experiment.augment

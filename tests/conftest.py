@@ -109,3 +109,16 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = random.integers(0, 90, (20, 24, 3)) + 70 * label
             Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{name}{k}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def finished(images: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, Path]:
+    """One finished run: its place, the MLflow run and its artifacts."""
+    from small_run import CHILDREN, experiment, runs
+
+    from melanoma_exp import runner
+
+    place = tmp_path_factory.mktemp("finished")
+    runner.run(experiment(images, place, *CHILDREN), place, {"sweep": "none"})
+    (run,) = runs(place)
+    return place, run, Path(run.info.artifact_uri.removeprefix("file://"))

@@ -110,7 +110,9 @@ def readme_commands() -> list[str]:
 
 
 @pytest.mark.parametrize("command", readme_commands())
-def test_every_command_of_the_readme_composes(command: str) -> None:
+def test_every_command_of_the_readme_composes(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = shlex.split(command.split("&&")[-1])
     assert Path(words[0]).name in ("melanoma-exp", "python", "mlflow")
     if Path(words[0]).name == "mlflow":
@@ -119,8 +121,15 @@ def test_every_command_of_the_readme_composes(command: str) -> None:
         return
     arguments = words[1:] if "melanoma-exp" in words[0] else words[3:]
     if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
-        assert arguments.pop(0) in cli.VERBS
-    sweep = [a.replace("DIR", "data") for a in arguments if a != "-m" and a != "RUN_ID"]
+        verb = arguments.pop(0)
+        with pytest.raises(SystemExit):
+            cli.VERBS[verb](["--help"])
+        known = capsys.readouterr().out
+        assert all(word in known for word in arguments if word.startswith("--"))
+        arguments = [
+            word for word in arguments if "=" in word
+        ]  # paths, ids and options are its own
+    sweep = [a.replace("DIR", "data") for a in arguments if a != "-m"]
     if "pytest" in sweep:
         return
     first = [re.sub(r"=range\(\d+\)$", "=0", a).split(",")[0] for a in sweep]
@@ -149,11 +158,12 @@ def test_a_built_wheel_finds_its_conf_without_the_checkout(tmp_path: Path) -> No
     target = tmp_path / "installed"
     python("-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel))
     environment = {**os.environ, "PYTHONPATH": str(target)}
-    for name in ("page.html", "page.css"):
-        assert (target / "melanoma_exp" / "comparison" / name).is_file()
     place = python("-c", "import melanoma_exp; print(melanoma_exp.__file__)", env=environment)
     assert str(target) in place
-    assert (target / "melanoma_exp/audit/page.html.j2").is_file()
     printed = python("-m", "melanoma_exp", "model=m3", "--cfg", "job", env=environment)
     assert "name: m3" in printed
     assert "augmentor" in python("-m", "melanoma_exp", "--help", env=environment)
+    checkout = Path(cli.__file__).parent
+    pages = [p for p in checkout.rglob("*") if p.suffix in (".j2", ".css")]
+    assert len(pages) == 5
+    assert all((target / "melanoma_exp" / p.relative_to(checkout)).is_file() for p in pages)

@@ -2,10 +2,12 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from small_run import CHILDREN, experiment, runs, store
 
@@ -20,15 +22,6 @@ SCORES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def finished(images: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, Path]:
-    """One finished run: its place, the MLflow run and its artifacts."""
-    place = tmp_path_factory.mktemp("finished")
-    runner.run(experiment(images, place, *CHILDREN), place, {"sweep": "none"})
-    (run,) = runs(place)
-    return place, run, Path(run.info.artifact_uri.removeprefix("file://"))
-
-
 def test_a_run_leaves_everything_a_researcher_expects(finished: Any) -> None:
     _, run, artifacts = finished
     assert run.info.status == "FINISHED"
@@ -39,7 +32,7 @@ def test_a_run_leaves_everything_a_researcher_expects(finished: Any) -> None:
         "predictions_val.csv", "predictions_test.csv", "classes_val.csv", "classes_test.csv",
         "audit.csv", "audit.html",
         "evaluation_val.json", "evaluation_test.json", "subgroups_val.csv", "subgroups_test.csv",
-        "decision.json",
+        "decision.json", "model.json", "model_card.md",
     }  # fmt: skip
     figures = {
         "examples", "augmentation", "class_counts", "curves", "confusion_val", "confusion_test",
@@ -141,16 +134,13 @@ def test_children_live_in_train_alone_and_carry_their_parents_id(finished: Any) 
 def test_the_logged_model_gives_the_recorded_predictions(images: Path, finished: Any) -> None:
     import mlflow
 
-    from melanoma_exp.dataset.decode import decode
-
     place, run, artifacts = finished
     mlflow.set_tracking_uri(f"sqlite:///{place}/mlruns/mlflow.db")
     model = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
     rows = list(csv.DictReader((artifacts / "predictions_val.csv").open()))
-    batch = np.stack([decode(images / r["source"], (16, 16), "bilinear", 10**6) for r in rows])
-    guess = np.asarray(model.predict(batch)).argmax(axis=1)
-    names = ("melanoma", "naevus", "other")
-    assert [names[k] for k in guess] == [row["predicted"] for row in rows]
+    contents = pd.DataFrame({"image": [(images / r["source"]).read_bytes() for r in rows]})
+    answers = model.predict(contents)
+    assert [answer["predicted"] for answer in answers] == [row["predicted"] for row in rows]
 
 
 def test_a_rerun_ends_with_identical_figures_and_weights(
@@ -191,6 +181,9 @@ def test_the_published_order_measures_its_leak_and_is_marked(
     assert run.data.metrics["leak/val_rows_with_train_source"] > 0.2
     printed = capsys.readouterr().out
     assert "LEAKY" in printed and "Result (leaky)" in printed
+    card = Path(run.info.artifact_uri.removeprefix("file://"), "model_card.md").read_text()
+    assert card.split("## Limits")[1].strip().startswith("- LEAKY")
+    assert re.search(r"leak/val_rows_with_train_source: 0\.[2-9]", card)
 
 
 def test_the_counts_before_balancing_are_those_of_the_split(images: Path, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
         "signed": signed, "p": told_p, "raised": lambda text: text[:1].upper() + text[1:],
     }  # fmt: skip
     drawn = found.rows[:ROWS]
-    return environment.get_template("page.html").render(
+    return environment.get_template("page.html.j2").render(
         found=found,
         drawn=drawn,
         colour={row.letter: k for k, row in enumerate(drawn)},

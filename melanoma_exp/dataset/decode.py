@@ -5,13 +5,14 @@ and renamed, so a reader never meets a half-written one; two processes that buil
 once write the same bytes and the last rename wins.
 """
 
+import io
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from melanoma_exp.dataset.spec import Dataset
 from melanoma_exp.spec import UserError, digest
@@ -56,14 +57,14 @@ def load(
     return np.load(place, mmap_mode="r")
 
 
-def decode(path: Path, size: tuple[int, int], resize: str, max_pixels: int) -> np.ndarray:
-    """Decodes one file the way training does.
+def decode(source: Path | bytes, size: tuple[int, int], resize: str, max_pixels: int) -> np.ndarray:
+    """Decodes one image the way training does.
 
     EXIF rotation is applied; CMYK, palette and grey images become RGB; transparent ones are laid on
     white; 16-bit ones are scaled to 8 bits.
 
     Args:
-        path: A JPEG or PNG file.
+        source: A JPEG or PNG file, or the content of one.
         size: Height and width of the result in pixels.
         resize: A Pillow filter's name; all but `nearest` average over the source pixels.
         max_pixels: Larger images are refused before they are decoded.
@@ -74,17 +75,19 @@ def decode(path: Path, size: tuple[int, int], resize: str, max_pixels: int) -> n
     Raises:
         ValueError: The file is not a readable image, with the reason.
     """
-    rgb = open_rgb(path, max_pixels, draft=(2 * size[1], 2 * size[0]))
+    rgb = open_rgb(source, max_pixels, draft=(2 * size[1], 2 * size[0]))
     if rgb.size != (size[1], size[0]):
         rgb = rgb.resize((size[1], size[0]), Image.Resampling[resize.upper()])
     return np.asarray(rgb)
 
 
-def open_rgb(path: Path, max_pixels: int, draft: tuple[int, int] | None = None) -> Image.Image:
-    """Opens one file as an upright RGB image.
+def open_rgb(
+    source: Path | bytes, max_pixels: int, draft: tuple[int, int] | None = None
+) -> Image.Image:
+    """Opens one image as upright RGB.
 
     Args:
-        path: A JPEG or PNG file.
+        source: A JPEG or PNG file, or its content.
         max_pixels: Larger images are refused before they are decoded.
         draft: A width and height that are enough: JPEGs can be decoded at 1/2, 1/4 or 1/8. Twice
             the size wanted in the end keeps a resampling filter exact.
@@ -92,10 +95,11 @@ def open_rgb(path: Path, max_pixels: int, draft: tuple[int, int] | None = None) 
     Raises:
         ValueError: The file is not a readable image, with the reason.
     """
-    if not path.stat().st_size:
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    if not (len(source) if isinstance(source, bytes) else source.stat().st_size):
         raise ValueError("the file is empty")
     try:
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
+        with Image.open(file, formats=("JPEG", "PNG")) as image:
             if image.width * image.height > max_pixels:
                 raise ValueError(
                     f"{image.width}x{image.height} pixels are over dataset.max_pixels={max_pixels}"
@@ -104,6 +108,8 @@ def open_rgb(path: Path, max_pixels: int, draft: tuple[int, int] | None = None) 
                 image.draft("RGB", draft)
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
+    except UnidentifiedImageError:
+        raise ValueError("not a readable JPEG or PNG image") from None
     except (OSError, SyntaxError, EOFError) as error:
         raise ValueError(f"not a readable JPEG or PNG image: {error}") from error
 

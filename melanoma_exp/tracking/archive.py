@@ -1,6 +1,5 @@
 """Runs that were recorded, read back."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +62,6 @@ class Archive:
                 f"tracking: there is no store at {path}; run something first, or name another "
                 "with tracking.folder=DIR"
             )
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         self._client = connect(uri)
         self._uri, self._experiment = uri, experiment
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import logging
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ def connect(uri: str) -> mlflow.MlflowClient:
     Raises:
         UserError: No server answers at an HTTP address.
     """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # Migrations and hints stay off the user's screen; warnings and errors do not.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)

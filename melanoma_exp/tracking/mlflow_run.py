@@ -2,21 +2,39 @@
 
 import math
 import time
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import mlflow
-import numpy as np
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types.schema import Map
 
 from melanoma_exp.tracking.connection import connect, told
 
-REQUIREMENTS = ("tensorflow", "keras", "numpy")
+REQUIREMENTS = (
+    "tensorflow", "keras", "numpy", "opencv-python-headless", "pillow", "pydantic", "scikit-learn"
+)  # fmt: skip
+ANSWER: list[
+    Any
+] = [  # of the served model, for each image; all but the last two are absent on an error
+    ColSpec("string", "advice", required=False),
+    ColSpec("boolean", "alert", required=False),
+    ColSpec("double", "alert_probability", required=False),
+    ColSpec("boolean", "unsure", required=False),
+    ColSpec("string", "unusual", required=False),
+    ColSpec("string", "predicted", required=False),
+    ColSpec(Map(DataType.double), "probabilities", required=False),
+    ColSpec("string", "error", required=False),
+    ColSpec("string", "notice"),
+]
 
 
 class MlflowRun:
@@ -103,14 +121,16 @@ class MlflowRun:
         with told(self._uri):
             self._client.log_artifact(self.id, str(path), folder or None)
 
-    def log_model(self, model: Any, example: Any) -> None:
-        """Keeps a Keras model with the signature of an example batch."""
-        with told(self._uri):
-            signature = mlflow.models.infer_signature(example, np.asarray(model(example)))
-            mlflow.keras.log_model(
-                model,
+    def log_model(self, code: Path, files: Mapping[str, Path]) -> None:
+        """Keeps a model that `mlflow models serve` serves, bytes of images to records."""
+        with told(self._uri), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*An input example", UserWarning)
+            warnings.filterwarnings("ignore", ".*Add type hints", UserWarning)
+            mlflow.pyfunc.log_model(
                 name="model",
-                signature=signature,
+                python_model=str(code),
+                artifacts={name: str(path) for name, path in files.items()},
+                signature=ModelSignature(Schema([ColSpec("binary", "image")]), Schema(ANSWER)),
                 # Without this MLflow imports the model in a subprocess to guess: 15 to 20 seconds.
                 pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
             )

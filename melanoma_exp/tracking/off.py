@@ -46,8 +46,8 @@ class FolderRun:
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
 
-    def log_model(self, model: Any, example: Any) -> None:
-        """Nothing to do: the weights are an artifact."""
+    def log_model(self, code: Path, files: Mapping[str, Path]) -> None:
+        """Nothing to do: the files are artifacts."""
 
     def end(self, status: str) -> None:
         """Tags how the run ended."""

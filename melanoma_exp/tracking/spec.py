@@ -32,8 +32,8 @@ class Run(Protocol):
     def log_file(self, path: Path, folder: str = "") -> None:
         """Keeps a file, below `folder` of the run's artifacts."""
 
-    def log_model(self, model: Any, example: Any) -> None:
-        """Keeps a Keras model with the signature of an example batch."""
+    def log_model(self, code: Path, files: Mapping[str, Path]) -> None:
+        """Keeps a model that can be served: the module that answers, and files it reads by name."""
 
     def end(self, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
         """Closes the run."""

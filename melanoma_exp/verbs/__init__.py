@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from melanoma_exp.verbs.audit import audit
 from melanoma_exp.verbs.compare import compare
+from melanoma_exp.verbs.export import export
+from melanoma_exp.verbs.predict import predict
 from melanoma_exp.verbs.reconcile import reconcile
 from melanoma_exp.verbs.rerun import rerun
 from melanoma_exp.verbs.resume import resume
@@ -18,4 +20,6 @@ VERBS: dict[str, Callable[[list[str]], None]] = {
     "reconcile": reconcile,
     "audit": audit,
     "compare": compare,
+    "predict": predict,
+    "export": export,
 }

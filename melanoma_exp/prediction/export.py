@@ -1,0 +1,179 @@
+"""Hands a run's network to other software, and proves that it says the same there.
+
+Every format takes uint8 (n, h, w, 3) and gives logits float32 (n, classes); calibration, threshold
+and decoding stay with the run. A file gets its final name only after its probabilities agreed with
+the network's on real images.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from melanoma_exp.metrics.decision import softmax
+from melanoma_exp.prediction.saved_model import SavedModel
+from melanoma_exp.spec import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+Logits = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way to write a network.
+
+    Attributes:
+        suffix: Of the file; "" for a folder.
+        tolerance: Largest difference of a probability that is accepted. Keras and SavedModel run
+            the same operations again; the other two order sums differently.
+        needs: Packages beyond TensorFlow's.
+        write: Writes the network to a path.
+        read: Returns what the written file computes.
+    """
+
+    suffix: str
+    tolerance: float
+    needs: tuple[str, ...]
+    write: Callable[["keras.Model", Path], None]
+    read: Callable[[Path], Logits]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export and the largest difference of a probability over the images it was checked on."""
+
+    path: Path
+    difference: float
+    tolerance: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it may be used; one that may not was not left behind."""
+        return self.difference <= self.tolerance
+
+
+def export(saved: SavedModel, name: str, images: np.ndarray, target: Path) -> Exported:
+    """Writes the network in one format and compares it with the original.
+
+    Args:
+        saved: The run, its network in float32.
+        name: One of `FORMATS`.
+        images: uint8 (n, h, w, 3), n >= 1, as the run decodes them.
+        target: Where to, without suffix; an earlier export there is replaced once this one agrees.
+
+    Raises:
+        UserError: A package is missing, or the file cannot be written.
+    """
+    chosen = FORMATS[name]
+    missing = [package for package in chosen.needs if find_spec(package) is None]
+    if missing:
+        raise UserError(
+            f"export: {name} needs {', '.join(missing)}; install melanoma_exp with its extra "
+            "`export`: pip install -c constraints.txt '.[export]'"
+        )
+    final = target.with_name(target.name + chosen.suffix)
+    wanted = softmax(saved.logits(images))
+    try:
+        with tempfile.TemporaryDirectory(dir=final.parent, prefix=".export-") as place:
+            aside = Path(place) / f"model{chosen.suffix}"
+            with _quiet():
+                _converted(name, chosen, saved.network, aside)
+                found = softmax(chosen.read(aside)(images))
+            result = Exported(final, float(np.abs(found - wanted).max()), chosen.tolerance)
+            if result.agrees:
+                if final.is_dir():
+                    shutil.rmtree(final)
+                aside.replace(final)
+    except OSError as error:
+        raise UserError(f"{final}: cannot be written: {error.strerror or error}") from error
+    return result
+
+
+def _converted(name: str, chosen: Format, network: "keras.Model", path: Path) -> None:
+    try:
+        chosen.write(network, path)
+    except OSError:
+        raise
+    except Exception as error:  # converters raise anything where a layer has no counterpart
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"export: {name} has no form for this network: {reason}") from error
+
+
+def _write_keras(network: "keras.Model", path: Path) -> None:
+    network.save(path)
+
+
+def _read_keras(path: Path) -> Logits:
+    import keras
+
+    loaded = keras.models.load_model(path, compile=False, safe_mode=True)
+    return lambda images: np.asarray(loaded(images))
+
+
+def _write_savedmodel(network: "keras.Model", path: Path) -> None:
+    network.export(path, format="tf_saved_model", verbose=False)
+
+
+def _read_savedmodel(path: Path) -> Logits:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))  # owns the weights: `serve` alone would lose them
+    return lambda images: np.asarray(loaded.serve(images))
+
+
+def _write_onnx(network: "keras.Model", path: Path) -> None:
+    network.export(path, format="onnx", verbose=False)
+
+
+def _read_onnx(path: Path) -> Logits:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda images: session.run(None, {name: images})[0]
+
+
+def _write_tflite(network: "keras.Model", path: Path) -> None:
+    import tensorflow as tf
+
+    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+
+
+def _read_tflite(path: Path) -> Logits:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path))
+    (entry,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def logits(images: np.ndarray) -> np.ndarray:
+        interpreter.resize_tensor_input(entry["index"], images.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(entry["index"], images)
+        interpreter.invoke()
+        return np.asarray(interpreter.get_tensor(out["index"]))
+
+    return logits
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what converters print off the screen; their errors are raised all the same."""
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        yield
+
+
+FORMATS = {
+    "keras": Format(".keras", 1e-6, (), _write_keras, _read_keras),
+    "savedmodel": Format("", 1e-6, (), _write_savedmodel, _read_savedmodel),
+    "onnx": Format(".onnx", 1e-4, ("onnx", "onnxruntime", "tf2onnx"), _write_onnx, _read_onnx),
+    "tflite": Format(".tflite", 1e-4, ("ai_edge_litert",), _write_tflite, _read_tflite),
+}

@@ -1,0 +1,61 @@
+"""`model.json`: what must be known beside `experiment.json` to use a run's weights."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from melanoma_exp.spec import UserError
+
+NAME, WEIGHTS = "model.json", "model.weights.h5"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The classes of the logits, in their order, and the SHA-256 of `model.weights.h5`."""
+
+    classes: tuple[str, ...]
+    weights_sha256: str
+
+    @classmethod
+    def of(cls, classes: tuple[str, ...], weights: Path) -> "Manifest":
+        """Describes a file of weights."""
+        return cls(classes, sha256(weights))
+
+    @classmethod
+    def read(cls, path: Path) -> "Manifest":
+        """Reads a `model.json`.
+
+        Raises:
+            UserError: It cannot be read or is damaged.
+        """
+        try:
+            manifest: Manifest = TypeAdapter(cls).validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            raise UserError(f"{path}: is damaged: {reason}") from None
+        return manifest
+
+    def to_json(self) -> str:
+        """Returns the text that `read` reads."""
+        return TypeAdapter(Manifest).dump_json(self, indent=2).decode() + "\n"
+
+    def check(self, weights: Path) -> None:
+        """Compares a file of weights with what the run recorded.
+
+        Raises:
+            UserError: They differ.
+        """
+        found = sha256(weights)
+        if found != self.weights_sha256:
+            raise UserError(
+                f"{weights}: is not the file this run wrote (SHA-256 {found[:12]}…, recorded "
+                f"{self.weights_sha256[:12]}…); restore it or train again"
+            )
+
+
+def sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

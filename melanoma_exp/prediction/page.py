@@ -1,0 +1,109 @@
+"""The worklist as one HTML page that needs no network: pictures and Grad-CAM maps are inside."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import jinja2
+import numpy as np
+from PIL import Image
+from rich.console import Console
+
+from melanoma_exp.explain import grad_cam
+from melanoma_exp.prediction import screen
+from melanoma_exp.prediction.predict import BATCH, Prediction
+from melanoma_exp.prediction.saved_model import SavedModel
+from melanoma_exp.prediction.worklist import Worklist, write_aside
+from melanoma_exp.report import DISCLAIMER
+
+SHOWN = 200  # images with pictures; more would make the page too heavy for a mail
+SIDE = 200  # pixels of the longer side of a picture
+CLASSES = 3  # most probable classes that are named
+
+
+@dataclass(frozen=True)
+class Card:
+    """One image on the page; pictures are data URIs."""
+
+    rank: int
+    prediction: Prediction
+    picture: str
+    map: str
+    top: tuple[tuple[str, float], ...]
+
+
+def write(path: Path, worklist: Worklist, saved: SavedModel, console: Console) -> None:
+    """Writes the page.
+
+    Args:
+        path: The file.
+        worklist: What it shows; pictures for the first `SHOWN`.
+        saved: The run.
+        console: Told how far the pictures are.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    shown = worklist.predictions[:SHOWN]
+    cards: list[Card] = []
+    with screen.counting(console, "pictures", len(shown)) as tell:
+        for start in range(0, len(shown), BATCH):
+            cards += _cards(shown[start : start + BATCH], start, saved)
+            tell(len(cards))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    text = environment.get_template("page.html.j2").render(
+        worklist=worklist,
+        decision=saved.decision,
+        cards=cards,
+        rest=len(worklist.predictions) - len(shown),
+        summary=screen.summary(worklist),
+        folder=screen.common_folder(worklist),
+        notice=DISCLAIMER,
+    )
+    write_aside(path, text)
+
+
+def _cards(predictions: Sequence[Prediction], before: int, saved: SavedModel) -> list[Card]:
+    images = np.stack([saved.decode(p.path) for p in predictions])
+    maps = grad_cam(saved.network, images, np.array([_explained(p, saved) for p in predictions]))
+    return [
+        Card(
+            before + k + 1,
+            p,
+            _data_uri(images[k]),
+            _data_uri(_overlaid(images[k], maps[k])),
+            tuple(
+                (saved.classes[c], p.probability[c])
+                for c in np.argsort(-np.array(p.probability))[:CLASSES]
+            ),
+        )
+        for k, p in enumerate(predictions)
+    ]
+
+
+def _explained(prediction: Prediction, saved: SavedModel) -> int:
+    """Returns the class whose evidence is shown: the likeliest alerted one, if there is any."""
+    wanted = [k for k, name in enumerate(saved.classes) if name in saved.decision.positive]
+    return max(wanted or range(len(saved.classes)), key=lambda k: prediction.probability[k])
+
+
+def _overlaid(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    colours = cv2.applyColorMap((255 * heat).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    return (0.5 * image + 0.5 * colours).astype(np.uint8)
+
+
+def _data_uri(image: np.ndarray) -> str:
+    picture = Image.fromarray(image)
+    picture.thumbnail((SIDE, SIDE))
+    content = io.BytesIO()
+    picture.save(content, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()

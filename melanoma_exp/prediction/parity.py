@@ -1,0 +1,65 @@
+"""Real images to compare an export on."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from melanoma_exp.dataset.folders import SUFFIXES
+from melanoma_exp.prediction import sources
+from melanoma_exp.prediction.saved_model import SavedModel
+from melanoma_exp.spec import UserError
+
+if TYPE_CHECKING:
+    from melanoma_exp.tracking.archive import Archive
+
+
+def images(
+    saved: SavedModel, archive: "Archive", run_id: str, given: Sequence[Path] | None, most: int
+) -> tuple[np.ndarray, str]:
+    """Returns decoded images, uint8 (n, h, w, 3), and in words where they are from.
+
+    Args:
+        saved: The run.
+        archive: Holds its record.
+        run_id: Of the run.
+        given: Where the user wants them from; None takes the run's own validation images.
+        most: At most so many, evenly spread.
+
+    Raises:
+        UserError: None can be read.
+    """
+    if given:
+        files, source = list(sources.find(given).files), ", ".join(map(str, given))
+    else:
+        files, source = _validation(saved, archive, run_id), "the run's own validation images"
+    step = max(len(files) // most, 1)
+    decoded = [image for path in files[::step][:most] if (image := _read(saved, path)) is not None]
+    if not decoded:
+        raise UserError(f"export: no readable image among {len(files)} of {source}")
+    return np.stack(decoded), source
+
+
+def _read(saved: SavedModel, path: Path) -> np.ndarray | None:
+    try:
+        return saved.decode(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _validation(saved: SavedModel, archive: "Archive", run_id: str) -> list[Path]:
+    """Returns the files of the run's validation part, found by their names below its dataset."""
+    dataset, cache = saved.experiment.dataset, saved.experiment.cache.root()
+    listing = dataset.find(cache)
+    place = dict(zip(map(str, listing.samples.source), listing.paths, strict=True))
+    rows = csv.DictReader(archive.text(run_id, "split.csv").splitlines())
+    wanted = dict.fromkeys(row["source"] for row in rows if row["part"] == "val")
+    found = [place[source] for source in wanted if source in place]
+    if not found:
+        raise UserError(
+            f"export: none of the run's validation images is in its dataset ({dataset.kind}); "
+            f"name images ({'/'.join(SUFFIXES)}) with --images PATH"
+        )
+    return found

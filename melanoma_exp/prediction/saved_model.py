@@ -1,0 +1,127 @@
+"""A finished run's network, ready to predict.
+
+The architecture is built from the run's own `experiment.json`, the weights are numbers from an
+HDF5 file whose checksum the run recorded. Nothing is unpickled and no code comes from a file.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from melanoma_exp.config import Experiment, parse_json
+from melanoma_exp.dataset.decode import decode
+from melanoma_exp.metrics.decision import Decision
+from melanoma_exp.novelty import Novelty
+from melanoma_exp.prediction import manifest
+from melanoma_exp.prediction.manifest import Manifest
+from melanoma_exp.spec import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+    from melanoma_exp.tracking.archive import Archive
+
+FILES = ("experiment.json", manifest.NAME, "decision.json", manifest.WEIGHTS)
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A run's network and what it decides with.
+
+    Attributes:
+        name: The run's name.
+        experiment: What the run was told to do.
+        classes: Of the logits, in their order.
+        decision: Calibration, threshold and unsure band, chosen on validation.
+        novelty: Tells unusual images; None where the run had too few images to say.
+        network: Images uint8 (n, h, w, 3) to logits float32 (n, classes).
+    """
+
+    name: str
+    experiment: Experiment
+    classes: tuple[str, ...]
+    decision: Decision
+    novelty: Novelty | None
+    network: "keras.Model"
+
+    def decode(self, source: Path | bytes) -> np.ndarray:
+        """Decodes an image as the run's training did.
+
+        Raises:
+            ValueError: It is not a readable image, with the reason.
+        """
+        dataset = self.experiment.dataset
+        return decode(source, dataset.image_size, dataset.resize, dataset.max_pixels)
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Returns the logits, float32 (n, classes).
+
+        Args:
+            images: uint8 (n, h, w, 3), as `decode` gives them.
+        """
+        return np.asarray(self.network.predict_on_batch(images), np.float32)
+
+
+def fetch(archive: "Archive", run_id: str) -> tuple[str, dict[str, Path]]:
+    """Returns a run's name and local copies of the files a prediction needs.
+
+    Raises:
+        UserError: There is no such run, it is not finished, or a file is not there.
+    """
+    run = archive.run(run_id)
+    if run.deleted:
+        raise UserError(f"run {run_id} is deleted; `mlflow runs restore` brings it back")
+    if run.status != "FINISHED":
+        raise UserError(
+            f"run {run_id} is {run.status}, not FINISHED: its weights are not final; "
+            "choose a finished run or repeat it with: melanoma-exp rerun " + run_id
+        )
+    return run.name, {name: archive.file(run_id, name) for name in FILES}
+
+
+def load(name: str, files: dict[str, Path], precision: str | None = None) -> SavedModel:
+    """Builds the network and reads its weights.
+
+    Args:
+        name: The run's name.
+        files: The place of each of `FILES`.
+        precision: Computes in another than the run's.
+
+    Raises:
+        UserError: A file is damaged, or the weights are not those the run recorded.
+    """
+    experiment = parse_json(files["experiment.json"].read_text(encoding="utf-8"))
+    described = Manifest.read(files[manifest.NAME])
+    decision = Decision.from_json(files["decision.json"].read_text(encoding="utf-8"))
+    described.check(files[manifest.WEIGHTS])
+    novelty = Novelty.from_dict(decision.novelty) if decision.novelty else None
+    network = _network(experiment, len(described.classes), precision)
+    try:
+        network.load_weights(files[manifest.WEIGHTS])
+    except (OSError, KeyError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{files[manifest.WEIGHTS]}: does not hold the weights of {experiment.model.name}: "
+            f"{reason}"
+        ) from None
+    return SavedModel(name, experiment, described.classes, decision, novelty, network)
+
+
+def _network(experiment: Experiment, classes: int, precision: str | None) -> "keras.Model":
+    from melanoma_exp.training import process
+
+    process.keep_freed_memory()
+    process.import_tensorflow()
+    import keras
+    import tensorflow as tf
+
+    from melanoma_exp.training.compile import POLICIES
+
+    precision = precision or experiment.train.precision
+    if precision == "float16" and not tf.config.list_physical_devices("GPU"):
+        precision = "float32"  # CPUs emulate float16; the weights are float32 either way
+    keras.config.set_dtype_policy(POLICIES[precision])
+    height, width = experiment.dataset.image_size
+    return experiment.model.build((height, width, 3), classes)

@@ -1,0 +1,119 @@
+"""What a prediction says on the screen: progress, the worklist, files that could not be read."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from melanoma_exp.prediction.predict import Prediction
+from melanoma_exp.prediction.worklist import Worklist
+from melanoma_exp.report import DISCLAIMER, PLAIN_EVERY
+
+SHOWN = 40  # rows of the table
+SHOWN_UNREAD = 20
+
+
+class Tell(Protocol):
+    """Is told how many are done."""
+
+    def __call__(self, done: int) -> None:
+        """So many are done."""
+
+
+@contextmanager
+def counting(screen: Console, what: str, total: int) -> Iterator[Tell]:
+    """Shows how far work has come: a moving line in a terminal, now and then a line elsewhere.
+
+    Args:
+        screen: Where to.
+        what: Is counted, e.g. "images".
+        total: How many there are.
+    """
+    spoken = time.monotonic()
+    with Progress(
+        TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=screen, transient=True, disable=not screen.is_terminal,
+    ) as bar:  # fmt: skip
+        task = bar.add_task(what, total=total)
+
+        def tell(done: int) -> None:
+            nonlocal spoken
+            bar.update(task, completed=done)
+            if not screen.is_terminal and time.monotonic() - spoken > PLAIN_EVERY:
+                screen.print(f"{done}/{total} {what}")
+                spoken = time.monotonic()
+
+        yield tell
+
+
+def print_worklist(screen: Console, worklist: Worklist) -> None:
+    """Prints the first rows, the counts and the files that could not be read."""
+    found = worklist.predictions
+    title = f"Worklist of {len(found)} images, run {worklist.run_name}"
+    folder = common_folder(worklist)
+    if folder:
+        title += f"\nbelow {folder}"
+    table = Table(title=escape(title), title_justify="left")
+    table.add_column("", justify="right")
+    table.add_column("image", overflow="fold", ratio=3)
+    table.add_column("advice", ratio=2)
+    table.add_column(worklist.name, justify="right")
+    table.add_column("most probable class", ratio=2)
+    for rank, one in enumerate(found[:SHOWN], 1):
+        table.add_row(*_row(rank, one, folder))
+    screen.print(table)
+    if len(found) > SHOWN:
+        rest = len(found) - SHOWN
+        screen.print(f"… and {rest} more, less urgent; --out FILE.csv lists all of them")
+    for line in summary(worklist):
+        screen.print(line, markup=False, soft_wrap=True)
+    for bad in worklist.unread[:SHOWN_UNREAD]:
+        screen.print(f"unreadable: {bad.path}: {bad.reason}", markup=False, soft_wrap=True)
+    if len(worklist.unread) > SHOWN_UNREAD:
+        screen.print(f"… and {len(worklist.unread) - SHOWN_UNREAD} more unreadable files")
+    screen.print(DISCLAIMER)
+
+
+def summary(worklist: Worklist) -> list[str]:
+    """Returns what the list comes to, in sentences."""
+    found = worklist.predictions
+    counts = {
+        "alerts": sum(bool(p.alert) for p in found),
+        "unsure": sum(p.unsure for p in found),
+        "unlike the training images": sum(bool(p.unusual) for p in found),
+        "unreadable": len(worklist.unread),
+    }
+    lines = [", ".join(f"{n} {what}" for what, n in counts.items())]
+    if worklist.threshold is None:
+        lines.append(f"no alerts: the run has no threshold for {worklist.name}")
+    else:
+        lines.append(f"alert: calibrated {worklist.name} probability from {worklist.threshold:.3f}")
+    if found and found[0].unusual is None:
+        lines.append("the run had too few images to tell unusual ones")
+    return lines
+
+
+def common_folder(worklist: Worklist) -> str:
+    """Returns the folder that holds all images, "" where there is none."""
+    try:
+        return os.path.commonpath([one.path.parent for one in worklist.predictions])
+    except ValueError:  # no image, or absolute and relative paths
+        return ""
+
+
+def _row(rank: int, one: Prediction, folder: str) -> tuple[str, ...]:
+    style = "bold red" if one.alert else "yellow" if one.advice else ""
+    share = max(one.probability)
+    return (
+        str(rank),
+        escape(os.path.relpath(one.path, folder) if folder else str(one.path)),
+        f"[{style}]{one.advice}[/]" if style else "",
+        "-" if one.chance is None else f"{one.chance:.3f}",
+        f"{escape(one.predicted)} {share:.2f}",
+    )

@@ -1,0 +1,79 @@
+"""From the paths of a command line to image files."""
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from melanoma_exp.dataset.folders import SUFFIXES
+from melanoma_exp.spec import UserError
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What was found.
+
+    Attributes:
+        files: Each once, in the order of the paths; files of a folder by name.
+        absent: Named on the command line or in a CSV, but not there.
+        ignored: Files in folders that are not images by their suffix.
+    """
+
+    files: tuple[Path, ...]
+    absent: tuple[Path, ...]
+    ignored: int
+
+
+def find(paths: Sequence[Path]) -> Sources:
+    """Finds the images: files, folders with all below them, CSVs with a column `path`.
+
+    A path in a CSV is relative to the CSV. A file that is named is an image whatever its suffix.
+
+    Raises:
+        UserError: A CSV cannot be read or lacks the column, or there is no image at all.
+    """
+    found: dict[Path, None] = {}
+    absent: list[Path] = []
+    ignored = 0
+    for path in paths:
+        if path.is_dir():
+            for file in _below(path):
+                if file.suffix.lower() in SUFFIXES:
+                    found[file] = None
+                else:
+                    ignored += 1
+            continue
+        for file in _listed(path) if path.suffix.lower() == ".csv" else [path]:
+            if file.is_file():
+                found[file] = None
+            else:
+                absent.append(file)
+    if not found:
+        where = ", ".join(map(str, paths[:3])) + (" …" if len(paths) > 3 else "")
+        missing = f"; there is no file {absent[0]}" if absent else ""
+        raise UserError(
+            f"predict: found no image ({'/'.join(SUFFIXES)}) in {where}{missing}; "
+            "name files, folders or a CSV with a column path"
+        )
+    return Sources(tuple(found), tuple(absent), ignored)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place) / name for name in sorted(files) if not name.startswith("."))
+
+
+def _listed(path: Path) -> list[Path]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            heads = reader.fieldnames or []
+            if "path" not in heads:
+                raise UserError(
+                    f"{path}: lacks the column path; it has {', '.join(heads) or 'none'}"
+                )
+            return [path.parent / row["path"] for row in reader if row["path"]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read as a CSV in UTF-8: {error}") from error

@@ -1,0 +1,130 @@
+"""The sorted list of predictions as CSV and JSON."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from melanoma_exp.prediction.predict import Prediction, Unread
+from melanoma_exp.prediction.saved_model import SavedModel
+from melanoma_exp.report import DISCLAIMER
+from melanoma_exp.spec import UserError
+
+SUFFIXES = (".csv", ".json")
+
+
+@dataclass(frozen=True)
+class Worklist:
+    """What a run says about a set of images, the most urgent first.
+
+    Attributes:
+        run_id: Of the run.
+        run_name: As tables show it.
+        classes: In the order of `Prediction.probability`.
+        name: Of the alerted class, "melanoma" or "malignant".
+        threshold: Of the alert; None where the run has none.
+        predictions: Alerts first, then by falling probability.
+        unread: Files that could not be read.
+    """
+
+    run_id: str
+    run_name: str
+    classes: tuple[str, ...]
+    name: str
+    threshold: float | None
+    predictions: tuple[Prediction, ...]
+    unread: tuple[Unread, ...]
+
+    @classmethod
+    def of(
+        cls,
+        run_id: str,
+        saved: SavedModel,
+        predictions: Sequence[Prediction],
+        unread: Sequence[Unread],
+    ) -> "Worklist":
+        """Sorts predictions; equal ones keep the order of their files."""
+        decision = saved.decision
+        first = sorted(predictions, key=lambda p: (not p.alert, -(p.chance or 0.0)))
+        return cls(
+            run_id, saved.name, saved.classes, decision.name, decision.threshold, tuple(first),
+            tuple(unread),
+        )  # fmt: skip
+
+    def to_csv(self) -> str:
+        """Returns a row an image; files that could not be read come last, with the reason."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        shares = [f"probability {name}" for name in self.classes]
+        writer.writerow(
+            ["path", "advice", "alert", f"{self.name}_probability", "unsure", "predicted",
+             "unusual", *shares, "error", "run", "notice"]
+        )  # fmt: skip
+        for p in self.predictions:
+            writer.writerow(
+                [p.path, p.advice, _word(p.alert), "" if p.chance is None else f"{p.chance:.8f}",
+                 _word(p.unsure), p.predicted, p.unusual or "",
+                 *(f"{share:.8f}" for share in p.probability), "", self.run_id, DISCLAIMER]
+            )  # fmt: skip
+        empty = [""] * (len(shares) + 6)
+        for bad in self.unread:
+            writer.writerow([bad.path, *empty, bad.reason, self.run_id, DISCLAIMER])
+        return text.getvalue()
+
+    def to_json(self) -> str:
+        """Returns one object: the run, its images and the files that could not be read."""
+        content = {
+            "notice": DISCLAIMER,
+            "run": self.run_id,
+            "run_name": self.run_name,
+            "alerted_class": self.name,
+            "threshold": self.threshold,
+            "images": [{"path": str(p.path), **record(p, self.classes)} for p in self.predictions],
+            "unreadable": [{"path": str(u.path), "reason": u.reason} for u in self.unread],
+        }
+        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Writes CSV or JSON, as the suffix says; a reader never meets half a file.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
+        write_aside(path, self.to_csv() if path.suffix.lower() == ".csv" else self.to_json())
+
+
+def record(prediction: Prediction, classes: Sequence[str]) -> dict[str, Any]:
+    """Returns a prediction as plain values, JSON-serialisable; `path` is left to the caller."""
+    return {
+        "advice": prediction.advice,
+        "alert": prediction.alert,
+        "alert_probability": prediction.chance,
+        "unsure": prediction.unsure,
+        "unusual": prediction.unusual,
+        "predicted": prediction.predicted,
+        "probabilities": dict(zip(classes, prediction.probability, strict=True)),
+    }
+
+
+def write_aside(path: Path, text: str) -> None:
+    """Writes a text file aside and renames it.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _word(value: bool | None) -> str:
+    return "" if value is None else str(value).lower()

@@ -1,0 +1,47 @@
+"""The model card tells what the run knows, and says where it knows nothing."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+HEADINGS = [
+    "Model details", "Intended use", "Data", "Split and leak", "Labels and their faults",
+    "Training", "Performance", "Thresholds", "Calibration", "Subgroups", "Limits",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def card(finished: Any) -> str:
+    text: str = (finished[2] / "model_card.md").read_text()
+    return text
+
+
+def test_every_heading_has_something_below_it(card: str) -> None:
+    assert re.findall(r"^## (.+)$", card, re.M) == HEADINGS
+    for part in re.split(r"^## .+$", card, flags=re.M)[1:]:
+        assert len(part.split()) > 5
+    assert not re.search(r"\bnan\b|None|Undefined|\{\{|: *$", card, re.M)
+    assert not re.search(r"\|[ ]*\|", card), "an empty cell"
+    for table in re.findall(r"(?:^\|.+\|$\n)+", card, re.M):
+        assert len({line.count("|") for line in table.splitlines()}) == 1, table
+    assert card.count("not a medical device") == 2 and "not known" in card
+
+
+def test_figures_are_those_of_the_evaluation(finished: Any, card: str) -> None:
+    for part in ("val", "test"):
+        told = json.loads((finished[2] / f"evaluation_{part}.json").read_text())
+        found = told["overall"]["balanced_accuracy"]
+        assert f"| balanced accuracy | {found['value']:.3f}" in card
+    decision = json.loads((finished[2] / "decision.json").read_text())
+    assert f"threshold: {decision['threshold']:.4f}" in card
+    assert f"Temperature {decision['temperature']:.4f}" in card
+
+
+def test_counts_are_those_of_the_split(finished: Any, card: str) -> None:
+    rows = [line.split(",") for line in (finished[2] / "split.csv").read_text().splitlines()[1:]]
+    train = [row for row in rows if row[-1] == "train"]
+    children = [row for row in train if "#" in row[0]]
+    assert f"| training | {len(train) - len(children)} | {len(children)} |" in card
+    assert "skin tone" in card and "not assessable" in card
