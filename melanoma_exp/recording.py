@@ -39,6 +39,9 @@ class Record:
         """
         self._run, self._experiment, self._material = run, experiment, material
         self._files = Artifacts(run, place)
+        # Also needed at the end, which another process may reach than the one that began.
+        text = experiment.model_dump_json(indent=2)
+        (place / "experiment.json").write_text(text, encoding="utf-8")
         self._classes = material.parts.train.classes
         self._mark = "leaky" if material.leaky else ""
 
@@ -46,7 +49,7 @@ class Record:
         """Records what is known before training, so that a killed run can be understood too."""
         experiment, material = self._experiment, self._material
         parts, data = material.parts, material.data
-        self._files.text("experiment.json", experiment.model_dump_json(indent=2))
+        self._run.log_file(self._files.place / "experiment.json")
         self._files.text("split.csv", parts.to_csv(data.samples))
         lines: list[str] = []
         model.summary(print_fn=lambda line, **_: lines.append(line), line_length=100)
