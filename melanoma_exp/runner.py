@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from melanoma_exp import provenance, report, resuming
+from melanoma_exp import provenance, report, resuming, sweeping
 from melanoma_exp.checkpoint import Store
 from melanoma_exp.config import Experiment
 from melanoma_exp.material import Material, notes, prepare
@@ -72,11 +72,14 @@ def run(
             return None
         if resumed:
             report.print_resumed(screen, resumed, saved)
-        tracked = experiment.tracking.start(experiment.run_name, folder, resumed)
-        with _ended_as_it_went(tracked), tempfile.TemporaryDirectory() as place:
+        with (
+            sweeping.below_parent(experiment.tracking, folder, tags) as all_tags,
+            _tracked(experiment, folder, resumed) as tracked,
+            tempfile.TemporaryDirectory() as place,
+        ):
             record = recording.Record(tracked, experiment, material, Path(place))
             place_tags = {"process": provenance.process(), "folder": str(folder.absolute())}
-            tracked.set_tags({**tags, **place_tags})
+            tracked.set_tags({**all_tags, **place_tags})
             resuming.note_run(folder, resuming.Begun(tracked.id, None))
             store = Store(state / tracked.id, {"dataset": material.data.digest})
             if saved is None:
@@ -156,10 +159,11 @@ def _facts(
 
 
 @contextmanager
-def _ended_as_it_went(tracked: Run) -> Iterator[None]:
-    """Closes the tracked run as finished, failed or killed."""
+def _tracked(experiment: Experiment, folder: Path, resumed: str | None) -> Iterator[Run]:
+    """Starts the tracked run and closes it as finished, failed or killed."""
+    tracked = experiment.tracking.start(experiment.run_name, folder, resumed)
     try:
-        yield
+        yield tracked
     except BaseException as error:
         if isinstance(error, Interrupted):
             error.run_id = tracked.id

@@ -20,7 +20,7 @@ LAYERS = (
     {"config"},
     {
         "artifacts", "comparison", "evaluating", "material", "model_card", "prediction",
-        "recording", "results", "resuming", "runner",
+        "recording", "results", "resuming", "runner", "sweeping",
     },
     {"cli", "composition", "helptext", "verbs", "__main__"},
 )  # fmt: skip

@@ -77,8 +77,13 @@ def test_a_sweep_goes_on_past_a_job_that_fails_and_mirrored_replicas_train(
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert "train.batch_size=7 is not divisible by 2 replicas; use 6" in done.stderr
-    (run,) = runs(tmp_path)
+    found = runs(tmp_path)
+    (parent,) = (run for run in found if "sweep_parent" in run.data.tags)
+    (run,) = (run for run in found if "job" in run.data.tags)
     assert run.info.status == "FINISHED" and run.data.tags["job"] == "1"
+    assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert run.data.tags["sweep"] == parent.data.tags["sweep_parent"]
+    assert parent.info.end_time >= run.info.end_time
 
 
 def test_processes_that_start_at_once_share_a_store_that_does_not_exist_yet(tmp_path: Path) -> None:

@@ -73,7 +73,8 @@ def by_experiment(archive: Archive, name: str) -> Selection:
         raise UserError(
             f"--experiment {name}: there is no such experiment (known: {', '.join(known)}){guess}"
         )
-    return _finished(archive.search("", name), f"experiment {name}")
+    runs = [run for run in archive.search("", name) if "sweep_parent" not in run.tags]
+    return _finished(runs, f"experiment {name}")
 
 
 def keep(selection: Selection, problem: Callable[[StoredRun], str], named: bool) -> Selection:

@@ -79,6 +79,10 @@ class Local(Spec):
         """The tracking URI."""
         return f"sqlite:///{self.folder.as_posix()}/mlflow.db"
 
+    @property
+    def _artifacts(self) -> str:
+        return (self.folder / "artifacts").absolute().as_uri()
+
     def start(self, name: str, folder: Path, resumed: str | None = None) -> Run:
         """Starts a run, or goes on with the one of the id `resumed`.
 
@@ -88,8 +92,20 @@ class Local(Spec):
         from melanoma_exp.tracking import connection, mlflow_run
 
         connection.prepare_local(self.folder, self.uri)
-        artifacts = (self.folder / "artifacts").absolute().as_uri()
-        return mlflow_run.MlflowRun(self.uri, self.experiment, name, artifacts, resumed)
+        return mlflow_run.MlflowRun(self.uri, self.experiment, name, self._artifacts, resumed)
+
+    def start_sweep(self, name: str) -> str:
+        """Makes the parent run of a sweep's jobs and returns its id."""
+        from melanoma_exp.tracking import connection, mlflow_run
+
+        connection.prepare_local(self.folder, self.uri)
+        return mlflow_run.start_sweep(self.uri, self.experiment, name, self._artifacts)
+
+    def end_sweep(self, run_id: str, failed: bool) -> None:
+        """Moves the end of a parent run to now; it is FAILED once any of its jobs is."""
+        from melanoma_exp.tracking import mlflow_run
+
+        mlflow_run.end_sweep(self.uri, run_id, failed)
 
     def state_folder(self, folder: Path) -> Path:
         """Returns where unfinished runs keep their checkpoints, beside the store."""
@@ -126,6 +142,18 @@ class Server(Spec):
         from melanoma_exp.tracking import mlflow_run
 
         return mlflow_run.MlflowRun(self.uri, self.experiment, name, None, resumed)
+
+    def start_sweep(self, name: str) -> str:
+        """Makes the parent run of a sweep's jobs and returns its id."""
+        from melanoma_exp.tracking import mlflow_run
+
+        return mlflow_run.start_sweep(self.uri, self.experiment, name, None)
+
+    def end_sweep(self, run_id: str, failed: bool) -> None:
+        """Moves the end of a parent run to now; it is FAILED once any of its jobs is."""
+        from melanoma_exp.tracking import mlflow_run
+
+        mlflow_run.end_sweep(self.uri, run_id, failed)
 
     def state_folder(self, folder: Path) -> Path:
         """Returns where unfinished runs keep their checkpoints: on this machine."""
