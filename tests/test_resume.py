@@ -117,6 +117,7 @@ def test_a_signal_during_validation_repeats_it_and_nothing_else(
     assert same(whole, train(spec, tmp_path / "cut", saved=saved))
 
 
+@pytest.mark.slow
 def test_every_checkpoint_of_a_run_leads_to_the_same_end(tmp_path: Path) -> None:
     spec = train_spec(*EVERYTHING, "checkpoint.every_steps=1")
     kept = tmp_path / "kept"
@@ -132,7 +133,7 @@ def test_every_checkpoint_of_a_run_leads_to_the_same_end(tmp_path: Path) -> None
         whole = train(spec, tmp_path / "whole")
     places = sorted(kept.iterdir())
     assert len(places) == 5 * len(whole[1]["val/loss"])
-    for place in places[::7]:
+    for place in places[::3]:
         assert same(whole, train(spec, tmp_path / "again", saved=Store(place).newest()))
 
 
