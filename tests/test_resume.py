@@ -1,188 +1,20 @@
-"""A run that was stopped anywhere and gone on with ends as one that never was, bit for bit."""
+"""A run that was killed or stopped anywhere and gone on with ends as one that never was."""
 
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 from small_run import experiment, overrides, runs, store
-from test_training import Silent, feeds, train_spec
 
-from melanoma_exp import cli, composition, config, provenance, runner
-from melanoma_exp.checkpoint import Saved, Store
+from melanoma_exp import cli, provenance, runner
 from melanoma_exp.spec import UserError
-from melanoma_exp.training import fit, process
-from melanoma_exp.training.compile import compile_model
-from melanoma_exp.training.interruption import Interrupted, Signals
-from melanoma_exp.training.spec import Train
-
-# Everything that has state: dropout, batch normalisation, online draws, averaged weights, both
-# watchers of the validation figures, the best epoch's weights.
-EVERYTHING = (
-    "epochs=6", "batch_size=8", "ema=0.9", "keep=best", "schedule=plateau", "plateau.patience=1",
-    "plateau.monitor=val_accuracy", "early_stopping.patience=3", "learning_rate=0.05",
-)  # fmt: skip
-PLAIN = ("epochs=3", "batch_size=8", "schedule=cosine", "optimizer=adamw", "learning_rate=0.01")
-NET = ["model=m2", "model.filters=[[4],[8]]", "model.dense=[8]", "model.norm=after_pool"]
-TIMES = ("seconds", "images_per_second")
-
-
-class StopAt(Silent):
-    """Asks to stop after a step, or within the validation of an epoch."""
-
-    def __init__(self, signals: Signals, epoch: int, step: int | None) -> None:
-        self._signals, self._at = signals, (epoch, step)
-
-    def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
-        if self._at == (epoch, step):
-            self._signals.received = signal.SIGTERM
-
-
-def train(
-    spec: Train,
-    place: Path,
-    stop: Callable[[Signals], Any] | None = None,
-    saved: Saved | None = None,
-) -> tuple[list[np.ndarray], fit.History]:
-    process.prepare_process(spec, 1)
-    images, val = feeds(spec.batch_size)
-    model = config.parse(composition.compose(cli.conf_folder(), NET)).model.build((16, 16, 3), 3)
-    compile_model(model, spec, images.steps, 3)
-    signals = Signals()
-    progress = stop(signals) if stop else Silent()
-    logged: dict[int, Any] = {}
-    history = fit.fit(
-        model, spec, images, val, progress, lambda figures, epoch: logged.update({epoch: figures}),
-        Store(place), signals, saved,
-    )  # fmt: skip
-    assert sorted(logged) == list(range(1, len(history["val/loss"]) + 1))
-    return [keras.ops.convert_to_numpy(v) for v in model.variables], history
-
-
-def same(one: Any, other: Any) -> bool:
-    weights = all(np.array_equal(a, b) for a, b in zip(one[0], other[0], strict=True))
-    figures = {k: v for k, v in one[1].items() if k not in TIMES}
-    return weights and figures == {k: v for k, v in other[1].items() if k not in TIMES}
-
-
-@pytest.mark.parametrize(
-    ("options", "stops"),
-    [(EVERYTHING, [(2, 4), (3, 3)]), (PLAIN, [(1, 2), (2, 1)])],
-    ids=["everything", "cosine"],
-)
-def test_training_goes_on_bit_for_bit_from_within_an_epoch_and_its_last_step(
-    options: tuple[str, ...], stops: list[tuple[int, int]], tmp_path: Path
-) -> None:
-    spec = train_spec(*options)
-    whole = train(spec, tmp_path / "whole")
-    for k, (epoch, step) in enumerate(stops):
-        place = tmp_path / str(k)
-        with pytest.raises(Interrupted):
-            train(spec, place, lambda signals, at=(epoch, step): StopAt(signals, *at))
-        saved = Store(place).newest()
-        assert saved is not None and (saved.state["epoch"], saved.state["step"]) == (
-            epoch - 1,
-            step,
-        )
-        assert same(whole, train(spec, place, saved=saved))
-
-
-def test_a_signal_during_validation_repeats_it_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spec = train_spec(*EVERYTHING)
-    whole = train(spec, tmp_path / "whole")
-    evaluate = keras.Model.evaluate
-    count = []
-
-    def asked(self: Any, *arguments: Any, **named: Any) -> Any:
-        count.append(1)
-        if len(count) == 2:
-            named["callbacks"][0]._signals.received = signal.SIGTERM
-        return evaluate(self, *arguments, **named)
-
-    monkeypatch.setattr(keras.Model, "evaluate", asked)
-    with pytest.raises(Interrupted):
-        train(spec, tmp_path / "cut")
-    monkeypatch.undo()
-    saved = Store(tmp_path / "cut").newest()
-    assert saved is not None and (saved.state["epoch"], saved.state["step"]) == (1, 4)
-    assert same(whole, train(spec, tmp_path / "cut", saved=saved))
-
-
-@pytest.mark.slow
-def test_every_checkpoint_of_a_run_leads_to_the_same_end(tmp_path: Path) -> None:
-    spec = train_spec(*EVERYTHING, "checkpoint.every_steps=1")
-    kept = tmp_path / "kept"
-    save = Store.save
-
-    def save_and_copy(self: Store, position: Any, *rest: Any, **named: Any) -> None:
-        save(self, position, *rest, **named)
-        newest = max(p for p in self.folder.iterdir())
-        shutil.copytree(newest, kept / newest.name / newest.name)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "save", save_and_copy)
-        whole = train(spec, tmp_path / "whole")
-    places = sorted(kept.iterdir())
-    assert len(places) == 5 * len(whole[1]["val/loss"])
-    for place in places[::3]:
-        assert same(whole, train(spec, tmp_path / "again", saved=Store(place).newest()))
-
-
-def test_the_last_two_and_the_best_are_kept_and_damage_falls_back(tmp_path: Path) -> None:
-    kept = Store(tmp_path)
-    for epoch in range(1, 7):
-        kept.save((epoch, 0), {"a": np.full(5, epoch)}, {"epoch": epoch}, best=(2, 0))
-    names = sorted(p.name for p in tmp_path.iterdir())
-    assert [n[:12] for n in names] == ["epoch-000002", "epoch-000005", "epoch-000006"]
-    newest = kept.newest()
-    assert newest is not None and newest.state["epoch"] == 6 and not newest.passed_over
-    arrays = tmp_path / names[2] / "arrays.npz"
-    arrays.write_bytes(arrays.read_bytes()[:-7])
-    newest = kept.newest()
-    assert newest is not None and newest.state["epoch"] == 5
-    assert "epoch-000006" in newest.passed_over[0] and "damaged" in newest.passed_over[0]
-    (tmp_path / names[1] / "state.json").write_text("{}")
-    newest = kept.newest()
-    assert newest is not None and newest.state["epoch"] == 2 and len(newest.passed_over) == 2
-    (tmp_path / names[0] / "SHA256SUMS").unlink()
-    assert kept.newest() is None
-
-
-def test_a_full_disk_lets_training_go_on_and_the_last_checkpoint_stays(tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(small)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("a small disk can only be mounted by root")
-    warned: list[str] = []
-
-    class FillsUp(Silent):
-        def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
-            if (epoch, step) == (2, 1):
-                with pytest.raises(OSError, match="No space"):
-                    (small / "filler").write_bytes(b"0" * 400_000)
-
-        def warn(self, line: str) -> None:
-            warned.append(line)
-
-    try:
-        _, history = train(train_spec(*PLAIN), small / "run", lambda _: FillsUp())
-        assert len(history["val/loss"]) == 3
-        assert len(warned) == 2 and "No space left on device" in warned[0]
-        saved = Store(small / "run").newest()
-        assert saved is not None and saved.state["epoch"] == 1 and not saved.passed_over
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
-
+from melanoma_exp.training.interruption import Interrupted
 
 RESUMED = [
     "augment=dihedral", "model.dropout=0.2", "model.norm=after_pool", "train.epochs=4",
