@@ -98,6 +98,23 @@ def test_processes_that_start_at_once_share_a_store_that_does_not_exist_yet(tmp_
     assert [run.info.status for run in runs(tmp_path)] == ["FINISHED"] * 4
 
 
+def test_a_process_killed_while_it_makes_the_store_leaves_nothing_broken(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from melanoma_exp.tracking.connection import prepare_local;"
+        f"prepare_local(Path({str(tmp_path)!r}), 'sqlite:///{tmp_path}/mlflow.db')"
+    )
+    killed = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("*.db*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.5)  # in the middle of the migrations
+    killed.kill()
+    killed.wait()
+    assert not (tmp_path / "mlflow.db").exists()
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    assert [path.name for path in tmp_path.glob("*.db*")] == ["mlflow.db"]
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Any:
     """A real MLflow server on a free port of this machine."""

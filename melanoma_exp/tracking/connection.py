@@ -53,11 +53,16 @@ def prepare_local(folder: Path, uri: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "mlflow.lock").open("w") as lock:
-            # Alembic destroys a database that two processes migrate at once.
+            # Alembic destroys a database that two processes migrate at once, and leaves one behind
+            # that nobody can open if it is killed: a new one is made aside.
             fcntl.flock(lock, fcntl.LOCK_EX)
-            client = connect(uri)
+            database, aside = folder / "mlflow.db", folder / "mlflow.db.new"
             with told(uri):
-                client.search_experiments(max_results=1)
+                if not database.exists():
+                    aside.unlink(missing_ok=True)
+                    connect(f"sqlite:///{aside.as_posix()}").search_experiments(max_results=1)
+                    os.replace(aside, database)
+                connect(uri).search_experiments(max_results=1)
     except OSError as error:
         raise UserError(f"tracking.folder: cannot write {folder}: {error.strerror}") from error
 
