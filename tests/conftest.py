@@ -119,6 +119,6 @@ def finished(images: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     from melanoma_exp import runner
 
     place = tmp_path_factory.mktemp("finished")
-    runner.run(experiment(images, place, *CHILDREN), place, {"sweep": "none"})
+    runner.run(experiment(images, place, *CHILDREN), place, {"asked": "by a test"})
     (run,) = runs(place)
     return place, run, Path(run.info.artifact_uri.removeprefix("file://"))
