@@ -3,19 +3,9 @@
 from typing import Any
 
 import pytest
+from test_models import spec
 
 from melanoma_exp.models import cost
-from melanoma_exp.models.spec import Cnn
-
-BASE: dict[str, Any] = {
-    "kind": "cnn", "name": "net", "rescale": True, "filters": [[16], [32], [64]], "kernel": 3,
-    "padding": "same", "norm": "none", "dropout": 0.0, "dense": [128], "dense_norm": False,
-    "dense_dropout": 0.0, "head_dropout": 0.0, "head_units": None,
-}  # fmt: skip
-
-
-def spec(**changes: Any) -> Cnn:
-    return Cnn.model_validate({**BASE, **changes})
 
 
 def test_a_small_network_is_counted_by_hand() -> None:

@@ -12,6 +12,7 @@ from melanoma_exp.training.watch import Best
 
 History = dict[str, list[float]]
 Arrays = dict[str, np.ndarray]
+PLAIN = ("epoch", "step", "seconds", "rate", "trained", "history", "is_over")  # fields as JSON
 
 
 @dataclass
@@ -49,9 +50,8 @@ class Course:
 
     def state(self) -> dict[str, Any]:
         """Returns JSON content; `best_weights` are arrays and not in it."""
-        plain = ("epoch", "step", "seconds", "rate", "trained", "history", "is_over")
         return {
-            **{name: getattr(self, name) for name in plain},
+            **{name: getattr(self, name) for name in PLAIN},
             "plateau": self.plateau.state(),
             "stopping": self.stopping.state(),
         }
@@ -59,9 +59,8 @@ class Course:
     @classmethod
     def from_state(cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> "Course":
         """Returns what `state` and `collect` gave."""
-        plain = ("epoch", "step", "seconds", "rate", "trained", "history", "is_over")
         return cls(
-            **{name: state[name] for name in plain},
+            **{name: state[name] for name in PLAIN},
             plateau=Best.from_state(state["plateau"]),
             stopping=Best.from_state(state["stopping"]),
             best_weights=_listed(arrays, "best"),
