@@ -5,8 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from melanoma_exp import pipeline
-from melanoma_exp.pipeline import Feed, Reader, make_reader
+from melanoma_exp import children as made_children
+from melanoma_exp.children import Origin, make_reader
+from melanoma_exp.pipeline import Feed, Reader
 from melanoma_exp.randomness import Purpose, address, generator
 from melanoma_exp.spec import UserError
 
@@ -31,7 +32,7 @@ def feed(rows, pixels, option):
 
     def build(seed=1, balance="class_weight", augment="dihedral", batch_size=8):
         plan = option("balance", balance).apply(rows, seed)
-        reader = Reader(pixels, np.empty((0, SIDE, SIDE, 3), np.uint8), {})
+        reader = Reader(pixels, np.empty((0, SIDE, SIDE, 3), np.uint8))
         return Feed.training(plan, reader, option("augment", augment), batch_size, seed)
 
     return build
@@ -79,7 +80,7 @@ def test_every_epoch_and_position_draws_its_own_variants(feed, pixels):
 
 
 def test_evaluation_keeps_rows_images_and_weights_as_they_are(rows, pixels):
-    one = Feed(rows, Reader(pixels, pixels[:0], {}), 20)
+    one = Feed(rows, Reader(pixels, pixels[:0]), 20)
     images, labels, weights = (
         np.concatenate(column) for column in zip(*map(one.batch, [3] * 3, range(3)), strict=True)
     )
@@ -99,13 +100,14 @@ def test_class_weights_reach_the_rows(feed, rows, option):
 @pytest.fixture
 def children(rows, pixels, option, tmp_path, monkeypatch):
     """Makes or reads the 36 children of a plan, in chunks small enough to need two workers."""
-    monkeypatch.setattr(pipeline, "CHUNK", 10)
+    monkeypatch.setattr(made_children, "CHUNK", 10)
     plan = option("balance", "add_per_class", count=12).apply(rows, 1).samples
 
     def make(workers=1, seed=1, data="digest", place="cache", plan=plan, augment="augmentor"):
         monkeypatch.setattr(os, "cpu_count", lambda: workers)
         policy = option("augment", augment)
-        reader = make_reader(plan, pixels, data, policy, seed, tmp_path / place)
+        origin = Origin(pixels, data, "set")
+        reader = make_reader(plan, origin, policy, seed, tmp_path / place)
         return reader.read(plan.take(plan.copy > 0)), plan, reader
 
     return make
@@ -130,7 +132,7 @@ def test_children_come_from_the_cache_the_second_time(children, tmp_path, monkey
     first, *_ = children()
     (path,) = (tmp_path / "cache").rglob("*.npy")
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "ProcessPoolExecutor", lambda *_, **__: pytest.fail("made again"))
+        patch.setattr(made_children, "ProcessPoolExecutor", lambda *_, **__: pytest.fail("made again"))
         assert (children(2)[0] == first).all()
     # What a killed run left behind, under this very name, is written over.
     path.rename(path.with_suffix(f".{os.getpid()}.tmp"))
