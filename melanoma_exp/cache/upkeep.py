@@ -43,8 +43,8 @@ class Kept:
 
     @property
     def is_used(self) -> bool:
-        """Whether a process uses it."""
-        return locks.is_shared(self.place / MANIFEST)
+        """Whether a process uses it; of what another version made it is not known."""
+        return bool(self.belongs) and locks.is_shared(self.place / MANIFEST)
 
 
 def listed(root: Path) -> list[Kept]:
