@@ -141,10 +141,12 @@ class Job:
 
 @contextmanager
 def _workers(tasks: int) -> Iterator[ProcessPoolExecutor]:
-    # Spawned, not forked: the parent may hold threads of OpenCV or TensorFlow.
-    spawn = multiprocessing.get_context("spawn")
+    # Not forked from here: this process may hold threads of OpenCV or TensorFlow. They are forked
+    # from a fresh one that has imported what they need, once for all.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "melanoma_exp.augment.augmentor"])
     workers = max(1, min(os.cpu_count() or 1, tasks))
-    with ProcessPoolExecutor(workers, spawn, initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
         yield pool
 
 

@@ -1,4 +1,4 @@
-"""What the cache promises: made once, never half, never damaged, never taken away from who reads."""
+"""What the cache promises: made once, never half, never damaged, never taken from who reads."""
 
 import errno
 import json
@@ -246,9 +246,9 @@ def test_a_full_disk_is_met_before_the_first_image_is_written(tmp_path):
 @pytest.fixture
 def stored(tmp_path) -> tuple[np.ndarray, Path]:
     """Images in memory, and the file they were written to row by row."""
-    content = np.random.default_rng(0).integers(0, 256, (600, 180, 180, 3), np.uint8)
+    content = np.random.default_rng(0).integers(0, 256, (200, 180, 180, 3), np.uint8)
     begin = arrays.create(tmp_path / "x.npy", content.shape)
-    for rows in (slice(300, 600), slice(0, 300)):
+    for rows in (slice(120, 200), slice(0, 120)):
         arrays.write(tmp_path / "x.npy", begin + rows.start * content[0].nbytes, content[rows])
     return content, tmp_path / "x.npy"
 
@@ -256,7 +256,7 @@ def stored(tmp_path) -> tuple[np.ndarray, Path]:
 def test_images_on_disk_are_those_in_memory_and_cost_no_memory(stored):
     content, path = stored
     mapped = np.load(path, mmap_mode="r")
-    images, rows = Images(mapped), np.random.default_rng(1).permutation(600)
+    images, rows = Images(mapped), np.random.default_rng(1).permutation(200)
     image = np.empty(content.shape[1:], np.uint8)
     before = resident()
     for row in rows.tolist():
@@ -277,7 +277,7 @@ def test_a_file_that_became_shorter_is_an_error(stored):
     images = Images(np.load(path, mmap_mode="r"))
     os.truncate(path, content.nbytes // 2)
     with pytest.raises(OSError, match="is shorter than it was"):
-        images.take(np.array([599]))
+        images.take(np.array([199]))
 
 
 def test_a_lock_file_removed_by_its_holder_is_no_lock(tmp_path):
