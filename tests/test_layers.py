@@ -11,9 +11,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "melanoma_exp"
 LAYERS = (
-    {"__init__", "spec", "samples", "randomness", "installation"},
+    {"__init__", "spec", "samples", "randomness", "installation", "files", "arrays", "cache"},
     {
-        "dataset", "audit", "split", "balance", "augment", "pages", "pipeline", "models",
+        "dataset", "audit", "split", "balance", "augment", "pages", "pipeline", "children",
+        "models",
         "distribution", "training", "checkpoint", "metrics", "figures", "tracking", "report",
         "provenance", "explain", "novelty",
     },
@@ -25,8 +26,8 @@ LAYERS = (
     {"cli", "composition", "helptext", "verbs", "__main__"},
 )  # fmt: skip
 BESIDE = {
-    ("pipeline", "augment"), ("audit", "dataset"), ("audit", "pages"), ("report", "audit"),
-    ("training", "checkpoint"),
+    ("pipeline", "augment"), ("children", "augment"), ("children", "pipeline"),
+    ("audit", "dataset"), ("audit", "pages"), ("report", "audit"), ("training", "checkpoint"),
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -46,7 +46,7 @@ def feeds(batch_size: int = 8) -> tuple[Feed, Feed]:
         ("a", "b", "c"), np.arange(n), names, np.zeros(n, np.int64), label, names,
         np.full(n, "train"),
     )  # fmt: skip
-    reader = Reader(pixels, pixels[:0], {})
+    reader = Reader(pixels, pixels[:0])
     plan = NoBalance(kind="none").apply(rows.take(np.arange(30)), 1)
     policy = config.parse(composition.compose(cli.conf_folder(), ["augment=dihedral"])).augment
     train = Feed.training(plan, reader, policy, batch_size, seed=1)

@@ -7,6 +7,7 @@ here import nothing heavy at the top, for `--help` imports them all.
 from collections.abc import Callable
 
 from melanoma_exp.verbs.audit import audit
+from melanoma_exp.verbs.cache import cache
 from melanoma_exp.verbs.compare import compare
 from melanoma_exp.verbs.export import export
 from melanoma_exp.verbs.predict import predict
@@ -19,6 +20,7 @@ VERBS: dict[str, Callable[[list[str]], None]] = {
     "resume": resume,
     "reconcile": reconcile,
     "audit": audit,
+    "cache": cache,
     "compare": compare,
     "predict": predict,
     "export": export,
