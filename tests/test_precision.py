@@ -46,7 +46,7 @@ def machine(monkeypatch: pytest.MonkeyPatch):
     """Lets this machine look like one of that CPU and those GPUs."""
 
     def be(cpuinfo: str, *gpus: tuple[int, int]) -> None:
-        monkeypatch.setattr(precision, "_cpuinfo", lambda: cpuinfo)
+        monkeypatch.setattr(precision, "read_cpuinfo", lambda: cpuinfo)
         monkeypatch.setattr(precision, "_gpu_capabilities", lambda: list(gpus))
 
     return be

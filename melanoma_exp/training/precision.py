@@ -30,7 +30,7 @@ def settle(spec: Train) -> tuple[Train, str]:
         UserError: The precision is not for this machine.
     """
     gpus = _gpu_capabilities()
-    native, reason = native_bfloat16(_cpuinfo(), gpus, os.environ.get("TF_ENABLE_ONEDNN_OPTS"))
+    native, reason = native_bfloat16(read_cpuinfo(), gpus, os.environ.get("TF_ENABLE_ONEDNN_OPTS"))
     if spec.precision == "auto":
         chosen = "bfloat16" if native else "float32"
         return spec.model_copy(update={"precision": chosen}), f"{chosen} by auto: {reason}"
@@ -70,7 +70,8 @@ def native_bfloat16(
     return True, f"the CPU has {found[0]}"
 
 
-def _cpuinfo() -> str:
+def read_cpuinfo() -> str:
+    """Returns the text of /proc/cpuinfo, "" where there is none."""
     try:
         return Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
