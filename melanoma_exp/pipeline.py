@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from melanoma_exp.ahead import Ahead
 from melanoma_exp.augment.spec import NoAugment, Policy
 from melanoma_exp.randomness import Purpose, address, generator
 from melanoma_exp.samples import Plan, Samples
@@ -227,9 +228,11 @@ class Feed:
         import tensorflow as tf
 
         shape = self.reader.pixels.shape[1:]
+        # Not tf.data's prefetch: with determinism on TensorFlow quietly leaves that out.
+        ahead = Ahead(lambda step: self.batch(epoch, step), self.steps)
 
         def wrapped(index: "tf.Tensor") -> tuple["tf.Tensor", ...]:
-            function: Callable = lambda step: self.batch(epoch, int(step))  # noqa: E731
+            function: Callable = lambda step: ahead.take(int(step))  # noqa: E731
             images, labels, weights = tf.numpy_function(
                 function, [index], (tf.uint8, tf.int64, tf.float32)
             )
@@ -238,6 +241,4 @@ class Feed:
             weights.set_shape((None,))
             return images, labels, weights
 
-        steps = tf.data.Dataset.range(first, self.steps)
-        # One call at a time is enough: it runs beside the training step and keeps order for free.
-        return steps.map(wrapped).prefetch(4)
+        return tf.data.Dataset.range(first, self.steps).map(wrapped)

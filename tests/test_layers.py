@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "melanoma_exp"
 LAYERS = (
-    {"__init__", "spec", "samples", "randomness", "installation", "diskspace"},
+    {"__init__", "spec", "samples", "randomness", "installation", "diskspace", "ahead"},
     {
         "dataset", "audit", "split", "balance", "augment", "pipeline", "models", "distribution",
         "training", "checkpoint", "metrics", "figures", "tracking", "report", "provenance",

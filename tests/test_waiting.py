@@ -8,10 +8,11 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 from test_checkpoint import train
-from test_training import train_spec
+from test_training import feeds, train_spec
 
 from melanoma_exp import report
 from melanoma_exp.pipeline import Feed
+from melanoma_exp.training import process
 from melanoma_exp.training.waiting import Waits
 
 
@@ -48,14 +49,33 @@ def test_a_slow_input_path_shows_in_the_figures_of_every_epoch(tmp_path: Path, m
     batch = Feed.batch
 
     def slowly(self: Feed, epoch: int, step: int) -> tuple:
-        time.sleep(0.3 * (self.seed is not None))
+        time.sleep(0.5 * (self.seed is not None))
         return batch(self, epoch, step)
 
     monkeypatch.setattr(Feed, "batch", slowly)
     _, slow = train(spec, tmp_path / "slow")
     assert slow["train/loss"] == quick["train/loss"]
     assert 0 <= quick["data/wait_share"][1] < slow["data/wait_share"][1] < 1
-    assert slow["data/wait_share"][1] > 0.4 and slow["data/start_seconds"][1] >= 0.3
+    assert slow["data/wait_share"][1] > 0.2 and slow["data/start_seconds"][1] >= 0.5
+
+
+def test_batches_are_made_while_the_model_is_at_work_with_determinism_too(monkeypatch) -> None:
+    process.prepare_process(train_spec("deterministic=true"), 1)
+    batch = Feed.batch
+
+    def slowly(self: Feed, epoch: int, step: int) -> tuple:
+        time.sleep(0.2)
+        return batch(self, epoch, step)
+
+    feed, _ = feeds(3)
+    expected = [batch(feed, 2, k)[0] for k in range(3, 10)]
+    monkeypatch.setattr(Feed, "batch", slowly)
+    waits, seen = Waits(), []
+    for images, _, _ in waits.over(feed.dataset(2, 3)):
+        seen.append(images.numpy())
+        time.sleep(0.4)
+    assert len(seen) == 7 and all(map(np.array_equal, seen, expected))
+    assert waits.starting >= 0.2 and waits.later < 0.6  # 1.2 one after the other
 
 
 def test_the_screen_tells_it_above_three_percent_with_one_hint() -> None:
