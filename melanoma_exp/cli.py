@@ -1,6 +1,5 @@
 """The command line: a first word without `=` is a verb, everything else is Hydra's."""
 
-import errno
 import os
 import sys
 import traceback
@@ -8,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from melanoma_exp.diskspace import why_unwritable
 from melanoma_exp.installation import conf_folder
 from melanoma_exp.spec import UserError, did_you_mean
 from melanoma_exp.verbs import VERBS
-
-UNWRITABLE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EROFS)
 
 
 class SweepJobError(Exception):
@@ -62,9 +60,10 @@ def _mistake(error: UserError | OSError) -> UserError:
     """Returns what the user can mend, a full disk or a missing permission included."""
     if isinstance(error, UserError):
         return error
-    if error.errno not in UNWRITABLE:
+    why = why_unwritable(error)
+    if not why:
         raise error
-    return UserError(f"cannot write {error.filename or os.getcwd()}: {error.strerror}")
+    return UserError(why)
 
 
 def _verb(name: str) -> Callable[[list[str]], None]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from melanoma_exp.ahead import Ahead
 from melanoma_exp.arrays import Images
 from melanoma_exp.augment.spec import Policy
 from melanoma_exp.randomness import Purpose, generator
@@ -148,9 +149,11 @@ class Feed:
         import tensorflow as tf
 
         shape, order = self.reader.pixels.shape[1:], self.order(epoch)
+        # Not tf.data's prefetch: with determinism on TensorFlow quietly leaves that out.
+        ahead = Ahead(lambda step: self._batch(order, epoch, step), self.steps)
 
         def wrapped(index: "tf.Tensor") -> tuple["tf.Tensor", ...]:
-            function: Callable = lambda step: self._batch(order, epoch, int(step))  # noqa: E731
+            function: Callable = lambda step: ahead.take(int(step))  # noqa: E731
             images, labels, weights = tf.numpy_function(
                 function, [index], (tf.uint8, tf.int64, tf.float32)
             )
@@ -159,6 +162,4 @@ class Feed:
             weights.set_shape((None,))
             return images, labels, weights
 
-        steps = tf.data.Dataset.range(first, self.steps)
-        # One call at a time is enough: it runs beside the training step and keeps order for free.
-        return steps.map(wrapped).prefetch(4)
+        return tf.data.Dataset.range(first, self.steps).map(wrapped)

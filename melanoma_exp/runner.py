@@ -17,7 +17,7 @@ from melanoma_exp.material import Material, notes, prepare
 from melanoma_exp.pipeline import Feed
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.spec import Run
-from melanoma_exp.training import process
+from melanoma_exp.training import precision, process
 from melanoma_exp.training.interruption import Interrupted, Signals
 
 Scores = dict[str, dict[str, float]]
@@ -47,10 +47,12 @@ def run(
     with signals.heard():
         material = prepare(experiment)
         state = experiment.tracking.state_folder(folder)
-        saved = resuming.open_state(state / resumed, experiment, material) if resumed else None
         # Not before the data is known to be good: importing TensorFlow takes seconds.
         process.keep_freed_memory()
         process.import_tensorflow()
+        settled, said = precision.settle(experiment.train)
+        experiment = experiment.model_copy(update={"train": settled})
+        saved = resuming.open_state(state / resumed, experiment, material) if resumed else None
         from melanoma_exp import recording
         from melanoma_exp.training import fit
         from melanoma_exp.training.compile import compile_model
@@ -67,7 +69,8 @@ def run(
             model = experiment.model.build((shape[0], shape[1], shape[2]), len(classes))
             compile_model(model, train, feed.steps, len(classes))
         facts = _facts(experiment, material, model.count_params(), feed.steps)
-        report.print_plan(screen, material.parts, facts, notes(experiment, material))
+        told = [*notes(experiment, material), *([said] if said else [])]
+        report.print_plan(screen, material.parts, facts, told)
         if experiment.dry_run:
             return None
         if resumed:
@@ -79,7 +82,7 @@ def run(
         ):
             record = recording.Record(tracked, experiment, material, Path(place))
             place_tags = {"process": provenance.process(), "folder": str(folder.absolute())}
-            tracked.set_tags({**all_tags, **place_tags})
+            tracked.set_tags({**all_tags, **place_tags, "precision": said or train.precision})
             resuming.note_run(folder, resuming.Begun(tracked.id, None))
             store = Store(state / tracked.id, {"dataset": material.data.digest})
             if saved is None:
@@ -162,12 +165,14 @@ def _facts(
 def _tracked(experiment: Experiment, folder: Path, resumed: str | None) -> Iterator[Run]:
     """Starts the tracked run and closes it as finished, failed or killed."""
     tracked = experiment.tracking.start(experiment.run_name, folder, resumed)
-    try:
-        yield tracked
-    except BaseException as error:
-        if isinstance(error, Interrupted):
-            error.run_id = tracked.id
-        with suppress(UserError):  # what stopped the run is told, not that its record is gone too
-            tracked.end("KILLED" if isinstance(error, Interrupted) else "FAILED")
-        raise
-    tracked.end("FINISHED")
+    with resuming.told_how_to_go_on(experiment.tracking, folder, tracked.id):
+        try:
+            yield tracked
+        except BaseException as error:
+            if isinstance(error, Interrupted):
+                error.run_id = tracked.id
+            # What stopped the run is told, not that its record is gone too.
+            with suppress(UserError, OSError):
+                tracked.end("KILLED" if isinstance(error, Interrupted) else "FAILED")
+            raise
+        tracked.end("FINISHED")

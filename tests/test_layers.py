@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "melanoma_exp"
 LAYERS = (
-    {"__init__", "spec", "samples", "randomness", "installation", "files", "arrays", "cache"},
+    {
+        "__init__", "spec", "samples", "randomness", "installation", "files", "arrays", "cache",
+        "diskspace", "ahead",
+    },
     {
         "dataset", "audit", "split", "balance", "augment", "pages", "pipeline", "children",
         "models",

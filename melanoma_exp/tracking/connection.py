@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.spec import StoreError
+
+DATABASE_SAYS = re.compile(r"^\(\w+\.\w+Error\) (.+)$", re.MULTILINE)
 
 
 @contextmanager
@@ -22,7 +26,7 @@ def told(what: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError) as error:
-        raise UserError(f"tracking: {what} cannot be used: {first_line(error)}") from error
+        raise StoreError(f"tracking: {what} cannot be used: {reason(error)}") from error
 
 
 def connect(uri: str) -> mlflow.MlflowClient:
@@ -35,6 +39,9 @@ def connect(uri: str) -> mlflow.MlflowClient:
     # Migrations and hints stay off the user's screen; warnings and errors do not.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # They print the traceback of what `told` says in a line, and once more every five seconds.
+    for name in ("store.db.utils", "system_metrics.system_metrics_monitor"):
+        logging.getLogger(f"mlflow.{name}").setLevel(logging.CRITICAL)
     _check_server(uri)
     mlflow.set_tracking_uri(uri)
     return mlflow.MlflowClient(uri)
@@ -70,6 +77,11 @@ def prepare_local(folder: Path, uri: str) -> None:
 def first_line(error: Exception) -> str:
     """Returns the first line of an error's message."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def reason(error: Exception) -> str:
+    """Returns what the database says in an error's message, its first line if it is not of one."""
+    return next(iter(DATABASE_SAYS.findall(str(error))), first_line(error))
 
 
 def _check_server(uri: str) -> None:

@@ -18,6 +18,7 @@ from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Map
 
 from melanoma_exp.tracking.connection import connect, told
+from melanoma_exp.tracking.spec import StoreError
 
 REQUIREMENTS = (
     "tensorflow", "keras", "numpy", "opencv-python-headless", "pillow", "pydantic", "scikit-learn"
@@ -73,7 +74,7 @@ class MlflowRun:
                 )
         self._uri = uri
         self.id = active.info.run_id
-        self._is_resumed = resumed is not None
+        self._asks_first = resumed is not None
         self._known: dict[str, set[int]] = {}
 
     def log_params(self, params: Mapping[str, Any]) -> None:
@@ -84,19 +85,28 @@ class MlflowRun:
                 self._client.log_batch(self.id, params=entries[start : start + 100])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Records figures in one request; those that are not a number are left out."""
-        with told(self._uri):
-            now = int(time.time() * 1000)
-            entries = [
-                Metric(key, value, now, step or 0)
-                for key, value in metrics.items()
-                if not math.isnan(value) and (step or 0) not in self._steps(key)
-            ]
-            self._client.log_batch(self.id, metrics=entries)
+        """Records figures in one request; those that are not a number are left out.
+
+        Raises:
+            StoreError: The store refused; the same figures may be given again.
+        """
+        try:
+            with told(self._uri):
+                now = int(time.time() * 1000)
+                entries = [
+                    Metric(key, value, now, step or 0)
+                    for key, value in metrics.items()
+                    if not math.isnan(value) and (step or 0) not in self._steps(key)
+                ]
+                self._client.log_batch(self.id, metrics=entries)
+        except StoreError:
+            # An answer may have been lost and the figures be there: from now on it is asked first.
+            self._asks_first, self._known = True, {}
+            raise
 
     def _steps(self, key: str) -> set[int]:
-        """Returns the steps at which a resumed run has a figure already."""
-        if not self._is_resumed:
+        """Returns the steps at which the run has a figure already, as far as that may be."""
+        if not self._asks_first:
             return set()
         if key not in self._known:
             history = self._client.get_metric_history(self.id, key)

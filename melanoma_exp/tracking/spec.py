@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
 
 
+class StoreError(UserError):
+    """The place where runs are recorded refuses something: out of room, locked, not there."""
+
+
 class Run(Protocol):
     """One recorded run. Everything logged stays, however the run ends."""
 
