@@ -1,9 +1,9 @@
 """What waits on disk for a server that is lost: one folder a run.
 
-`run.json` says whose it is. `entries.jsonl` grows by one line an entry, each synced before it counts;
-a last line without its end was never promised and is dropped. `files/N/` holds copies of artifacts.
-`delivered` is how much of the entries the server has, in bytes: a hint, for a delivery that is
-repeated makes no doubles. `lock` is held by the one process that may add or deliver.
+`run.json` says whose it is. `entries.jsonl` grows by one line an entry, each synced before it
+counts; a last line without its end was never promised and is dropped. `files/N/` holds copies of
+artifacts. `delivered` is how much of the entries the server has, in bytes: a hint, for a delivery
+that is repeated makes no doubles. `lock` is held by the one process that may add or deliver.
 """
 
 import fcntl

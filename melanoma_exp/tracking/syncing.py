@@ -24,7 +24,7 @@ class Delivered:
     status: str
 
 
-def sync(spool: Spool, uri: str | None = None) -> Delivered:
+def deliver_all(spool: Spool, uri: str | None = None) -> Delivered:
     """Delivers all that waits of one run and clears it away.
 
     Killed anywhere and started again it makes no doubles.
@@ -55,8 +55,8 @@ def sync(spool: Spool, uri: str | None = None) -> Delivered:
         return Delivered(entries, uri, client.get_run(spool.run_id).info.status)
 
 
-def sync_before(run_id: str) -> None:
+def deliver_before(run_id: str) -> None:
     """Delivers what waits here of a run that is about to go on, if anything does."""
     spool = Spool(run_id)
     if spool.exists():
-        sync(spool)
+        deliver_all(spool)

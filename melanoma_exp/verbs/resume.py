@@ -12,7 +12,7 @@ def resume(words: list[str]) -> None:
     from melanoma_exp.tracking import syncing
 
     here = compose_place("resume", overrides)
-    syncing.sync_before(given.run_id)  # the server must know how far the run is
+    syncing.deliver_before(given.run_id)  # the server must know how far the run is
     before, folder = resuming.load(here.tracking.archive(), given.run_id)
     again = before.model_copy(update={"tracking": here.tracking, "cache": here.cache})
     runner.run(again, folder, {}, given.run_id)

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from melanoma_exp.tracking.spool import Spool
 
 DETAILS = """\
-A run whose server is lost goes on and keeps its record in mlruns/spool of the folder it was started
-in. Without a RUN_ID this lists what waits there. It can be repeated at any time: nothing is doubled.
+A run whose server is lost goes on and keeps its record in mlruns/spool of the folder it was
+started in. Without a RUN_ID this lists what waits there. Repeat it at any time: nothing is doubled.
 It goes to the server of the run; tracking=server tracking.uri=... names another address of it."""
 
 
@@ -34,15 +34,15 @@ def sync(words: list[str]) -> None:
     if not chosen:
         _list(waiting.values())
         return
-    from melanoma_exp.tracking.syncing import sync
+    from melanoma_exp.tracking.syncing import deliver_all
 
     place = compose_place("sync", overrides).tracking if overrides else None
     uri = place.uri if place is not None and place.kind == "server" else None
-    failed = []
+    failed: list[str] = []
     for run_id in chosen:
         name = waiting[run_id].owner()["name"]
         try:
-            done = sync(waiting[run_id], uri)
+            done = deliver_all(waiting[run_id], uri)
         except UserError as error:
             failed += error.lines
             continue
