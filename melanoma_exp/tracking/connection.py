@@ -125,15 +125,20 @@ def prepare_local(folder: Path, uri: str) -> None:
 
 def first_line(error: BaseException) -> str:
     """Returns the first line of an error's message; of a network's, what the system said."""
-    cause = error.__cause__ or error.__context__
-    while cause is not None:
-        # urllib3 and requests wrap what happened several times, each in more words.
+    # urllib3 and requests wrap what happened several times, each in more words.
+    for cause in _causes(error):
         if isinstance(cause, TimeoutError):
             return "no answer in time"
         if isinstance(cause, OSError) and not isinstance(cause, RequestException):
             return cause.strerror or str(cause)
-        cause = cause.__cause__ or cause.__context__
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    for cause in (error.__cause__, error.__context__):
+        if cause is not None:
+            yield cause
+            yield from _causes(cause)
 
 
 def _may_pass(error: Exception) -> bool:
