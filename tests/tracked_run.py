@@ -11,12 +11,13 @@ from typing import Any
 
 KEYS = [f"figure/{k}" for k in range(6)]
 CODE = """
+import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
 
 class Answer(PythonModel):
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: pd.DataFrame, params=None) -> list[dict[str, str]]:
         return [{"notice": "a test"}]
 
 

@@ -3,9 +3,12 @@
 import fcntl
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -14,7 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from melanoma_exp.spec import UserError
 
-ANSWER = 5  # seconds in which a server must answer whether it is there
+KNOCK = 5  # seconds in which a server must be found
+# In which it must say that it reaches its database: when many runs start at once, or to one that
+# asks whether a lost server is back.
+FIRST_ANSWER, ANSWER = 30, 5
 RETRIES, TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _users_timeout = os.environ.get(TIMEOUT)
 # Told by the server, these may pass: who is asked to log in may do so, a full queue empties.
@@ -75,21 +81,22 @@ def connect(uri: str) -> mlflow.MlflowClient:
     mlflow.set_tracking_uri(uri)
     client = mlflow.MlflowClient(uri)
     if uri.startswith(("http://", "https://")):
-        check(client, uri)
+        check(client, uri, FIRST_ANSWER)
     return client
 
 
-def check(client: mlflow.MlflowClient, uri: str) -> None:
-    """Asks a server once whether it is there and reaches its database.
+def check(client: mlflow.MlflowClient, uri: str, seconds: int = ANSWER) -> None:
+    """Asks a server once whether it is there and reaches its database, for so long at most.
 
     Raises:
         LostError: It is not there, or not now.
         UserError: It refuses.
     """
     try:
-        with patience(ANSWER):
+        _knock(uri)
+        with patience(seconds):
             client.search_experiments(max_results=1)
-    except MlflowException as error:
+    except (MlflowException, OSError) as error:
         kind = LostError if _may_pass(error) else UserError
         raise kind(
             f"tracking.uri: no MLflow server answers at {uri}: {first_line(error)}"
@@ -126,12 +133,22 @@ def prepare_local(folder: Path, uri: str) -> None:
 def first_line(error: BaseException) -> str:
     """Returns the first line of an error's message; of a network's, what the system said."""
     # urllib3 and requests wrap what happened several times, each in more words.
-    for cause in _causes(error):
+    for cause in (error, *_causes(error)):
         if isinstance(cause, TimeoutError):
             return "no answer in time"
         if isinstance(cause, OSError) and not isinstance(cause, RequestException):
-            return cause.strerror or str(cause)
+            return str(cause) if cause.filename else cause.strerror or str(cause)
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _knock(uri: str) -> None:
+    """Opens a connection and closes it: MLflow's limits for that and for an answer are one."""
+    address = urlsplit(uri)
+    host = address.hostname or ""
+    if address.scheme in getproxies() and not proxy_bypass(host):
+        return
+    port = address.port or {"http": 80, "https": 443}[address.scheme]
+    socket.create_connection((host, port), timeout=KNOCK).close()
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

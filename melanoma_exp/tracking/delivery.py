@@ -18,7 +18,7 @@ from mlflow.entities import (
 from mlflow.models import Model
 
 from melanoma_exp.tracking.connection import patience, told
-from melanoma_exp.tracking.spool import Entry
+from melanoma_exp.tracking.spool import POINTS, Entry
 
 QUICK, SLOW = 10, 120  # seconds for an answer, for the latter where files are on their way
 PARAMS = 100  # that a store takes at once
@@ -106,6 +106,7 @@ class Store:
         outputs: Iterable[Any] = run.outputs.model_outputs if run.outputs else ()
         if model.model_id not in {output.model_id for output in outputs}:
             self._client.log_outputs(self._run_id, [LoggedModelOutput(model.model_id, step=0)])
+        self._client.log_batch(self._run_id, metrics=self._figures(run, model.model_id))
         self._name_model(entry.path, model)
         self._client.log_model_artifacts(model.model_id, str(entry.path))
         self._client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
@@ -115,6 +116,17 @@ class Store:
             [experiment_id], f"source_run_id = '{self._run_id}'"
         )
         return min(found, key=lambda model: model.status != LoggedModelStatus.READY, default=None)
+
+    def _figures(self, run: Any, model_id: str) -> list[Metric]:
+        """Returns the run's figures that are no series, for MLflow's own table of models.
+
+        Equal in all to the run's points, they are not counted twice.
+        """
+        return [
+            Metric(m.key, m.value, m.timestamp, m.step, model_id=model_id, run_id=self._run_id)
+            for m in run.data.to_proto().metrics
+            if m.step == 0 and not m.key.startswith(SAMPLED)
+        ][:POINTS]
 
     def _name_model(self, folder: Path, model: Any) -> None:
         """Writes into the model's own description whose it is and where it will lie."""
