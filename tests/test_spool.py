@@ -195,7 +195,7 @@ def test_a_silent_server_delays_a_run_by_one_short_wait(
         before = time.monotonic()
         step()
         took.append(time.monotonic() - before)
-    assert 1 <= took[0] < 10 and sum(seconds >= 1 for seconds in took[1:-2]) == 0
+    assert 1 <= took[0] < 30 and sum(seconds >= 1 for seconds in took[1:-2]) == 0
     line.set("whole")
     cli.VERBS["sync"]([run.id])
     assert content(server, run.id) == expected
