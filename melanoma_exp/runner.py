@@ -44,6 +44,8 @@ def run(
     started = time.perf_counter()
     screen = report.console()
     signals = Signals()
+    if not experiment.dry_run:
+        experiment.tracking.check()  # before anything that takes time
     with signals.heard():
         material = prepare(experiment)
         state = experiment.tracking.state_folder(folder)

@@ -14,11 +14,13 @@ from melanoma_exp.verbs.predict import predict
 from melanoma_exp.verbs.reconcile import reconcile
 from melanoma_exp.verbs.rerun import rerun
 from melanoma_exp.verbs.resume import resume
+from melanoma_exp.verbs.sync import sync
 
 VERBS: dict[str, Callable[[list[str]], None]] = {
     "rerun": rerun,
     "resume": resume,
     "reconcile": reconcile,
+    "sync": sync,
     "audit": audit,
     "cache": cache,
     "compare": compare,
