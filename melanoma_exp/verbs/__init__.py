@@ -9,6 +9,7 @@ from collections.abc import Callable
 from melanoma_exp.verbs.audit import audit
 from melanoma_exp.verbs.compare import compare
 from melanoma_exp.verbs.export import export
+from melanoma_exp.verbs.launch import launch
 from melanoma_exp.verbs.predict import predict
 from melanoma_exp.verbs.reconcile import reconcile
 from melanoma_exp.verbs.rerun import rerun
@@ -18,6 +19,7 @@ VERBS: dict[str, Callable[[list[str]], None]] = {
     "rerun": rerun,
     "resume": resume,
     "reconcile": reconcile,
+    "launch": launch,
     "audit": audit,
     "compare": compare,
     "predict": predict,
