@@ -45,6 +45,7 @@ def run(
     screen = report.console()
     signals = Signals()
     with signals.heard():
+        experiment.distribution.look_around()
         material = prepare(experiment)
         state = experiment.tracking.state_folder(folder)
         # Not before the data is known to be good: importing TensorFlow takes seconds.

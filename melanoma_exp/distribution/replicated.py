@@ -5,6 +5,7 @@ Keras 3 has three flaws here (https://github.com/keras-team/keras/issues/20585, 
 returns along an axis that scalars do not have: both fail with MultiWorkerMirroredStrategy. And it
 averages over replicas as if each had as many images, which the last batch of an epoch breaks. So
 all that is built lazily is built at once, in the strategy's scope, and a step is written out here.
+Layers that look at more than one image, or draw, do so for the whole batch.
 `tests/test_keras_20585.py` says when this file can go.
 
 A batch is (images, labels, loss weights, place); place is int64 (3,): the first row of the global
@@ -14,12 +15,13 @@ batch that is here, the number of its rows that are here, and the number of all 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+_Model = keras.Model if TYPE_CHECKING else object
 _tracing = threading.local()  # replicas on one machine are traced in threads of their own
 
 
@@ -36,15 +38,14 @@ def replicate(
     """
     model.__class__ = type("Replicated", (Steps, type(model)), {})
     for layer in model._flatten_layers():
-        if type(layer) is keras.layers.Dropout:
-            layer.__class__ = Dropout
+        layer.__class__ = EXACT.get(type(layer), type(layer))
     model.wants_to_stop, model.stop = wants_to_stop, stop
     images = np.zeros((1, *model.input_shape[1:]), np.uint8)
     model._symbolic_build(data_batch=(images, np.zeros(1, np.int64), np.ones(1, np.float32)))
     model.optimizer._all_reduce_sum_gradients = lambda pairs: pairs  # `train_step` has done so
 
 
-class Steps:
+class Steps(_Model):
     """What `replicate` puts before a model's own class."""
 
     wants_to_stop: Callable[[], bool]
@@ -56,13 +57,12 @@ class Steps:
     def train_step(self, data: Any, stop: Any) -> Any:
         """Learns from a replica's part of a batch; returns figures of all, alike everywhere."""
         images, labels, weights, place = data
-        everyone = tf.distribute.get_replica_context()
         with tf.GradientTape() as tape, _rows(place):
             predicted = self(images, training=True)
             loss = self._part_of_loss(labels, predicted, weights, place)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_weights)
-        gradients = everyone.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        gradients = _sum(gradients)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
         return self._figures(labels, predicted, loss, place, stop)
 
@@ -119,8 +119,7 @@ class Steps:
         present = tf.cast(tf.fill(tf.shape(labels), place[1] > 0), loss.dtype)
         accuracy.update_state(labels, predicted, sample_weight=present)
         state = [self._loss_tracker.total, self._loss_tracker.count, accuracy.total, accuracy.count]
-        sums = tf.stack([*[tf.convert_to_tensor(v) for v in state], stop])
-        sums = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, sums)
+        sums = _sum(tf.stack([*[tf.convert_to_tensor(v) for v in state], stop]))
         return tf.stack([sums[0] / sums[1], sums[2] / sums[3], sums[4]])
 
 
@@ -137,6 +136,33 @@ class Dropout(keras.layers.Dropout):
             tf.ones(whole, inputs.dtype), self.rate, seed=self.seed_generator
         )
         return inputs * mask[place[0] : place[0] + tf.shape(inputs, tf.int64)[0]]
+
+
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Normalises by the mean and variance of the whole batch, as one process would."""
+
+    def _moments(self, inputs: Any, mask: Any) -> Any:
+        """Returns mean and variance over all rows but those that stand in, float (channels,)."""
+        place = getattr(_tracing, "place", None)
+        if place is None:
+            return super()._moments(inputs, mask)
+        shape = tf.shape(inputs, tf.int64)
+        count = tf.cast(tf.reduce_prod(shape[1:-1]) * place[2], inputs.dtype)
+        present = tf.cast(place[1] > 0, inputs.dtype)
+        mean = _sum(tf.reduce_sum(inputs, self._reduction_axes) * present) / count
+        squares = tf.math.squared_difference(inputs, tf.stop_gradient(mean))
+        return mean, _sum(tf.reduce_sum(squares, self._reduction_axes) * present) / count
+
+
+EXACT: dict[type, type] = {
+    keras.layers.Dropout: Dropout,
+    keras.layers.BatchNormalization: BatchNormalization,
+}
+
+
+def _sum(values: Any) -> Any:
+    """Returns the sum over all replicas; gradients are summed too."""
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
 @contextmanager

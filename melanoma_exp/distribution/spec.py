@@ -4,6 +4,7 @@
 strategy sees the same images in the same steps.
 """
 
+import os
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     from melanoma_exp.distribution.team import Team
 
 
-class Single(Spec):
+class Distribution(Spec):
+    """Base of all options."""
+
+    def look_around(self) -> None:
+        """Makes sure that what the option needs is there, as far as can be told at once."""
+
+
+class Single(Distribution):
     """One device: the first GPU if there is one, else the CPU."""
 
     kind: Literal["single"]
@@ -29,7 +37,7 @@ class Single(Spec):
         return Team(tf.distribute.get_strategy())
 
 
-class Mirrored(Spec):
+class Mirrored(Distribution):
     """One replica a device of this machine, gradients averaged over all of them.
 
     `devices: null` uses all GPUs. `virtual_cpus: true` splits the CPU into that many devices, to
@@ -71,7 +79,7 @@ class Mirrored(Spec):
         return Team(tf.distribute.MirroredStrategy(names))
 
 
-class MultiWorker(Spec):
+class MultiWorker(Distribution):
     """Processes of one or several machines, each with all its GPUs, or its CPU.
 
     TF_CONFIG or Slurm says who they are. Each makes its own part of every batch; the first of them
@@ -80,6 +88,16 @@ class MultiWorker(Spec):
 
     kind: Literal["multi_worker"]
     start_timeout: float = Field(gt=0)
+
+    def look_around(self) -> None:
+        """Makes sure that TF_CONFIG or Slurm says who the workers are.
+
+        Raises:
+            UserError: It does not.
+        """
+        cluster.from_environment()
+        # What TensorFlow prints of peers that leave comes as an exception too, where it matters.
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
     def create(self, batch_size: int) -> "Team":
         """Returns this process with all others; blocks until they are there.
@@ -96,7 +114,7 @@ class MultiWorker(Spec):
         return joining.join(workers, self.start_timeout, batch_size)
 
 
-class Tpu(Spec):
+class Tpu(Distribution):
     """All cores of a TPU, by its name; null or `local` is the one of this machine."""
 
     kind: Literal["tpu"]
@@ -116,7 +134,7 @@ class Tpu(Spec):
         return joining.connect_tpu(self.name, batch_size)
 
 
-class ParameterServer(Spec):
+class ParameterServer(Distribution):
     """Refused: kept so that whoever asks for it is told why."""
 
     kind: Literal["parameter_server"]
