@@ -50,8 +50,11 @@ class Workers:
                 )  # fmt: skip
                 self.processes.append(process)
 
-    def wait(self) -> int | None:
+    def wait(self, signals: Sequence[int]) -> int | None:
         """Waits until all have ended; those that do not follow a failed one are ended.
+
+        Args:
+            signals: Those that were passed on; the workers are given time to obey.
 
         Returns:
             The number of the worker that failed first, None if none did.
@@ -60,8 +63,10 @@ class Workers:
         until = float("inf")
         while any(process.poll() is None for process in self.processes):
             failed = [k for k, process in enumerate(self.processes) if process.poll()]
+            if (failed or signals) and until == float("inf"):
+                until = time.monotonic() + LEAVE
             if failed and first is None:
-                first, until = failed[0], time.monotonic() + LEAVE
+                first = failed[0]
             if time.monotonic() > until:
                 self.send(signal.SIGTERM)
                 time.sleep(TERM)
@@ -94,7 +99,7 @@ def launch(count: int, restarts: int, words: Sequence[str]) -> int:
     for attempt in range(restarts + 1):
         workers = Workers(commands, logs)
         with _passing_on(workers) as passed:
-            failed = workers.wait()
+            failed = workers.wait(passed)
         if failed is None:
             return 0
         code = workers.processes[failed].returncode

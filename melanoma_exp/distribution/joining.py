@@ -1,11 +1,16 @@
 """Finding the other processes, or the TPU, of a training."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import tensorflow as tf
 
 from melanoma_exp.distribution.cluster import Cluster
 from melanoma_exp.distribution.team import Team
 from melanoma_exp.distribution.watch import Watch, abort_collectives
 from melanoma_exp.spec import UserError
+from melanoma_exp.training.interruption import SIGNALS
 
 
 def join(cluster: Cluster, patience: float, batch_size: int) -> Team:
@@ -28,7 +33,8 @@ def join(cluster: Cluster, patience: float, batch_size: int) -> Team:
         rpc_layer="grpc",
     )
     watch = Watch(cluster, patience, abort_collectives)
-    strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    with _ended_by_signals():
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     # All processes have the same number of batches: nothing need be asked before each.
     strategy.extended.experimental_enable_get_next_as_optional = False
     if batch_size < strategy.num_replicas_in_sync:
@@ -36,6 +42,17 @@ def join(cluster: Cluster, patience: float, batch_size: int) -> Team:
             f"train.batch_size={batch_size} is less than {strategy.num_replicas_in_sync} replicas"
         )
     return Team(strategy, cluster, watch)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Lets Ctrl-C end the process: while TensorFlow waits for others, Python hears no signal."""
+    before = {s: signal.signal(s, signal.SIG_DFL) for s in SIGNALS}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def connect_tpu(name: str | None, batch_size: int) -> Team:

@@ -42,7 +42,8 @@ def replicate(
     model.wants_to_stop, model.stop = wants_to_stop, stop
     images = np.zeros((1, *model.input_shape[1:]), np.uint8)
     model._symbolic_build(data_batch=(images, np.zeros(1, np.int64), np.ones(1, np.float32)))
-    model.optimizer._all_reduce_sum_gradients = lambda pairs: pairs  # `train_step` has done so
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # of loss scaling
+    optimizer._all_reduce_sum_gradients = lambda pairs: pairs  # `train_step` has done so
 
 
 class Steps(_Model):

@@ -62,6 +62,11 @@ class Team:
         """
         if not self.is_spread:
             return signals
+        if self.cluster and isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
+            raise UserError(
+                "train.precision=float16 decides in every process whether to take a step; use "
+                "bfloat16 with several workers"
+            )
         agreed = Signals()
 
         def stop() -> None:
@@ -129,6 +134,9 @@ class Team:
                 f"distribution: {lost}; training has stopped, its checkpoints are kept: start the "
                 "same job again in the same hydra.run.dir, or resume RUN_ID on every worker"
             ) from None
+        except BaseException:
+            self.watch.end()  # the others stop too, or will say who is lost
+            raise
 
     def part(self) -> None:
         """Lets the others leave, or waits for the chief, once training is over."""
