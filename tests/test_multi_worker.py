@@ -16,7 +16,7 @@ HARD = [
     "train.batch_size=9", "train.epochs=3", "augment=dihedral", "balance=class_weight",
     "model.dropout=0.2", "model.dense_dropout=0.5", "train.clip_norm=0.5",
 ]  # fmt: skip
-LONG = [*HARD, "train.epochs=12", "train.checkpoint.every_steps=2"]
+LONG = [*HARD, "train.epochs=8", "train.checkpoint.every_steps=2"]
 
 
 def test_two_workers_end_as_one_process_does(images: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-_Model = keras.Model if TYPE_CHECKING else object
+_Model: Any = keras.Model if TYPE_CHECKING else object
 _tracing = threading.local()  # replicas on one machine are traced in threads of their own
 
 
@@ -49,6 +49,8 @@ def replicate(
 class Steps(_Model):
     """What `replicate` puts before a model's own class."""
 
+    train_function: Any
+    test_function: Any
     wants_to_stop: Callable[[], bool]
     stop: Callable[[], None]
 
@@ -90,7 +92,7 @@ class Steps(_Model):
     def _function(self, step: Any) -> Any:
         strategy = self.distribute_strategy
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def run(batch: Any, stop: Any) -> Any:
             figures = strategy.run(step, args=(batch, stop))
             return strategy.experimental_local_results(figures)[0]
