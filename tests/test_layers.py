@@ -13,9 +13,9 @@ PACKAGE = ROOT / "melanoma_exp"
 LAYERS = (
     {"__init__", "spec", "samples", "randomness", "installation"},
     {
-        "dataset", "audit", "split", "balance", "augment", "pipeline", "models", "distribution",
-        "training", "checkpoint", "metrics", "figures", "tracking", "report", "provenance",
-        "explain", "novelty",
+        "dataset", "audit", "split", "balance", "augment", "pages", "pipeline", "models",
+        "distribution", "training", "checkpoint", "metrics", "figures", "tracking", "report",
+        "provenance", "explain", "novelty",
     },
     {"config"},
     {
@@ -25,7 +25,8 @@ LAYERS = (
     {"cli", "composition", "helptext", "verbs", "__main__"},
 )  # fmt: skip
 BESIDE = {
-    ("pipeline", "augment"), ("audit", "dataset"), ("report", "audit"), ("training", "checkpoint"),
+    ("pipeline", "augment"), ("audit", "dataset"), ("audit", "pages"), ("report", "audit"),
+    ("training", "checkpoint"),
     ("distribution", "checkpoint"), ("distribution", "pipeline"), ("distribution", "training"),
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
