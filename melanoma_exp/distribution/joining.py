@@ -1,5 +1,6 @@
 """Finding the other processes, or the TPU, of a training."""
 
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ def join(cluster: Cluster, patience: float, batch_size: int) -> Team:
     Raises:
         UserError: The batch has fewer images than there are replicas.
     """
+    tf.get_logger().setLevel(logging.WARNING)  # it would tell of every sum that is traced
     gpus = len(tf.config.list_physical_devices("GPU"))
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
