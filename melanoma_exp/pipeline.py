@@ -110,23 +110,28 @@ class Feed:
             return np.arange(len(self.samples))
         return generator(self.seed, Purpose.SHUFFLE, epoch).permutation(len(self.samples))
 
-    def batch(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def batch(
+        self, epoch: int, step: int, part: tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns one batch.
 
         Args:
             epoch: From 0.
             step: From 0, below `steps`.
+            part: The first of its rows to return and the one after the last; null is all.
 
         Returns:
             Images uint8 (b, h, w, 3), labels int64 (b,), loss weights float32 (b,).
         """
-        return self._batch(self.order(epoch), epoch, step)
+        return self._batch(self.order(epoch), epoch, step, part)
 
     def _batch(
-        self, order: np.ndarray, epoch: int, step: int
+        self, order: np.ndarray, epoch: int, step: int, part: tuple[int, int] | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        start = step * self.batch_size
-        rows = order[start : start + self.batch_size]
+        start, end = step * self.batch_size, (step + 1) * self.batch_size
+        if part is not None:
+            start, end = start + part[0], min(start + part[1], end)
+        rows = order[start:end]
         images, label = self.reader.fetch(self._places[rows]), self.samples.label[rows]
         if self.policy is not None and self.policy.online and self.seed is not None:
             for k in range(len(images)):

@@ -35,7 +35,7 @@ def run(
         resumed: The id of an interrupted run of this experiment, to go on with it.
 
     Returns:
-        For val and test their figures; None after a dry run.
+        For val and test their figures; None after a dry run, and in a worker that is not the chief.
 
     Raises:
         UserError: Something the user can mend.
@@ -47,6 +47,7 @@ def run(
     if not experiment.dry_run:
         experiment.tracking.check()  # before anything that takes time
     with signals.heard():
+        experiment.distribution.look_around()
         material = prepare(experiment)
         state = experiment.tracking.state_folder(folder)
         # Not before the data is known to be good: importing TensorFlow takes seconds.
@@ -54,22 +55,35 @@ def run(
         process.import_tensorflow()
         settled, said = precision.settle(experiment.train)
         experiment = experiment.model_copy(update={"train": settled})
-        saved = resuming.open_state(state / resumed, experiment, material) if resumed else None
-        from melanoma_exp import recording
+        from melanoma_exp import following, recording
         from melanoma_exp.training import fit
         from melanoma_exp.training.compile import compile_model
 
         train = experiment.train
-        strategy = experiment.distribution.create(train.batch_size)
+        team = experiment.distribution.create(train.batch_size)
         process.prepare_process(train, experiment.seed)
         feed = Feed.training(
             material.plan, material.reader, experiment.augment, train.batch_size, experiment.seed
         )
         classes = material.parts.train.classes
         shape = material.data.pixels.shape[1:]
-        with strategy.scope():
+        val = Feed(material.parts.val, material.reader, train.batch_size)
+        parts = team.divide(feed), team.divide(val)
+        saved = None
+        if resumed and team.is_chief:
+            saved = resuming.open_state(state / resumed, experiment, material)
+        with team.together(signals), team.strategy.scope():
+            team.agree(material.digests(experiment))
+            saved = team.share(saved)
             model = experiment.model.build((shape[0], shape[1], shape[2]), len(classes))
             compile_model(model, train, feed.steps, len(classes))
+            stops = team.replicate(model, signals)
+        if not team.is_chief:
+            if not experiment.dry_run:
+                with team.together(signals):
+                    following.follow(model, train, *parts, stops, saved)
+                team.part()
+            return None
         facts = _facts(experiment, material, model.count_params(), feed.steps)
         told = [*notes(experiment, material), *([said] if said else [])]
         report.print_plan(screen, material.parts, facts, told)
@@ -90,12 +104,19 @@ def run(
             if saved is None:
                 resuming.begin_state(store.folder, experiment, material)
                 record.beginning(model, feed)
-            val = Feed(material.parts.val, material.reader, train.batch_size)
             fit_started, cpu_started = time.perf_counter(), time.process_time()
-            with report.Screen(screen, train.epochs, feed.steps) as progress:
+            with (
+                report.Screen(screen, train.epochs, feed.steps) as progress,
+                team.together(signals),
+            ):
                 history = fit.fit(
-                    model, train, feed, val, progress, tracked.log_metrics, store, signals, saved
+                    model, train, *parts, progress, tracked.log_metrics, store, stops, saved
                 )
+            team.part()
+            if team.is_spread:
+                alone = experiment.model.build((shape[0], shape[1], shape[2]), len(classes))
+                alone.set_weights(model.get_weights())
+                model = alone
             fit_seconds = time.perf_counter() - fit_started
             cpu_seconds = time.process_time() - cpu_started
             scores = record.ending(model, history)

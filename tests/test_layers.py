@@ -24,13 +24,14 @@ LAYERS = (
     {"config"},
     {
         "artifacts", "comparison", "evaluating", "material", "model_card", "prediction",
-        "recording", "results", "resuming", "runner", "sweeping",
+        "following", "launcher", "recording", "results", "resuming", "runner", "sweeping",
     },
     {"cli", "composition", "helptext", "verbs", "__main__"},
 )  # fmt: skip
 BESIDE = {
     ("pipeline", "augment"), ("children", "augment"), ("children", "pipeline"),
     ("audit", "dataset"), ("audit", "pages"), ("report", "audit"), ("training", "checkpoint"),
+    ("distribution", "checkpoint"), ("distribution", "pipeline"), ("distribution", "training"),
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -48,7 +48,7 @@ class Loop(keras.callbacks.Callback):
         course.restore(self._net, saved.arrays)
         self._running = saved.arrays
         # Keras makes its running metrics at the first batch it meets; testing changes nothing else.
-        self._net.test_on_batch(*next(iter(self._val.dataset().take(1))))
+        self._net.test_on_batch(*next(iter(self._val.dataset())))
         for epoch in range(1, self.course.epoch + 1):  # those logged already are passed over
             figures = {name: values[epoch - 1] for name, values in self.course.history.items()}
             self._journal.add(figures, epoch)

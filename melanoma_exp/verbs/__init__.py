@@ -10,6 +10,7 @@ from melanoma_exp.verbs.audit import audit
 from melanoma_exp.verbs.cache import cache
 from melanoma_exp.verbs.compare import compare
 from melanoma_exp.verbs.export import export
+from melanoma_exp.verbs.launch import launch
 from melanoma_exp.verbs.predict import predict
 from melanoma_exp.verbs.reconcile import reconcile
 from melanoma_exp.verbs.rerun import rerun
@@ -21,6 +22,7 @@ VERBS: dict[str, Callable[[list[str]], None]] = {
     "resume": resume,
     "reconcile": reconcile,
     "sync": sync,
+    "launch": launch,
     "audit": audit,
     "cache": cache,
     "compare": compare,
