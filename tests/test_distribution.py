@@ -150,6 +150,7 @@ def test_what_a_tpu_and_gpus_lack_is_said_in_one_line() -> None:
     [
         (["--workers", "1"], "should be at least 2"),
         (["--workers", "2", "--restarts", "-1"], "should be at least 0"),
+        (["distribution=single"], "chooses distribution=multi_worker itself"),
         (["predict"], "starts a training or resume, not predict"),
     ],
 )
