@@ -107,8 +107,8 @@ def launch(count: int, restarts: int, words: Sequence[str]) -> int:
         if passed:
             return 128 + passed[0]
         print(f"launch: worker {failed} {how}", file=sys.stderr)
-        if (log := logs[failed]) is not None:
-            print(f"  see {log}; it ends with:", *_tail(log), sep="\n  ", file=sys.stderr)
+        if (log := logs[failed]) is not None and (lines := _tail(log)):
+            print(f"{log} ends with:", *lines, sep="\n  ", file=sys.stderr)
         if code == MISTAKE or attempt == restarts:
             break
         print(f"launch: starting again, {attempt + 1} of {restarts}", file=sys.stderr)
@@ -135,8 +135,7 @@ def _commands(count: int, words: Sequence[str]) -> tuple[Path, list[list[str]]]:
     told = [word.removeprefix(key) for word in words if word.startswith(key)]
     now = datetime.now()
     folder = Path(told[-1] if told else f"mlruns/hydra/{now:%Y-%m-%d}/{now:%H-%M-%S-%f}")
-    chosen = any(word.startswith("distribution=") for word in words)
-    own = [f"{key}{folder}", *([] if chosen else ["distribution=multi_worker"])]
+    own = [f"{key}{folder}", "distribution=multi_worker"]
     # The same folder, so that all see the run that an earlier start began; one of them writes.
     silent = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
     return folder, [[*program, *words, *own, *(silent if k else [])] for k in range(count)]

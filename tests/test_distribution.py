@@ -129,8 +129,9 @@ def parsed(*overrides: str) -> config.Experiment:
 
 
 def test_parameter_servers_are_refused_with_the_reason() -> None:
-    with pytest.raises(UserError, match="no run could be repeated.*use multi_worker") as told:
-        parsed("distribution=parameter_server")
+    refused = parsed("distribution=parameter_server").distribution
+    with pytest.raises(UserError, match="no run could be repeated.*multi_worker") as told:
+        refused.look_around()
     assert len(told.value.lines) == 1
 
 
@@ -150,6 +151,7 @@ def test_what_a_tpu_and_gpus_lack_is_said_in_one_line() -> None:
     [
         (["--workers", "1"], "should be at least 2"),
         (["--workers", "2", "--restarts", "-1"], "should be at least 0"),
+        (["distribution=single"], "chooses distribution=multi_worker itself"),
         (["predict"], "starts a training or resume, not predict"),
     ],
 )

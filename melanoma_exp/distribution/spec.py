@@ -5,9 +5,9 @@ strategy sees the same images in the same steps.
 """
 
 import os
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from melanoma_exp.distribution import cluster
 from melanoma_exp.spec import Spec, UserError
@@ -139,11 +139,15 @@ class ParameterServer(Distribution):
 
     kind: Literal["parameter_server"]
 
-    @model_validator(mode="after")
-    def _is_refused(self) -> Self:
-        raise ValueError(
-            "parameter_server applies gradients whenever they arrive, so no run could be repeated, "
-            "and Keras 3 cannot train with it; use multi_worker"
+    def look_around(self) -> None:
+        """Refuses.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError(
+            "distribution=parameter_server applies gradients whenever they arrive, so no run could "
+            "be repeated, and Keras 3 cannot train with it; use distribution=multi_worker"
         )
 
     def create(self, batch_size: int) -> "Team":

@@ -29,6 +29,8 @@ def launch(words: list[str]) -> None:
         parser.error(f"--restarts: should be at least 0 (got {given.restarts})")
     if given.words[:1] not in ([], ["resume"]):
         parser.error(f"starts a training or resume, not {given.words[0]}")
+    if others := [word for word in overrides if word.startswith("distribution=")]:
+        parser.error(f"chooses distribution=multi_worker itself (got {others[0]})")
     from melanoma_exp import launcher
 
     sys.exit(launcher.launch(given.workers, given.restarts, [*given.words, *overrides]))
