@@ -137,6 +137,11 @@ def test_what_a_lost_server_missed_is_listed_and_delivered_by_sync(
     with pytest.raises(UserError, match="no MLflow server answers"):
         cli.VERBS["sync"]([run_id])
     line.set("whole")
+    archive = Server(kind="server", uri=line.uri, experiment="e").archive()
+    with pytest.raises(
+        UserError, match=f"no artifact figures/weights.*: melanoma-exp sync {run_id}"
+    ):
+        archive.file(run_id, "figures/weights")
     cli.VERBS["sync"]([run_id])
     told = capsys.readouterr().out
     assert told == f"{run_id} run: 9 entries delivered to {line.uri}, FINISHED\n"

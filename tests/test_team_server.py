@@ -95,8 +95,8 @@ def test_a_server_killed_and_started_again_has_everything(
     run_id = process.stdout.readline().strip()
     call(process, 6)
     server.kill()
-    (tmp_path / "run" / "cut").touch()  # the run waits, so that it sees the server again
     call(process, 8)
+    (tmp_path / "run" / "cut").touch()  # the run waits, so that it sees the server again
     server.start()
     (tmp_path / "run" / "cut").unlink()
     _, errors = process.communicate(timeout=300)
