@@ -45,6 +45,18 @@ class Cache(Spec):
         return Path(base) / "melanoma_exp"
 
 
+# Name, place and bookkeeping do not change weights and predictions, nor does the evaluation: it
+# judges predictions that are there already.
+BOOKKEEPING = (
+    "name", "dry_run", "dataset.root", "train.checkpoint", "evaluation", "tracking", "cache",
+)  # fmt: skip
+
+
+def determines(key: str) -> bool:
+    """Returns whether a key of the flat config has a part in weights and predictions."""
+    return not any(key == own or key.startswith(f"{own}.") for own in BOOKKEEPING)
+
+
 class Experiment(Spec):
     """Everything that determines a run, and where it is kept."""
 
@@ -73,15 +85,14 @@ class Experiment(Spec):
 
     @property
     def digest(self) -> str:
-        """Identifies what determines weights and predictions.
-
-        Name, place and bookkeeping are left out, and so is the evaluation: it judges predictions
-        that are there already, so runs that differ in it alone are the same model.
-        """
-        left_out = {"name", "dry_run", "evaluation", "tracking", "cache"}
-        content = self.model_dump(mode="json", exclude=left_out)
-        content["dataset"].pop("root", None)
-        content["train"].pop("checkpoint")
+        """Identifies what determines weights and predictions."""
+        content = self.model_dump(mode="json")
+        for key in BOOKKEEPING:
+            *groups, last = key.split(".")
+            place = content
+            for group in groups:
+                place = place[group]
+            place.pop(last, None)
         return digest(content)
 
     def flat(self) -> dict[str, Any]:

@@ -13,9 +13,9 @@ PACKAGE = ROOT / "melanoma_exp"
 LAYERS = (
     {"__init__", "spec", "samples", "randomness", "installation", "files", "arrays", "cache"},
     {
-        "dataset", "audit", "split", "balance", "augment", "pipeline", "children", "models",
-        "distribution", "training", "checkpoint", "metrics", "figures", "tracking", "report",
-        "provenance", "explain", "novelty",
+        "dataset", "audit", "split", "balance", "augment", "pages", "pipeline", "children",
+        "models", "distribution", "training", "checkpoint", "metrics", "figures", "tracking",
+        "report", "provenance", "explain", "novelty",
     },
     {"config"},
     {
@@ -26,7 +26,7 @@ LAYERS = (
 )  # fmt: skip
 BESIDE = {
     ("pipeline", "augment"), ("children", "augment"), ("children", "pipeline"),
-    ("audit", "dataset"), ("report", "audit"), ("training", "checkpoint"),
+    ("audit", "dataset"), ("audit", "pages"), ("report", "audit"), ("training", "checkpoint"),
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

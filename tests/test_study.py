@@ -1,0 +1,88 @@
+"""A study finds the runs of its sweep, and writes table, tests and figure from them alone."""
+
+import csv
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from stored_runs import Store
+
+FOLDER = Path(__file__).resolve().parent.parent / "experiments"
+
+
+@pytest.fixture(scope="module")
+def study() -> Any:
+    sys.path.insert(0, str(FOLDER))
+    spec = importlib.util.spec_from_file_location("study", FOLDER / "study.py")
+    assert spec and spec.loader
+    module = sys.modules["study"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    sys.path.remove(str(FOLDER))
+    del sys.modules["study"]
+
+
+def recorded(study: ModuleType, store: Store, name: str, *changed: str) -> None:
+    """Writes a finished run for each job; M3 is better, and far better where it leaks."""
+    for job in study.STUDIES[name].jobs():
+        settings = dict(word.split("=") for word in job)
+        leaky = settings.get("split") == "published"
+        skill = 0.3 + 0.3 * (settings["experiment"] == "m3") * (2 if leaky else 0.5)
+        seed = int(settings["seed"])
+        words = [word for word in job if not word.startswith("seed=")]
+        store.write(
+            *words, f"dataset.root={store.folder}", *changed, skill=skill, seed=seed,
+            leak=0.88 * leaky, tags={"experiment": settings["experiment"], "git_dirty": "false"},
+            draw=seed + 10 * (settings["experiment"] == "m3") + int(settings.get("split.fold", 0)),
+        )  # fmt: skip
+
+
+def copied(tmp_path: Path, name: str) -> Path:
+    """Returns a folder with the study's README alone."""
+    (tmp_path / name).mkdir()
+    shutil.copy(FOLDER / name / "README.md", tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["02-leak", "04-ham10000"])
+def test_runs_become_a_table_a_figure_and_words(study: Any, tmp_path: Path, name: str) -> None:
+    store = Store(tmp_path / "mlruns")
+    recorded(study, store, name, "dataset.image_size=[64,64]")
+    job = study.STUDIES[name].jobs()[0]
+    store.write(*job, f"dataset.root={store.folder}")  # newer, and of another size
+    folder = copied(tmp_path, name)
+    words = [name, str(store.folder), "--collect", f"tracking.folder={store.folder}"]
+    study.main([*words, "dataset.image_size=[64,64]"], folder)
+    rows = list(csv.DictReader((folder / name / "results.csv").open()))
+    assert len(rows) == len(study.STUDIES[name].jobs())
+    assert {row["dataset.image_size"] for row in rows} == {"[64, 64]"}
+    epochs = list(csv.DictReader((folder / name / "epochs.csv").open()))
+    assert len(epochs) == 3 * len(rows)
+    assert (folder / name / "figure.png").stat().st_size > 10_000
+    text = (folder / name / "README.md").read_text()
+    assert "| val balanced accuracy |" in text and "<!-- end of results -->" in text
+    if name == "02-leak":
+        assert "**leaky**" in text and "is leak: " in text and ["true", "false"] == sorted(
+            {row["leaky"] for row in rows}, reverse=True
+        )  # fmt: skip
+    else:
+        assert "- M3 finds 0." in text
+
+
+def test_a_job_that_was_not_run_is_named(
+    study: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path / "mlruns")
+    store.write("experiment=m1", f"dataset.root={tmp_path}", "dataset=isic9")
+    folder = copied(tmp_path, "02-leak")
+    words = ["02-leak", str(tmp_path), "--collect", f"tracking.folder={store.folder}"]
+    with pytest.raises(SystemExit) as stopped:
+        study.main(words, folder)
+    lines = str(stopped.value).splitlines()
+    assert len(lines) == 11 and "not run: model.name=m1 split.kind=published seed=1" in lines
+    assert "not run: model.name=m1 split.kind=holdout seed=1" not in lines
+    assert not (folder / "02-leak" / "results.csv").exists()
