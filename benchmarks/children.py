@@ -11,7 +11,6 @@ anyway, and write into one array. Seconds are wall and CPU time, workers and the
 import contextlib
 import io
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 from pydantic import TypeAdapter
 
 from melanoma_exp import children
@@ -71,8 +71,9 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     """Returns wall and CPU seconds, those of worker processes included."""
 
     def cpu() -> float:
-        whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-        return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, whose))
+        # Workers are children of a process that starts them, and end before it is asked.
+        me = psutil.Process()
+        return sum(sum(process.cpu_times()[:4]) for process in [me, *me.children(recursive=True)])
 
     wall, spent = time.perf_counter(), cpu()
     work()

@@ -144,7 +144,7 @@ def _workers(tasks: int) -> Iterator[ProcessPoolExecutor]:
     # Not forked from here: this process may hold threads of OpenCV or TensorFlow. They are forked
     # from a fresh one that has imported what they need, once for all.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "melanoma_exp.augment.augmentor"])
+    context.set_forkserver_preload(["__main__", __name__, "melanoma_exp.augment.augmentor"])
     workers = max(1, min(os.cpu_count() or 1, tasks))
     with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
         yield pool

@@ -17,9 +17,8 @@ LAYERS = (
     },
     {
         "dataset", "audit", "split", "balance", "augment", "pages", "pipeline", "children",
-        "models",
-        "distribution", "training", "checkpoint", "metrics", "figures", "tracking", "report",
-        "provenance", "explain", "novelty",
+        "models", "distribution", "training", "checkpoint", "metrics", "figures", "tracking",
+        "report", "provenance", "explain", "novelty",
     },
     {"config"},
     {
