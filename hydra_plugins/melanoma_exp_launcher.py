@@ -44,7 +44,7 @@ class LocalLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Checks all jobs, runs them and returns how each ended."""
-        from melanoma_exp.ending import JobsFailed
+        from melanoma_exp.ending import JobsFailedError
         from melanoma_exp.launching import launch, plan, spec
 
         launcher = spec.parse(self._options)
@@ -54,10 +54,10 @@ class LocalLauncher(Launcher):
             for number, words in zip(numbers, job_overrides, strict=True)
         ]
         sweep = plan.plan(Path(str(self._config.hydra.sweep.dir)), launcher, composed)
-        failure: JobsFailed | None = None
+        failure: JobsFailedError | None = None
         try:
             launch.run(sweep, list(numbers))
-        except JobsFailed as error:
+        except JobsFailedError as error:
             failure = error
         returned = []
         for job in (job for job in sweep.jobs if job.number in numbers):

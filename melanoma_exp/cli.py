@@ -74,8 +74,8 @@ def _compose_and_run() -> None:
         job()
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(*composition.diagnose(conf_folder(), words, error)) from error
-    for error in told:
-        raise error
+    for mistake in told:
+        raise mistake
 
 
 def _job(composed: Any) -> float | None:

@@ -87,7 +87,7 @@ def diagnose(conf: Path, arguments: list[str], error: Exception) -> list[str]:
     """
     lines, sound = [], []
     for text in arguments:
-        if "=" not in text or text.startswith("-") or text.split("=")[0].startswith("hydra"):
+        if "=" not in text or text.startswith(("-", "hydra.")):
             continue
         line = _mistake(conf, text)
         if line:
@@ -117,6 +117,10 @@ def _mistake(conf: Path, text: str) -> str | None:
     if override.is_add() or override.is_force_add() or override.is_delete():
         return None
     key = override.key_or_group
+    if key == "hydra/launcher":
+        return _wrong_option(conf / key, override)
+    if key.startswith("hydra"):
+        return None
     groups = sorted(path.name for path in conf.iterdir() if path.is_dir())
     if key in groups:
         return _wrong_option(conf / key, override)
@@ -138,7 +142,7 @@ def _wrong_option(folder: Path, override: Any) -> str | None:
         if name not in options and name != "None":
             guess = did_you_mean(name, options)
             there = ", ".join(options)
-            return f"{folder.name}={name}: there is no such option{guess} (there are {there})"
+            return f"{override.key_or_group}={name}: there is no such option{guess} (there are {there})"
     return None
 
 
@@ -160,6 +164,8 @@ def _known_keys(conf: Path) -> set[str]:
                 walk(value, f"{prefix}{key}.")
 
     for path in conf.rglob("*.yaml"):
+        if "hydra" in path.relative_to(conf).parts:
+            continue
         content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
         is_global = path.parent == conf or "@package _global_" in path.read_text()[:30]
         walk(content, "" if is_global else f"{path.parent.relative_to(conf).parts[0]}.")

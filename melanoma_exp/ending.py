@@ -11,7 +11,7 @@ from melanoma_exp.spec import UserError
 UNWRITABLE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EROFS)
 
 
-class JobsFailed(Exception):
+class JobsFailedError(Exception):
     """Jobs of a sweep failed; the message says how many, their failures were told."""
 
 
@@ -33,7 +33,7 @@ def exit_code(work: Callable[[], None]) -> int:
         for line in mistake.lines:
             print(line, file=sys.stderr)
         return 2
-    except JobsFailed as error:
+    except JobsFailedError as error:
         print(error, file=sys.stderr)
         return 1
     except SystemExit:

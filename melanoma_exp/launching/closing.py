@@ -77,8 +77,10 @@ def end(folder: Path, interrupted: bool) -> list[str]:
         metrics |= {f"best/{k[6:]}": v for k, v in run.metrics.items() if k.startswith("final/")}
         lines.append(f"best: job {job.number} {job.name}, {screen.told(status)}, run {run.id}")
     ended = all(status.state == "finished" for _, status in jobs)
-    status_of_parent = "KILLED" if interrupted else "FINISHED" if ended else "FAILED"
-    result = SweepEnd(status_of_parent, sorted(place.iterdir()), metrics, tags)
+    result = SweepEnd(
+        "KILLED" if interrupted else "FINISHED" if ended else "FAILED",
+        sorted(place.iterdir()), metrics, tags,
+    )  # fmt: skip
     tracking.end_sweep(parent, result)
     return [*lines, f"tracked: {tracking.describe()}, run {parent}"]
 

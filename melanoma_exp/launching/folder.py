@@ -175,6 +175,7 @@ def open_sweep(folder: Path) -> Sweep:
     Raises:
         UserError: It is none, or of another version.
     """
+    folder = folder.absolute()
     try:
         content: Any = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
     except OSError:

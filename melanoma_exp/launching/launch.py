@@ -9,7 +9,7 @@ from typing import Any
 
 from melanoma_exp import provenance, report, resuming
 from melanoma_exp.checkpoint import Store
-from melanoma_exp.ending import JobsFailed
+from melanoma_exp.ending import JobsFailedError
 from melanoma_exp.launching import screen, slots
 from melanoma_exp.launching.folder import Job, Sweep, alone
 from melanoma_exp.launching.spec import Local, Slurm
@@ -34,7 +34,7 @@ def run(sweep: Sweep, numbers: Sequence[int]) -> None:
 
     Raises:
         UserError: The sweep is being run already, a job of it is still at work, or tracking fails.
-        JobsFailed: Some jobs did not finish; the others went on.
+        JobsFailedError: Some jobs did not finish; the others went on.
         SweepInterrupted: A signal asked to stop; the jobs wrote checkpoints.
     """
     shown, signals = report.console(), Signals()
@@ -52,6 +52,9 @@ def run(sweep: Sweep, numbers: Sequence[int]) -> None:
                 _run_jobs(sweep, todo, shown, signals)
         except Interrupted as error:
             stopped = error.signum
+        except BaseException:
+            _apart(context, _end, sweep.folder, False)
+            raise
         lines = _apart(context, _end, sweep.folder, stopped is not None)
     failed = missing(sweep.select(numbers))
     if ended := [job for job in failed if job.status().state != "waiting"]:
@@ -61,7 +64,7 @@ def run(sweep: Sweep, numbers: Sequence[int]) -> None:
     if stopped is not None:
         raise SweepInterrupted(stopped, sweep.folder)
     if failed:
-        raise JobsFailed(
+        raise JobsFailedError(
             f"{len(failed)} of {len(numbers)} jobs did not finish, see above; when that is mended: "
             f"melanoma-exp resume-sweep {sweep.folder}"
         )

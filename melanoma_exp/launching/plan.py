@@ -7,8 +7,8 @@ from typing import Any
 
 from melanoma_exp import config
 from melanoma_exp.launching import spec
-from melanoma_exp.launching.folder import Job, Sweep, open_sweep
 from melanoma_exp.launching.folder import SWEEP as SWEEP_FILE
+from melanoma_exp.launching.folder import Job, Sweep, open_sweep
 from melanoma_exp.spec import UserError
 
 SHOWN = 20  # mistakes
@@ -45,8 +45,12 @@ def plan(folder: Path, launcher: spec.Local | spec.Slurm, composed: Sequence[Com
         UserError: Jobs are rejected, a line for each mistake; or the folder holds another sweep.
     """
     launcher.check()
+    folder = folder.absolute()
     experiments: dict[int, config.Experiment] = {}
     mistakes: dict[str, list[int]] = {}
+    # What all jobs share tells none of them apart.
+    shared = set.intersection(*(set(one.overrides) for one in composed))
+    shared = shared if len(composed) > 1 else set()
     for one in composed:
         try:
             parsed = config.parse(one.content)
@@ -54,12 +58,14 @@ def plan(folder: Path, launcher: spec.Local | spec.Slurm, composed: Sequence[Com
             for line in error.lines:
                 mistakes.setdefault(line, []).append(one.number)
             continue
-        name = parsed.name or told_apart(parsed.run_name, one.overrides)
+        name = parsed.name or told_apart(
+            parsed.run_name, [word for word in one.overrides if word not in shared]
+        )
         experiments[one.number] = parsed.model_copy(update={"name": name})
     if mistakes:
         told = [_told(line, numbers, len(composed)) for line, numbers in mistakes.items()]
         raise UserError(*told[:SHOWN], "no job was started")
-    name = "/".join(folder.absolute().parts[-2:])
+    name = "/".join(folder.parts[-2:])
     new = [
         Job(
             one.number, tuple(one.overrides), experiments[one.number].run_name,

@@ -58,9 +58,8 @@ def run(sweep: Sweep, options: Local, watch: Watch, signals: Signals) -> None:
     A signal (`signals` is deferring them) is passed on to the jobs as SIGTERM, and no further job
     is started; a second one ends everything at once.
     """
-    gpus = visible_gpus()
     slots = count(options)
-    environments = [_environment(options, slot, gpus) for slot in range(slots)]
+    environments = [environment(options, slot) for slot in range(slots)]
     waiting, running = deque(sweep.jobs), list[_Running]()
     limit = (options.timeout_minutes or float("inf")) * 60
     context = fork_server(options)
@@ -122,9 +121,9 @@ def fork_server(options: Local) -> ForkServerContext:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["melanoma_exp.launching.warm"])
-    environment = _threads(options)
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
+    threads = _threads(options)
+    before = {name: os.environ.get(name) for name in threads}
+    os.environ.update(threads)
     try:
         with _deaf():
             forkserver.ensure_running()
@@ -144,8 +143,9 @@ def _threads(options: Local) -> dict[str, str]:
     return dict.fromkeys(THREADS, str(threads))
 
 
-def _environment(options: Local, slot: int, gpus: Sequence[str]) -> dict[str, str]:
-    """Returns what a slot's jobs find in their environment."""
+def environment(options: Local, slot: int) -> dict[str, str]:
+    """Returns what a slot's jobs find in their environment: threads, and a GPU of their own."""
+    gpus = visible_gpus()
     device = {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if gpus else {}
     return {**_threads(options), **device}
 

@@ -9,6 +9,7 @@ from typing import Any
 from melanoma_exp.launching.folder import Job, State, Status, Sweep
 from melanoma_exp.launching.slots import Watch
 from melanoma_exp.launching.spec import Slurm
+from melanoma_exp.spec import UserError
 from melanoma_exp.training.interruption import Signals
 
 TICK = 2.0  # seconds between two looks at the jobs' folders
@@ -62,6 +63,7 @@ def run(sweep: Sweep, options: Slurm, watch: Watch, signals: Signals) -> None:
 
 def _submit(sweep: Sweep, options: Slurm) -> Sequence[Any]:
     import submitit
+    from submitit.core.utils import FailedJobError
 
     for job in sweep.jobs:
         job.note(Status("waiting"))
@@ -85,7 +87,11 @@ def _submit(sweep: Sweep, options: Slurm) -> Sequence[Any]:
         )
     numbers = [job.number for job in sweep.jobs]
     folder = str(sweep.folder.absolute())
-    return executor.map_array(Submitted(), [folder] * len(numbers), numbers)
+    try:
+        return executor.map_array(Submitted(), [folder] * len(numbers), numbers)
+    except FailedJobError as error:
+        told = (str(error).splitlines() or ["it said nothing"])[-1]
+        raise UserError(f"hydra/launcher=slurm: the jobs were not taken: {told}") from error
 
 
 def _note_end(job: Job, handle: Any) -> None:
