@@ -141,8 +141,8 @@ def _wrong_option(folder: Path, override: Any) -> str | None:
     for name in map(str, wanted):
         if name not in options and name != "None":
             guess = did_you_mean(name, options)
-            there = ", ".join(options)
-            return f"{override.key_or_group}={name}: there is no such option{guess} (there are {there})"
+            told, there = f"{override.key_or_group}={name}", ", ".join(options)
+            return f"{told}: there is no such option{guess} (there are {there})"
     return None
 
 

@@ -19,8 +19,8 @@ LAYERS = (
     },
     {"config"},
     {
-        "artifacts", "comparison", "evaluating", "material", "model_card", "prediction",
-        "recording", "results", "resuming", "runner", "sweeping",
+        "artifacts", "comparison", "ending", "evaluating", "launching", "material", "model_card",
+        "prediction", "recording", "results", "resuming", "runner", "sharing",
     },
     {"cli", "composition", "helptext", "verbs", "__main__"},
 )  # fmt: skip

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from small_run import overrides, runs, store
 
@@ -51,7 +53,7 @@ def jobs_csv(place: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-# A job that misbehaves does so at its third step: seed says how.
+# Jobs misbehave after their first epoch, each in the way its seed says, until they are mended.
 SABOTAGE = """
 import os, signal, sys
 def install():
@@ -59,74 +61,65 @@ def install():
     step = Loop.on_train_batch_end
     def sabotaged(self, batch, logs=None):
         step(self, batch, logs)
-        kind = os.environ.get("SABOTAGE")
-        seed = self._train.seed
         if self.course.epoch != 1 or os.path.exists(os.environ["MENDED"]):
             return
-        if seed == 1:
+        if self._train.seed == 1:
             raise ValueError("a job that raises")
-        if seed == 2:
+        if self._train.seed == 2:
             os.kill(os.getpid(), signal.SIGKILL)
-        if seed == 3:
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-            signal.pause()
-        if seed == 4:
-            import resource
-            resource.setrlimit(resource.RLIMIT_AS, (2**20, 2**20))
-            bytearray(2**30)
+        if self._train.seed == 3:
+            bytearray(2**62)
     Loop.on_train_batch_end = sabotaged
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "melanoma_exp.recording":
             sys.meta_path.remove(self)
             install()
-        return None
-if "SABOTAGED" in os.environ:
+if "MENDED" in os.environ:
     sys.meta_path.insert(0, Finder())
 """
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_a_sweep_survives_its_jobs_and_is_gone_on_with(images: Path, tmp_path: Path) -> None:
-    """One raises, one is killed, one hangs and ignores SIGTERM, one has no memory, one is well."""
+    """One raises, one is killed, one has no memory, and one is well."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(SABOTAGE)
     environment = {
         "PYTHONPATH": f"{tmp_path / 'site'}:{os.environ.get('PYTHONPATH', '')}",
-        "SABOTAGED": "1", "MENDED": str(tmp_path / "mended"),
+        "MENDED": str(tmp_path / "mended"),
     }  # fmt: skip
-    command = words(
-        images, tmp_path, "seed=0,1,2,3,4", *QUICK, "hydra.launcher.slots=2",
-        "hydra.launcher.timeout_minutes=0.75", "hydra.launcher.grace_seconds=1",
-    )  # fmt: skip
-    code, said = ended(melanoma_exp(tmp_path, "-m", *command, **environment))
+    command = words(images, tmp_path, "seed=0,1,2,3", *QUICK, "hydra.launcher.slots=2")
+    code, said = ended(melanoma_exp(tmp_path, "-m", *command, **environment), 700)
     assert code == 1, said
     states = [row["state"] for row in jobs_csv(tmp_path)]
-    assert states == ["finished", "failed", "killed", "timed out", "failed"], said
+    assert states == ["finished", "failed", "killed", "failed"], said
     table = said[said.index("not finished") :]
     assert "ValueError: a job that raises" in table and "killed by SIGKILL" in table
     assert "MemoryError" in table
-    assert all(f"log: {tmp_path}/sweep/{k}/job.log" in table for k in (1, 2, 3, 4))
+    assert all(f"log: {tmp_path}/sweep/{k}/job.log" in table for k in (1, 2, 3))
     assert "Traceback" not in said and "Traceback" in (tmp_path / "sweep/1/job.log").read_text()
     parent = parent_of(tmp_path)
     assert parent.info.status == "FAILED" and parent.data.metrics["jobs_finished"] == 1
     children = [run for run in runs(tmp_path) if run.info.run_id != parent.info.run_id]
-    assert len(children) == 5
+    assert len(children) == 4
     assert {r.data.tags["mlflow.parentRunId"] for r in children} == {parent.info.run_id}
-    assert sorted(r.info.status for r in children) == ["FAILED"] * 2 + ["FINISHED", "KILLED", "KILLED"]
+    statuses = sorted(run.info.status for run in children)
+    assert statuses == ["FAILED", "FAILED", "FINISHED", "KILLED"]
 
     code, said = ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", "--dry-run"))
-    assert code == 0 and "4 of 5 jobs are missing" in said and "job 2 (killed) goes on" in said
+    assert code == 0 and "3 of 4 jobs are missing" in said and "job 2 (killed) goes on" in said
 
     (tmp_path / "mended").touch()
-    code, said = ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", **environment))
+    code, said = ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", **environment), 700)
     assert code == 0, said
     assert "1 have finished already" in said
     assert {row["state"] for row in jobs_csv(tmp_path)} == {"finished"}
     assert parent_of(tmp_path).info.status == "FINISHED"
     children = [run for run in runs(tmp_path) if "sweep_parent" not in run.data.tags]
-    assert len(children) == 5 and {r.info.status for r in children} == {"FINISHED"}
-    for k in (2, 3):
-        assert "goes on after epoch 1" in (tmp_path / f"sweep/{k}/job.log").read_text()
+    assert len(children) == 4 and {r.info.status for r in children} == {"FINISHED"}
+    assert "goes on after epoch 1" in (tmp_path / "sweep/2/job.log").read_text()
     best = parent_of(tmp_path).data
     scores = {r.info.run_id: r.data.metrics["final/val/balanced_accuracy"] for r in children}
     assert best.metrics["best/val/balanced_accuracy"] == max(scores.values())
@@ -135,21 +128,48 @@ def test_a_sweep_survives_its_jobs_and_is_gone_on_with(images: Path, tmp_path: P
     assert kept >= {"jobs.csv", "comparison.html", "comparison.csv", "curves.png"}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_job_that_hangs_is_ended_with_its_threads(images: Path, tmp_path: Path) -> None:
+    """A pipe among the images: a thread waits in `open` for ever and no signal reaches it."""
+    shutil.copytree(images, tmp_path / "data")
+    os.mkfifo(tmp_path / "data" / "other" / "pipe.png")
+    command = words(
+        tmp_path / "data", tmp_path, "seed=1", "hydra.launcher.timeout_minutes=0.1",
+        "hydra.launcher.grace_seconds=2",
+    )  # fmt: skip
+    code, said = ended(melanoma_exp(tmp_path, "-m", *command), 500)
+    assert code == 1 and "job 0  timed out" in said, said
+    (row,) = jobs_csv(tmp_path)
+    assert row["state"] == "timed out" and float(row["seconds"]) > 6
+    number = int(
+        json.loads((tmp_path / "sweep/0/status.json").read_text())["process"].split(":")[1]
+    )
+    assert not psutil.pid_exists(number)
+    assert parent_of(tmp_path).info.status == "FAILED"
+
+
 def test_a_rejected_job_is_told_before_any_starts(images: Path, tmp_path: Path) -> None:
     command = words(images, tmp_path, "model.dropout=0.1,1.5,0.2", "train.epochs=1")
     code, said = ended(melanoma_exp(tmp_path, "-m", *command))
     assert code == 2 and "job 1: model.dropout" in said and "no job was started" in said
     assert len(said.splitlines()) == 2
     assert not (tmp_path / "mlruns").exists() and not list(tmp_path.rglob("job.log"))
-    for wrong, line in (
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
         ("hydra.launcher.slots=0", "hydra.launcher.slots: .* greater than or equal to 1 .got 0"),
         ("hydra/launcher=basic", "hydra/launcher=basic: sweeps are launched by local or slurm"),
         ("hydra/launcher=slrum", "hydra/launcher=slrum: there is no such option; .*slurm"),
         ("hydra/launcher=slurm", "hydra/launcher=slurm: there is no command sbatch"),
-    ):
-        command = words(images, tmp_path, "seed=1,2", wrong)
-        code, said = ended(melanoma_exp(tmp_path, "-m", *command, PATH="/nowhere"))
-        assert code == 2 and re.search(line, said) and "Traceback" not in said, said
+    ],
+)
+def test_a_wrong_launcher_is_one_line(tmp_path: Path, word: str, line: str) -> None:
+    place = f"hydra.sweep.dir={tmp_path}"
+    code, said = ended(melanoma_exp(tmp_path, "-m", "seed=1,2", word, place, PATH="/nowhere"))
+    assert code == 2 and re.search(line, said) and "Traceback" not in said, said
 
 
 def test_globs_find_options_below_subfolders() -> None:
@@ -205,6 +225,8 @@ def test_a_folder_that_is_no_sweep_is_told(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_stopped_sweep_says_how_to_go_on_and_does(images: Path, tmp_path: Path) -> None:
     command = words(images, tmp_path, "seed=1,2", "train.epochs=5000", *QUICK)
     process = melanoma_exp(tmp_path, "-m", *command)

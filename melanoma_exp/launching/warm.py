@@ -10,10 +10,14 @@ import os
 import sys
 
 MODULES = (
-    "cv2", "tensorflow", "keras", "mlflow.pyfunc", "sklearn.metrics", "matplotlib.figure",
+    "cv2", "tensorflow", "keras", "sklearn.metrics", "matplotlib.backends.backend_agg", "git",
+    "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.system_metrics.system_metrics_monitor",
     "melanoma_exp.runner", "melanoma_exp.recording", "melanoma_exp.training.fit",
     "melanoma_exp.training.compile", "melanoma_exp.tracking.mlflow_run",
-    "melanoma_exp.tracking.archive",
+    "melanoma_exp.tracking.archive", "melanoma_exp.launching.job", "melanoma_exp.models.cnn",
+    "melanoma_exp.dataset.folders", "melanoma_exp.dataset.lesions", "melanoma_exp.dataset.prints",
+    "melanoma_exp.augment.augmentor",
 )  # fmt: skip
 
 
@@ -26,6 +30,9 @@ def _import_quietly() -> None:
         for name in MODULES:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
+        with contextlib.suppress(Exception):
+            # A second of CPU that every process which opens a store would spend; opens nothing.
+            importlib.import_module("sqlalchemy.orm").configure_mappers()
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
