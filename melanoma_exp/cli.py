@@ -21,7 +21,8 @@ def main() -> None:
     arguments = sys.argv[1:]
     # Read by TensorFlow when it is imported, also by the processes that sweeps start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.exit(ending.exit_code(lambda: _dispatch(arguments)))
+    if code := ending.exit_code(lambda: _dispatch(arguments)):
+        sys.exit(code)
 
 
 def _dispatch(arguments: list[str]) -> None:

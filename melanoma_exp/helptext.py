@@ -78,7 +78,10 @@ def _folders(conf: Path) -> list[str]:
 
 def _defaults(config: Path) -> dict[str, str]:
     """Returns the default option of each group, read from the defaults list as text."""
-    pairs = [line.strip("- \n").removeprefix("override ").split(": ") for line in config.read_text().splitlines()]
+    pairs = [
+        line.strip("- \n").removeprefix("override ").split(": ")
+        for line in config.read_text().splitlines()
+    ]
     return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
 
