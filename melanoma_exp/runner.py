@@ -1,16 +1,13 @@
 """A run from top to bottom: data, split, plan, model, training, evaluation, record."""
 
 import math
-import multiprocessing
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from melanoma_exp import provenance, report, resuming, sweeping
+from melanoma_exp import provenance, report, resuming
 from melanoma_exp.checkpoint import Store
 from melanoma_exp.config import Experiment
 from melanoma_exp.material import Material, notes, prepare
@@ -92,13 +89,12 @@ def run(
         if resumed:
             report.print_resumed(screen, resumed, saved)
         with (
-            sweeping.below_parent(experiment.tracking, folder, tags) as all_tags,
             _tracked(experiment, folder, resumed) as tracked,
             tempfile.TemporaryDirectory() as place,
         ):
             record = recording.Record(tracked, experiment, material, Path(place))
             place_tags = {"process": provenance.process(), "folder": str(folder.absolute())}
-            tracked.set_tags({**all_tags, **place_tags, "precision": said or train.precision})
+            tracked.set_tags({**tags, **place_tags, "precision": said or train.precision})
             resuming.note_run(folder, resuming.Begun(tracked.id, None))
             store = Store(state / tracked.id, {"dataset": material.data.digest})
             if saved is None:
@@ -141,22 +137,6 @@ def run(
     confidence, mark = experiment.evaluation.confidence, "leaky" if material.leaky else ""
     report.print_result(screen, scores, confidence, mark, lines)
     return scores
-
-
-def run_in_fresh_process(
-    experiment: Experiment, folder: Path, tags: Mapping[str, str], resumed: str | None = None
-) -> Scores | None:
-    """Runs an experiment as `run` does, in a process of its own that ends with it.
-
-    Raises:
-        RuntimeError: The process was killed from outside.
-    """
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        try:
-            return pool.submit(run, experiment, folder, tags, resumed).result()
-        except BrokenProcessPool as error:
-            raise RuntimeError("the job's process was killed (out of memory?)") from error
 
 
 def _facts(

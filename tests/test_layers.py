@@ -22,8 +22,8 @@ LAYERS = (
     },
     {"config"},
     {
-        "artifacts", "comparison", "evaluating", "material", "model_card", "prediction",
-        "following", "launcher", "recording", "results", "resuming", "runner", "sweeping",
+        "artifacts", "comparison", "ending", "evaluating", "following", "launching", "loopback",
+        "material", "model_card", "prediction", "recording", "results", "resuming", "runner",
     },
     {"cli", "composition", "helptext", "verbs", "__main__"},
 )  # fmt: skip
