@@ -27,7 +27,6 @@ from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.archive import Archive, StoredRun
 
 HERE = Path(__file__).resolve().parent
-NOT_SETTINGS = ("name", "dry_run", "dataset.root", "tracking.", "cache.", "evaluation.")
 SERIES = ("train/accuracy", "val/accuracy", "train/loss", "val/loss")
 LEAKS = (
     "leak/val_rows_with_train_source", "leak/val_rows_with_train_group",
@@ -143,7 +142,7 @@ def find(archive: Archive, jobs: Sequence[Mapping[str, Any]]) -> list[StoredRun]
     finished = [run for run in archive.search("") if run.status == "FINISHED"]
     found, missing = [], []
     for job in jobs:
-        settings = {k: str(v) for k, v in job.items() if not k.startswith(NOT_SETTINGS)}
+        settings = {k: str(v) for k, v in job.items() if config.determines(k)}
         alike = [
             run
             for run in finished

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from melanoma_exp import provenance
@@ -21,6 +20,7 @@ from melanoma_exp.evaluating import Judged
 from melanoma_exp.material import Material, notes
 from melanoma_exp.metrics.decision import Decision
 from melanoma_exp.metrics.interval import Estimate
+from melanoma_exp.pages import templates
 from melanoma_exp.report import DISCLAIMER
 
 UNKNOWN = "not known"
@@ -50,13 +50,8 @@ def write(
         decision: Chosen on validation.
         epochs: How many were trained.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # Markdown; `cell` below keeps names from breaking tables
-    )
+    # Markdown: `cell` keeps names from breaking tables.
+    environment = templates(Path(__file__).parent, escape=False)
     environment.filters |= {"figure": figure, "cell": _cell}
     text: str = environment.get_template("model_card.md.j2").render(
         experiment=experiment,

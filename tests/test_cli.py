@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from melanoma_exp import cli, composition, config
-from melanoma_exp.launching import plan
+from melanoma_exp.sweeping import plan
 from melanoma_exp.tracking import connection
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,6 +116,8 @@ def test_every_command_of_the_readme_composes(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = shlex.split(command.split("&&")[-1])
+    if words[0] == "srun" or words[0].startswith("TF_CONFIG="):
+        words = words[1:]
     assert Path(words[0]).name in ("melanoma-exp", "python", "mlflow")
     if Path(words[0]).name == "mlflow":
         tracking = config.parse(composition.compose(cli.conf_folder(), [])).tracking
@@ -131,8 +133,9 @@ def test_every_command_of_the_readme_composes(
         arguments = [
             word for word in arguments if "=" in word
         ]  # paths, ids and options are its own
+    arguments = [a for a in arguments if a != "-m" and not a.startswith("hydra.")]
     arguments = composition.expand_globs(cli.conf_folder(), arguments)
-    sweep = [a.replace("DIR", "data") for a in arguments if a != "-m"]
+    sweep = [a.replace("DIR", "data") for a in arguments]
     if "pytest" in sweep:
         return
     first = [re.sub(r"=range\(\d+\)$", "=0", a).split(",")[0] for a in sweep]

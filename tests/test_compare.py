@@ -67,6 +67,16 @@ def test_runs_that_differ_in_seed_alone_are_one_row_with_a_mean(store, sweep) ->
     assert math.isnan(found.rows[3].mean(key).half)
 
 
+def test_what_changes_no_number_makes_no_row_of_its_own(store) -> None:
+    ids = [
+        store.write("model.dropout=0.4", *words, seed=seed)
+        for seed, words in enumerate(
+            ([], ["train.checkpoint.every_epochs=5"], ["evaluation.bins=5"], ["name=other"]), 1
+        )
+    ]
+    assert [len(row.runs) for row in built(store, ids).rows] == [4]
+
+
 def test_a_leaky_run_is_shown_last_marked_and_never_best_nor_tested(store, sweep) -> None:
     found = built(store, sweep)
     last = found.rows[-1]

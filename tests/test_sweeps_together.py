@@ -45,10 +45,9 @@ def test_runs_that_start_at_once_prepare_their_data_once(images: Path, tmp_path:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
         "from pathlib import Path; from small_run import experiment;"
-        "from melanoma_exp import material, sharing;"
-        "e = experiment(Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])\\n"
-        "with sharing.alone(e): material.prepare(e)"
-    ).replace("\\n", "\n")
+        "from melanoma_exp import material;"
+        "material.prepare(experiment(Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:]))"
+    )
     command = [sys.executable, "-c", code, Path(__file__).parent, images, tmp_path, *CHILDREN]
     environment = counting(tmp_path)
     started = [subprocess.Popen(command, env=environment) for _ in range(3)]

@@ -34,7 +34,6 @@ from melanoma_exp.figures.style import (
 )  # fmt: skip
 
 HERE = Path(__file__).resolve().parent
-NOT_SETTINGS = ("name", "seed", "dry_run", "dataset.root", "tracking.", "cache.")
 SERIES = ("train/accuracy", "val/accuracy", "train/loss", "val/loss")
 LEAK = "leak/val_rows_with_train_source", "leak/val_rows_with_train_group"
 COLUMNS = {
@@ -106,7 +105,7 @@ def _result(client: Any, run: Any, conf: Path) -> Result:
     changed = [
         f"{key}={value}"
         for key, value in run.data.params.items()
-        if key in asked and str(asked[key]) != value and not key.startswith(NOT_SETTINGS)
+        if key in asked and str(asked[key]) != value and key != "seed" and config.determines(key)
     ]
     steps = {s: client.get_metric_history(run.info.run_id, s) for s in SERIES}
     curves = {s: [(m.step, m.value) for m in sorted(h, key=lambda m: m.step)]

@@ -1,7 +1,5 @@
 """The audit as one HTML file: no network, pictures inside, light and dark, for screen and paper."""
 
-import base64
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 from melanoma_exp.audit.findings import KINDS, Finding
 from melanoma_exp.dataset.data import Survey
 from melanoma_exp.dataset.decode import open_rgb
+from melanoma_exp.pages import data_uri, templates
 
 SHOWN = 40  # findings of a kind that are shown; the CSV has all
 PICTURES = 6  # pictures of one finding that are shown
@@ -26,22 +25,18 @@ def write(survey: Survey, findings: Sequence[Finding], path: Path) -> None:
         findings: All of them.
         path: Of the page.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     sections = [_section(survey, kind, findings) for kind in KINDS]
-    text = environment.get_template("page.html.j2").render(
-        images=len(survey.listing.paths),
-        classes=len(survey.listing.samples.classes),
-        digest=survey.digest,
-        notes=survey.listing.notes,
-        sections=sections,
-        total=len(findings),
+    text = (
+        templates(Path(__file__).parent)
+        .get_template("page.html.j2")
+        .render(
+            images=len(survey.listing.paths),
+            classes=len(survey.listing.samples.classes),
+            digest=survey.digest,
+            notes=survey.listing.notes,
+            sections=sections,
+            total=len(findings),
+        )
     )
     path.write_text(text, encoding="utf-8")
 
@@ -78,16 +73,12 @@ def _pictures(survey: Survey, finding: Finding) -> list[dict[str, str]]:
             "id": finding.ids[k],
             "label": finding.labels[k],
             "part": str(listing.samples.official[row]),
-            "data": _data_uri(listing.paths[row]),
+            "data": _picture(listing.paths[row]),
         }
         for k, row in enumerate(finding.rows[:PICTURES])
     ]
 
 
-def _data_uri(path: Path) -> str:
+def _picture(path: Path) -> str:
     # The survey has opened this file under the set's own pixel limit.
-    image = open_rgb(path, max_pixels=2**62, draft=(SIDE, SIDE))
-    image.thumbnail((SIDE, SIDE))
-    content = io.BytesIO()
-    image.save(content, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
+    return data_uri(open_rgb(path, max_pixels=2**62, draft=(SIDE, SIDE)), SIDE)

@@ -1,17 +1,15 @@
 """Images that the best rows answer differently, those that matter most first."""
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from melanoma_exp import config
 from melanoma_exp.comparison.pairing import Tested
 from melanoma_exp.dataset.decode import decode
+from melanoma_exp.pages import data_uri
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.archive import Archive
 
@@ -120,11 +118,5 @@ def pictures(
                 pixels = decode(place[name], (SIDE, SIDE), "bilinear", dataset.max_pixels)
             except (ValueError, OSError):
                 continue
-            found[name] = _data_uri(pixels)
+            found[name] = data_uri(pixels, SIDE)
     return found, "" if found else "the dataset's folder has none of these images"
-
-
-def _data_uri(pixels: np.ndarray) -> str:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

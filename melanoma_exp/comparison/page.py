@@ -6,7 +6,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from melanoma_exp import __version__, report
@@ -15,6 +14,7 @@ from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.comparison.pairing import Tested, told_p
 from melanoma_exp.comparison.reading import PARTS
 from melanoma_exp.comparison.verdict import signed
+from melanoma_exp.pages import templates
 from melanoma_exp.tracking.archive import Archive
 
 ROWS = 8  # drawn; the table has all
@@ -30,11 +30,7 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
         images: Pictures at most.
         cache: Holds generated datasets.
     """
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
+    environment = templates(Path(__file__).parent)
     environment.filters |= {
         "bound": _bound, "value": _value, "count": _count, "percent": _percent,
         "signed": signed, "p": told_p, "raised": lambda text: text[:1].upper() + text[1:],

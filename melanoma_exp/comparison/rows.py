@@ -11,11 +11,10 @@ from functools import cached_property
 import numpy as np
 
 from melanoma_exp.comparison.reading import Evaluated
+from melanoma_exp.config import determines
 from melanoma_exp.metrics.paired import t_half_width
 
 REPEATED = ("seed", "split.fold")
-# As `Experiment.digest` has it: what does not determine the numbers.
-BOOKKEEPING = re.compile(r"name|dry_run|dataset\.root|tracking\..*|cache\..*")
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def _settings(run: Evaluated) -> dict[str, str]:
     kept = {
         key: value
         for key, value in run.stored.params.items()
-        if key not in REPEATED and not BOOKKEEPING.fullmatch(key)
+        if key not in REPEATED and determines(key)
     }
     return kept | {"dataset digest": run.stored.tags.get("dataset_digest", "")}
 

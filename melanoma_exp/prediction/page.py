@@ -1,18 +1,15 @@
 """The worklist as one HTML page that needs no network: pictures and Grad-CAM maps are inside."""
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import jinja2
 import numpy as np
-from PIL import Image
 from rich.console import Console
 
 from melanoma_exp.explain import grad_cam
+from melanoma_exp.pages import data_uri, templates
 from melanoma_exp.prediction import screen
 from melanoma_exp.prediction.predict import BATCH, Prediction
 from melanoma_exp.prediction.saved_model import SavedModel
@@ -53,21 +50,18 @@ def write(path: Path, worklist: Worklist, saved: SavedModel, console: Console) -
         for start in range(0, len(shown), BATCH):
             cards += _cards(shown[start : start + BATCH], start, saved)
             tell(len(cards))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template("page.html.j2").render(
-        worklist=worklist,
-        decision=saved.decision,
-        cards=cards,
-        rest=len(worklist.predictions) - len(shown),
-        summary=screen.summary(worklist),
-        folder=screen.common_folder(worklist),
-        notice=DISCLAIMER,
+    text = (
+        templates(Path(__file__).parent)
+        .get_template("page.html.j2")
+        .render(
+            worklist=worklist,
+            decision=saved.decision,
+            cards=cards,
+            rest=len(worklist.predictions) - len(shown),
+            summary=screen.summary(worklist),
+            folder=screen.common_folder(worklist),
+            notice=DISCLAIMER,
+        )
     )
     write_aside(path, text)
 
@@ -79,8 +73,8 @@ def _cards(predictions: Sequence[Prediction], before: int, saved: SavedModel) ->
         Card(
             before + k + 1,
             p,
-            _data_uri(images[k]),
-            _data_uri(_overlaid(images[k], maps[k])),
+            data_uri(images[k], SIDE),
+            data_uri(_overlaid(images[k], maps[k]), SIDE),
             tuple(
                 (saved.classes[c], p.probability[c])
                 for c in np.argsort(-np.array(p.probability))[:CLASSES]
@@ -99,11 +93,3 @@ def _explained(prediction: Prediction, saved: SavedModel) -> int:
 def _overlaid(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     colours = cv2.applyColorMap((255 * heat).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     return (0.5 * image + 0.5 * colours).astype(np.uint8)
-
-
-def _data_uri(image: np.ndarray) -> str:
-    picture = Image.fromarray(image)
-    picture.thumbnail((SIDE, SIDE))
-    content = io.BytesIO()
-    picture.save(content, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()

@@ -4,13 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from melanoma_exp.spec import Spec, UserError
 
 if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
+
+
+class StoreError(UserError):
+    """The place where runs are recorded is full, locked or does not answer: later it may be mended.
+
+    What it was told may have arrived all the same.
+    """
 
 
 class Run(Protocol):
@@ -67,6 +75,9 @@ class Off(Spec):
         from melanoma_exp.tracking.off import FolderRun
 
         return FolderRun(folder, resumed is not None)
+
+    def check(self) -> None:
+        """Asks nobody."""
 
     def state_folder(self, folder: Path) -> Path:
         """Returns where unfinished runs keep their checkpoints: the run's own `folder`."""
@@ -126,6 +137,9 @@ class Local(Spec):
 
         mlflow_sweep.end(self.uri, run_id, ended)
 
+    def check(self) -> None:
+        """Asks nobody: the folder is this machine's."""
+
     def state_folder(self, folder: Path) -> Path:
         """Returns where unfinished runs keep their checkpoints, beside the store."""
         return self.folder / "checkpoints"
@@ -146,11 +160,24 @@ class Local(Spec):
 
 
 class Server(Spec):
-    """An MLflow server, or any other tracking URI that MLflow knows."""
+    """An MLflow server, or any other tracking URI that MLflow knows.
+
+    A run that loses it goes on; its record waits below `mlruns/spool` until the server is back.
+    """
 
     kind: Literal["server"]
     uri: str = Field(min_length=1)
     experiment: str = Field(min_length=1)
+
+    @field_validator("uri")
+    @classmethod
+    def _hold_no_password(cls, uri: str) -> str:
+        if urlsplit(uri).password is not None:
+            raise ValueError(
+                "should hold no password, for the config is logged; set MLFLOW_TRACKING_USERNAME "
+                "and MLFLOW_TRACKING_PASSWORD instead"
+            )
+        return uri
 
     def start(self, name: str, folder: Path, resumed: str | None = None) -> Run:
         """Starts a run, or goes on with the one of the id `resumed`.
@@ -160,7 +187,7 @@ class Server(Spec):
         """
         from melanoma_exp.tracking import mlflow_run
 
-        return mlflow_run.MlflowRun(self.uri, self.experiment, name, None, resumed)
+        return mlflow_run.MlflowRun(self.uri, self.experiment, name, None, resumed, spooled=True)
 
     def start_sweep(self, name: str, process: str, resumed: str | None) -> str:
         """Makes the parent run of a sweep's jobs, or opens it again, and returns its id."""
@@ -173,6 +200,16 @@ class Server(Spec):
         from melanoma_exp.tracking import mlflow_sweep
 
         mlflow_sweep.end(self.uri, run_id, ended)
+
+    def check(self) -> None:
+        """Asks whether the server is there, before a run does what takes time.
+
+        Raises:
+            UserError: It is not, or it refuses.
+        """
+        from melanoma_exp.tracking.connection import connect
+
+        connect(self.uri)
 
     def state_folder(self, folder: Path) -> Path:
         """Returns where unfinished runs keep their checkpoints: on this machine."""

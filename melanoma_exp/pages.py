@@ -1,0 +1,48 @@
+"""Pages that need nothing but themselves: strict templates, pictures inside.
+
+Every page and card is rendered through here, so that a name missing from a template is an error on
+all of them.
+"""
+
+import base64
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+def templates(folder: Path, escape: bool = True) -> "jinja2.Environment":
+    """Returns the templates of a folder.
+
+    Args:
+        folder: Holds `*.j2` files.
+        escape: For HTML; Markdown escapes nothing, its template must.
+    """
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=escape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def data_uri(picture: Image.Image | np.ndarray, side: int) -> str:
+    """Returns a picture as the address of an `<img>`, a JPEG.
+
+    Args:
+        picture: RGB; an array is uint8 (h, w, 3).
+        side: Pixels of the longer side at most.
+    """
+    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture.copy()
+    image.thumbnail((side, side))
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
