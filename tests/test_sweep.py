@@ -17,9 +17,9 @@ import pytest
 from small_run import overrides, runs, store
 
 from melanoma_exp import cli, composition
-from melanoma_exp.launching import folder, slots, spec
-from melanoma_exp.launching.folder import Job, Status
 from melanoma_exp.spec import UserError
+from melanoma_exp.sweeping import folder, slots, spec
+from melanoma_exp.sweeping.folder import Job, Status
 
 QUICK = ["evaluation.explained=0", "evaluation.resamples=100"]
 
@@ -201,7 +201,7 @@ def test_threads_are_shared_by_slots_and_each_has_its_gpu(monkeypatch: pytest.Mo
 
 
 def test_a_leaky_job_is_never_the_best() -> None:
-    from melanoma_exp.launching.screen import find_best, told
+    from melanoma_exp.sweeping.screen import find_best, told
 
     jobs = [Job(k, (), f"run{k}", {}, Path()) for k in range(4)]
     statuses = [

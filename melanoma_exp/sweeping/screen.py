@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from melanoma_exp.launching.folder import LOG, Job, Status
+from melanoma_exp.sweeping.folder import LOG, Job, Status
 
 EPOCH = re.compile(r"epoch (\d+)/(\d+) ")
 ROWS = 12  # running jobs that are shown
