@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 from melanoma_exp.augment.spec import AnyPolicy
 from melanoma_exp.balance import AnyBalance
 from melanoma_exp.dataset.spec import AnyDataset
-from melanoma_exp.distribution import AnyDistribution
+from melanoma_exp.distribution.spec import AnyDistribution
 from melanoma_exp.metrics.spec import Evaluation
 from melanoma_exp.models.spec import AnyModel
 from melanoma_exp.spec import Spec, UserError, did_you_mean, digest
@@ -26,9 +26,16 @@ from melanoma_exp.training.spec import Train
 
 
 class Cache(Spec):
-    """Where decoded images and synthetic children are kept between runs."""
+    """Where decoded images and synthetic children are kept between runs.
+
+    Attributes:
+        dir: null is the user's cache folder.
+        max_gib: When a run has its data, what was not used for longest goes until the cache is
+            below this size; what running processes use stays. null sets no limit.
+    """
 
     dir: Path | None
+    max_gib: float | None = Field(gt=0)
 
     def root(self) -> Path:
         """Returns the folder; by default below the user's cache folder."""
@@ -120,7 +127,10 @@ def parse_json(text: str) -> Experiment:
         UserError: It is no JSON, or not of an experiment.
     """
     try:
-        return parse(json.loads(text))
+        content = json.loads(text)
+        # Records from before there was a limit; it is this machine's matter, not the run's.
+        content["cache"] = {"max_gib": None, **content.get("cache", {})}
+        return parse(content)
     except json.JSONDecodeError as error:
         raise UserError(f"experiment.json: is damaged: {error}") from error
 

@@ -4,10 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from melanoma_exp import __version__
 from melanoma_exp.audit import findings, kept
+from melanoma_exp.cache import upkeep
+from melanoma_exp.children import Origin, make_reader
 from melanoma_exp.config import Experiment
 from melanoma_exp.dataset.data import Data
-from melanoma_exp.pipeline import Reader, make_reader
+from melanoma_exp.pipeline import Reader
 from melanoma_exp.samples import Parts, Plan, Samples
 from melanoma_exp.spec import UserError
 
@@ -29,6 +32,15 @@ class Material:
         """Whether anything that should be unseen was seen in training."""
         return any(share > 0 for share in self.leak.values())
 
+    def digests(self, experiment: Experiment) -> dict[str, str]:
+        """Returns by name what must be the same wherever this experiment is trained."""
+        return {
+            "config": experiment.digest,
+            "dataset": self.data.digest,
+            "split": self.parts.digest,
+            "version of melanoma_exp": __version__,
+        }
+
 
 def prepare(experiment: Experiment) -> Material:
     """Loads the data, splits it, plans an epoch and makes the synthetic children."""
@@ -40,10 +52,11 @@ def prepare(experiment: Experiment) -> Material:
         if not len(part):
             raise UserError(f"split: leaves no {name} images out of {len(data.samples)}")
     everything = parts.train.join(parts.val)
-    reader = make_reader(
-        everything, data.pixels, data.digest, experiment.augment, experiment.seed, cache
-    )
+    origin = Origin(data.pixels, data.digest, experiment.dataset.kind)
+    reader = make_reader(everything, origin, experiment.augment, experiment.seed, cache)
     audit = kept.audit(data.survey, cache)
+    if experiment.cache.max_gib is not None:
+        upkeep.trim(cache, int(experiment.cache.max_gib * 2**30))
     return Material(data, parts, plan, unbalanced, reader, parts.leak(), audit)
 
 

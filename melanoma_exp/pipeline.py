@@ -1,29 +1,24 @@
 """From the plan of an epoch to batches: a pure function of (seed, epoch, position).
 
-Pixels are read from memory-mapped arrays and varied in numpy and OpenCV; TensorFlow only wraps the
-finished batches. Nothing here keeps state, so any step of any epoch can be asked for at any time.
+Pixels are read from files of the cache and varied in numpy and OpenCV; TensorFlow only wraps the
+finished batches. Any step of any epoch can be asked for at any time, by any thread.
 """
 
-import multiprocessing
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from melanoma_exp.augment.spec import NoAugment, Policy
-from melanoma_exp.randomness import Purpose, address, generator
+from melanoma_exp.ahead import Ahead
+from melanoma_exp.arrays import Images
+from melanoma_exp.augment.spec import Policy
+from melanoma_exp.randomness import Purpose, generator
 from melanoma_exp.samples import Plan, Samples
-from melanoma_exp.spec import UserError, digest
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-VERSION = 2  # raise it when the same child would get other pixels
-CHUNK = 64  # children made by one task of a worker
 
 
 @dataclass(frozen=True)
@@ -33,121 +28,42 @@ class Reader:
     Attributes:
         pixels: uint8 (images, h, w, 3), the originals.
         children: uint8 (m, h, w, 3), children that were made beforehand.
-        place: For each (source, copy) of those its row in `children`.
+        made: str (m,), the ids of those, sorted.
     """
 
     pixels: np.ndarray
     children: np.ndarray
-    place: dict[tuple[str, int], int]
+    made: np.ndarray = field(default_factory=lambda: np.empty(0, str))
 
     def read(self, samples: Samples) -> np.ndarray:
         """Returns uint8 (n, h, w, 3); a child that was not made beforehand is its source."""
-        out = np.empty((len(samples), *self.pixels.shape[1:]), np.uint8)
-        for row, (image, source, copy) in enumerate(
-            zip(samples.image, samples.source, samples.copy, strict=True)
-        ):
-            made = self.place.get((str(source), int(copy))) if copy else None
-            out[row] = self.pixels[image] if made is None else self.children[made]
+        return self.fetch(self.locate(samples))
+
+    def locate(self, samples: Samples) -> np.ndarray:
+        """Returns where the pixels of rows are: int64 (n,), below 0 among the children."""
+        place = samples.image.astype(np.int64)
+        if len(self.made):
+            rows = np.flatnonzero(samples.copy > 0)
+            names = samples.take(rows).id
+            child = np.minimum(np.searchsorted(self.made, names), len(self.made) - 1)
+            found = self.made[child] == names
+            place[rows[found]] = ~child[found]
+        return place
+
+    def fetch(self, places: np.ndarray) -> np.ndarray:
+        """Returns the pixels at places that `locate` gave, uint8 (n, h, w, 3)."""
+        out = np.empty((len(places), *self.pixels.shape[1:]), np.uint8)
+        originals, children = self._images
+        for k, place in enumerate(places.tolist()):
+            if place < 0:
+                children.read(~place, out[k])
+            else:
+                originals.read(place, out[k])
         return out
 
-
-def make_reader(
-    plan: Samples, pixels: np.ndarray, data_digest: str, policy: Policy, seed: int, cache: Path
-) -> Reader:
-    """Makes the synthetic children of a plan, or takes them from the cache.
-
-    Children are drawn per (seed, source, copy), in worker processes because Augmentor draws from
-    process-wide generators; the result does not depend on the number of workers.
-
-    Args:
-        plan: All rows that will be read.
-        pixels: uint8 (images, h, w, 3), the originals.
-        data_digest: Identifies `pixels`.
-        policy: Draws the children, unless it draws online anyway or there is nothing to draw.
-        seed: The run's seed.
-        cache: The folder of cached arrays.
-
-    Raises:
-        UserError: The cache cannot be written.
-    """
-    children = plan.take(plan.copy > 0)
-    shape = (len(children), *pixels.shape[1:])
-    if policy.online or isinstance(policy, NoAugment) or not len(children):
-        return Reader(pixels, np.empty((0, *shape[1:]), np.uint8), {})
-    names = children.id
-    order = np.argsort(names)
-    children, names = children.take(order), names[order]
-    place = {
-        (str(source), int(copy)): row
-        for row, (source, copy) in enumerate(zip(children.source, children.copy, strict=True))
-    }
-    key = digest(
-        [VERSION, data_digest, list(shape), seed, policy.model_dump(mode="json"), names.tolist()]
-    )
-    path = cache / "children" / f"{key}.npy"
-    if not path.exists():
-        try:
-            _make_children(children, pixels, policy, seed, path)
-        except OSError as error:
-            raise UserError(f"cache.dir: cannot write {path.parent}: {error}") from error
-    return Reader(pixels, np.load(path, mmap_mode="r"), place)
-
-
-def _make_children(
-    children: Samples, pixels: np.ndarray, policy: Policy, seed: int, path: Path
-) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
-    chunks = [np.arange(k, min(k + CHUNK, len(children))) for k in range(0, len(children), CHUNK)]
-    try:
-        with aside.open("wb") as file, _workers(len(chunks)) as pool:
-            header = {"descr": "|u1", "fortran_order": False}
-            shape = (len(children), *pixels.shape[1:])
-            np.lib.format.write_array_header_2_0(file, {**header, "shape": shape})
-            tasks = [
-                pool.submit(
-                    draw_children,
-                    policy,
-                    seed,
-                    pixels[children.image[chunk]],
-                    [(str(children.source[k]), int(children.copy[k])) for k in chunk],
-                )
-                for chunk in chunks
-            ]
-            for task in tasks:
-                file.write(task.result().tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def draw_children(
-    policy: Policy, seed: int, sources: np.ndarray, names: list[tuple[str, int]]
-) -> np.ndarray:
-    """Draws one child for each source image; runs in worker processes.
-
-    Args:
-        policy: Draws the variant.
-        seed: The run's seed.
-        sources: uint8 (n, h, w, 3).
-        names: The source's id and the copy's number of each child.
-
-    Returns:
-        uint8 (n, h, w, 3).
-    """
-    drawn = [
-        policy.draw(image, generator(seed, Purpose.CHILD, address(source), copy))
-        for image, (source, copy) in zip(sources, names, strict=True)
-    ]
-    return np.stack(drawn)
-
-
-def _workers(tasks: int) -> ProcessPoolExecutor:
-    # Spawned, not forked: the parent may hold threads of OpenCV or TensorFlow.
-    workers = max(1, min(os.cpu_count() or 1, tasks))
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    @cached_property
+    def _images(self) -> tuple[Images, Images]:
+        return Images(self.pixels), Images(self.children)
 
 
 @dataclass(frozen=True)
@@ -192,30 +108,45 @@ class Feed:
         """Returns the rows of an epoch in the order they are seen, int64 (n,)."""
         if self.seed is None:
             return np.arange(len(self.samples))
-        return generator(self.seed, Purpose.SHUFFLE, epoch).permutation(len(self.samples))
+        order = self._orders.get(epoch)  # drawn once an epoch, not once a batch
+        if order is None:
+            order = generator(self.seed, Purpose.SHUFFLE, epoch).permutation(len(self.samples))
+            self._orders.clear()
+            self._orders[epoch] = order
+        return order
 
-    def batch(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def batch(
+        self, epoch: int, step: int, part: tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns one batch.
 
         Args:
             epoch: From 0.
             step: From 0, below `steps`.
+            part: The first of its rows to return and the one after the last; null is all.
 
         Returns:
             Images uint8 (b, h, w, 3), labels int64 (b,), loss weights float32 (b,).
         """
-        start = step * self.batch_size
-        rows = self.order(epoch)[start : start + self.batch_size]
-        samples = self.samples.take(rows)
-        images = self.reader.read(samples)
+        start, end = step * self.batch_size, (step + 1) * self.batch_size
+        if part is not None:
+            start, end = start + part[0], min(start + part[1], end)
+        rows = self.order(epoch)[start:end]
+        images, label = self.reader.fetch(self._places[rows]), self.samples.label[rows]
         if self.policy is not None and self.policy.online and self.seed is not None:
             for k in range(len(images)):
                 random = generator(self.seed, Purpose.ONLINE, epoch, start + k)
                 images[k] = self.policy.draw(images[k], random)
-        weight = (
-            np.ones(len(rows)) if self.class_weight is None else self.class_weight[samples.label]
-        )
-        return images, samples.label, weight.astype(np.float32)
+        weight = np.ones(len(rows)) if self.class_weight is None else self.class_weight[label]
+        return images, label, weight.astype(np.float32)
+
+    @cached_property
+    def _orders(self) -> dict[int, np.ndarray]:
+        return {}
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        return self.reader.locate(self.samples)
 
     def dataset(self, epoch: int = 0, first: int = 0) -> "tf.data.Dataset":
         """Returns the batches of an epoch as (images, labels, weights).
@@ -227,9 +158,11 @@ class Feed:
         import tensorflow as tf
 
         shape = self.reader.pixels.shape[1:]
+        # Not tf.data's prefetch: with determinism on TensorFlow quietly leaves that out.
+        ahead = Ahead(lambda step: self.batch(epoch, step), self.steps)
 
         def wrapped(index: "tf.Tensor") -> tuple["tf.Tensor", ...]:
-            function: Callable = lambda step: self.batch(epoch, int(step))  # noqa: E731
+            function: Callable = lambda step: ahead.take(int(step))  # noqa: E731
             images, labels, weights = tf.numpy_function(
                 function, [index], (tf.uint8, tf.int64, tf.float32)
             )
@@ -238,6 +171,4 @@ class Feed:
             weights.set_shape((None,))
             return images, labels, weights
 
-        steps = tf.data.Dataset.range(first, self.steps)
-        # One call at a time is enough: it runs beside the training step and keeps order for free.
-        return steps.map(wrapped).prefetch(4)
+        return tf.data.Dataset.range(first, self.steps).map(wrapped)

@@ -1,11 +1,14 @@
 """What augmentation promises: Keras' geometry, Augmentor as written, and chance from one place."""
 
+import random
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
-from melanoma_exp.augment import affine, augmentor
+from melanoma_exp.augment import affine, augmentor, late
 
 SIZE = (72, 96)
 ROTATE = {"name": "rotate", "max_left_rotation": 10, "max_right_rotation": 10}
@@ -80,6 +83,19 @@ def test_every_step_matches_the_keras_layer_up_to_the_border(option):
             expected = np.asarray(build(image[None].astype("float32"), training=True))[0]
             apart = np.abs(drawn(policy, image)[0] - expected)
             assert apart.max() <= 2 and apart.mean() < 0.7, (changes, fill_mode, apart.max())
+
+
+def test_four_bytes_a_pixel_give_the_pixels_of_three(option):
+    image, draw = skin(), np.random.default_rng(2)
+    policy = option("augment", "flip_rotate_zoom", shift_width=(-0.3, 0.3))
+    for fill_mode, border in affine._BORDER.items():
+        for interpolation, how in (("bilinear", cv2.INTER_LINEAR), ("nearest", cv2.INTER_NEAREST)):
+            places = affine.random_matrix(policy, *SIZE, draw)
+            expected = cv2.warpAffine(
+                image, places[:2], SIZE[::-1], flags=how | cv2.WARP_INVERSE_MAP, borderMode=border,
+                borderValue=(77, 77, 77),
+            )  # fmt: skip
+            assert (affine.warp(image, places, fill_mode, 77, interpolation) == expected).all()
 
 
 @pytest.mark.parametrize(
@@ -185,6 +201,24 @@ def test_augmentor_turns_both_ways_within_its_limits(option):
         top, bottom = (np.average(np.arange(64), weights=variant[y, :, 0]) for y in (8, 55))
         slopes.append(np.degrees(np.arctan2(top - bottom, 47)))
     assert -11 < min(slopes) < -6 and 6 < max(slopes) < 11
+
+
+def test_rotating_the_part_that_is_kept_gives_the_pixels_of_rotating_all():
+    images = [Image.fromarray(skin(*size)) for size in ((60, 60), (45, 64), (64, 41))]
+    for largest in (1, 10, 25):
+        (operation,) = augmentor.pipeline(
+            [{"name": "rotate", "probability": 1, "max_left_rotation": largest,
+              "max_right_rotation": largest}]
+        ).operations  # fmt: skip
+        for seed in range(60):
+            image = images[seed % 3]
+            random.seed(seed)
+            (whole,) = operation.perform_operation([image])
+            after = random.getstate()
+            random.seed(seed)
+            (part,) = operation.perform_operation([late.Image(image)])
+            assert random.getstate() == after
+            assert np.array_equal(np.asarray(whole), np.asarray(part)), (largest, seed)
 
 
 def test_every_operation_of_augmentor_is_known_here():

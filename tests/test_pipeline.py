@@ -1,12 +1,19 @@
 """What the pipeline promises: any batch, any time, by anybody, from (seed, epoch, step) alone."""
 
 import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 
-from melanoma_exp import pipeline
-from melanoma_exp.pipeline import Feed, Reader, make_reader
+from melanoma_exp import children as made_children
+from melanoma_exp.children import Origin, make_reader
+from melanoma_exp.pipeline import Feed, Reader
 from melanoma_exp.randomness import Purpose, address, generator
 from melanoma_exp.spec import UserError
 
@@ -31,7 +38,7 @@ def feed(rows, pixels, option):
 
     def build(seed=1, balance="class_weight", augment="dihedral", batch_size=8):
         plan = option("balance", balance).apply(rows, seed)
-        reader = Reader(pixels, np.empty((0, SIDE, SIDE, 3), np.uint8), {})
+        reader = Reader(pixels, np.empty((0, SIDE, SIDE, 3), np.uint8))
         return Feed.training(plan, reader, option("augment", augment), batch_size, seed)
 
     return build
@@ -79,7 +86,7 @@ def test_every_epoch_and_position_draws_its_own_variants(feed, pixels):
 
 
 def test_evaluation_keeps_rows_images_and_weights_as_they_are(rows, pixels):
-    one = Feed(rows, Reader(pixels, pixels[:0], {}), 20)
+    one = Feed(rows, Reader(pixels, pixels[:0]), 20)
     images, labels, weights = (
         np.concatenate(column) for column in zip(*map(one.batch, [3] * 3, range(3)), strict=True)
     )
@@ -99,13 +106,14 @@ def test_class_weights_reach_the_rows(feed, rows, option):
 @pytest.fixture
 def children(rows, pixels, option, tmp_path, monkeypatch):
     """Makes or reads the 36 children of a plan, in chunks small enough to need two workers."""
-    monkeypatch.setattr(pipeline, "CHUNK", 10)
+    monkeypatch.setattr(made_children, "CHUNK", 10)
     plan = option("balance", "add_per_class", count=12).apply(rows, 1).samples
 
     def make(workers=1, seed=1, data="digest", place="cache", plan=plan, augment="augmentor"):
         monkeypatch.setattr(os, "cpu_count", lambda: workers)
         policy = option("augment", augment)
-        reader = make_reader(plan, pixels, data, policy, seed, tmp_path / place)
+        origin = Origin(pixels, data, "set")
+        reader = make_reader(plan, origin, policy, seed, tmp_path / place)
         return reader.read(plan.take(plan.copy > 0)), plan, reader
 
     return make
@@ -114,7 +122,8 @@ def children(rows, pixels, option, tmp_path, monkeypatch):
 def test_children_do_not_depend_on_workers_order_or_company(children, pixels):
     one, plan, _ = children(1)
     two, *_ = children(2, place="other")
-    assert (one == two).all()
+    three, *_ = children(3, place="another")
+    assert (one == two).all() and (one == three).all()
     shuffled = plan.take(np.random.default_rng(0).permutation(len(plan))[:70])
     part, shuffled, reader = children(2, place="third", plan=shuffled)
     at = {name: k for k, name in enumerate(plan.take(plan.copy > 0).id)}
@@ -130,7 +139,9 @@ def test_children_come_from_the_cache_the_second_time(children, tmp_path, monkey
     first, *_ = children()
     (path,) = (tmp_path / "cache").rglob("*.npy")
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "ProcessPoolExecutor", lambda *_, **__: pytest.fail("made again"))
+        patch.setattr(
+            made_children, "ProcessPoolExecutor", lambda *_, **__: pytest.fail("made again")
+        )
         assert (children(2)[0] == first).all()
     # What a killed run left behind, under this very name, is written over.
     path.rename(path.with_suffix(f".{os.getpid()}.tmp"))
@@ -145,6 +156,58 @@ def test_other_seeds_and_data_make_other_children(children, tmp_path):
     assert (children(seed=2)[0] != first).any()
     children(data="other pixels")
     assert len(list((tmp_path / "cache").rglob("*.npy"))) == 3
+
+
+def test_a_batch_costs_no_permutation_of_the_epoch(feed, monkeypatch):
+    one, asked = feed(), []
+    order = Feed.order
+    monkeypatch.setattr(
+        Feed, "order", lambda self, epoch: asked.append(epoch) or order(self, epoch)
+    )
+    assert len(list(one.dataset(2))) == one.steps and asked == [2]
+
+
+def test_any_thread_may_ask_for_any_batch(feed):
+    one, other = feed(augment="flip_rotate_zoom"), feed(augment="flip_rotate_zoom")
+    places = [(epoch, step) for epoch in range(4) for step in range(one.steps)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda place: one.batch(*place), places))
+    assert all(same(batch, other.batch(*p)) for batch, p in zip(found, places, strict=True))
+
+
+def test_images_from_disk_are_those_from_memory(feed, pixels, tmp_path):
+    np.save(tmp_path / "x.npy", pixels)
+    memory = feed(augment="flip_rotate_zoom")
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    disk = replace(memory, reader=Reader(mapped, pixels[:0]))
+    batches = [(disk.batch(1, step), memory.batch(1, step)) for step in range(memory.steps)]
+    assert all(same(*pair) for pair in batches)
+
+
+def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
+    """Their pipes stay open, so they would wait for work for ever."""
+    code = (
+        "import pathlib, sys, time\n"
+        "from melanoma_exp import children\n"
+        "def stay(place):\n"
+        "    pathlib.Path(place).write_text(str(__import__('os').getpid()))\n"
+        "    time.sleep(1000)\n"
+        "if __name__ == '__main__':\n"
+        "    with children._workers(1) as pool:\n"
+        "        pool.submit(stay, sys.argv[1]).result()\n"
+    )
+    (tmp_path / "start.py").write_text(code)
+    place = tmp_path / "worker"
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "start.py"), str(place)])
+    deadline = time.monotonic() + 100
+    while not (place.exists() and place.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    worker = int(place.read_text())
+    parent.kill()
+    parent.wait()
+    while psutil.pid_exists(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(worker)
 
 
 def test_a_failed_making_leaves_nothing_behind(children, tmp_path, monkeypatch):

@@ -75,13 +75,16 @@ def test_a_sweep_goes_on_past_a_job_that_fails_and_mirrored_replicas_train(
         capture_output=True, text=True, cwd=tmp_path, timeout=280,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
-    assert "train.batch_size=7 is not divisible by 2 replicas; use 6" in done.stderr
+    assert "train.batch_size=7 is not divisible by 2 replicas; use 6" in done.stdout
+    assert f"log: {tmp_path}/hydra/0/job.log" in done.stdout
     found = runs(tmp_path)
     (parent,) = (run for run in found if "sweep_parent" in run.data.tags)
+    assert parent.info.status == "FAILED"  # the failed job has no run of its own
     (run,) = (run for run in found if "job" in run.data.tags)
     assert run.info.status == "FINISHED" and run.data.tags["job"] == "1"
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert run.data.tags["sweep"] == parent.data.tags["sweep_parent"]
+    assert parent.data.tags["best_run"] == run.info.run_id
     assert parent.info.end_time >= run.info.end_time
 
 

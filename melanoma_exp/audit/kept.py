@@ -1,29 +1,29 @@
 """The audit of a dataset, made once and kept for every further run."""
 
-import os
-import shutil
+import os.path
 from dataclasses import dataclass
 from pathlib import Path
 
 from melanoma_exp.audit import page
 from melanoma_exp.audit.findings import Finding, find, write_csv
+from melanoma_exp.cache.entry import About, Entry, obtain
 from melanoma_exp.dataset.data import Survey
-from melanoma_exp.spec import UserError, digest
+from melanoma_exp.spec import digest
 
 VERSION = 1  # raise it when the same survey would give other findings or another page
 
 
 @dataclass(frozen=True)
 class Audit:
-    """All findings, and where `audit.csv` and `audit.html` lie."""
+    """All findings, and the entry of the cache that holds `audit.csv` and `audit.html`."""
 
     findings: list[Finding]
-    folder: Path
+    entry: Entry
 
     @property
     def files(self) -> tuple[Path, Path]:
         """The table and the page."""
-        return self.folder / "audit.csv", self.folder / "audit.html"
+        return self.entry.folder / "audit.csv", self.entry.folder / "audit.html"
 
 
 def audit(survey: Survey, cache: Path) -> Audit:
@@ -33,17 +33,12 @@ def audit(survey: Survey, cache: Path) -> Audit:
         UserError: The cache cannot be written.
     """
     findings = find(survey)
-    place = cache / "audits" / digest([VERSION, survey.digest, survey.unreadable])
-    if not place.is_dir():
-        aside = place.with_name(f"{place.name}.{os.getpid()}.tmp")
-        try:
-            aside.mkdir(parents=True, exist_ok=True)
-            write_csv(findings, aside / "audit.csv")
-            page.write(survey, findings, aside / "audit.html")
-            os.rename(aside, place)
-        except OSError as error:
-            if not place.is_dir():  # otherwise another process was first
-                raise UserError(f"cache.dir: cannot write {place.parent}: {error}") from error
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    return Audit(findings, place)
+    paths = [path.absolute() for path in survey.listing.paths]
+
+    def make(folder: Path) -> None:
+        write_csv(findings, folder / "audit.csv")
+        page.write(survey, findings, folder / "audit.html")
+
+    key = digest([VERSION, survey.digest, survey.unreadable])
+    about = About(os.path.commonpath(paths), len(paths))
+    return Audit(findings, obtain(cache, "audits", key, about, make))

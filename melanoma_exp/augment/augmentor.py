@@ -18,6 +18,9 @@ if not hasattr(PIL.Image, "ANTIALIAS"):
     PIL.Image.ANTIALIAS = PIL.Image.LANCZOS  # type: ignore[attr-defined]
 
 import Augmentor  # noqa: E402
+from Augmentor.Operations import RotateRange  # noqa: E402
+
+from melanoma_exp.augment import late  # noqa: E402
 
 
 def operation_names() -> list[str]:
@@ -67,7 +70,8 @@ def perform(
     variant = PIL.Image.fromarray(image)
     for operation in built.operations:
         if random.random() < operation.probability:
-            variant = operation.perform_operation([variant])[0]
+            shown = late.Image(variant) if isinstance(operation, RotateRange) else variant
+            variant = operation.perform_operation([shown])[0]
     height, width = image.shape[:2]
     if variant.size != (width, height):
         variant = variant.resize((width, height), PIL.Image.Resampling.BICUBIC)

@@ -92,10 +92,11 @@ class Dihedral(Policy):
 
     def draw(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """Returns a random variant; of an image that is not square one of the four that fit."""
+        from melanoma_exp.augment import affine
+
         square = image.shape[0] == image.shape[1]
         turns = int(random.integers(4)) if square else 2 * int(random.integers(2))
-        turned = np.rot90(image, turns)
-        return np.ascontiguousarray(turned[:, ::-1] if random.integers(2) else turned)
+        return affine.turned(image, turns, bool(random.integers(2)))
 
 
 class Augmentor(Policy):

@@ -1,26 +1,26 @@
 """Decodes image files once into one memory-mapped array that all runs share.
 
-The cache is keyed by the files' contents and by how they are decoded. It is written aside, synced
-and renamed, so a reader never meets a half-written one; two processes that build the same entry at
-once write the same bytes and the last rename wins.
+The cache is keyed by the files' contents and by how they are decoded.
 """
 
 import io
-import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from melanoma_exp import arrays
+from melanoma_exp.cache.entry import About, hold, obtain
 from melanoma_exp.dataset.spec import Dataset
+from melanoma_exp.dataset.threads import each
 from melanoma_exp.spec import UserError, digest
 
 # Pillow's own limit against decompression bombs gives way to `dataset.max_pixels`, which is checked
 # after the header is read and before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
+PIXELS = "pixels.npy"
 VERSION = 1  # raise it when the same file would decode to other pixels
 
 
@@ -41,20 +41,17 @@ def load(
         cache: The folder of cached arrays.
 
     Returns:
-        uint8 (n, height, width, 3), memory-mapped, read-only.
+        uint8 (n, height, width, 3), memory-mapped, read-only; in use as long as it is there.
 
     Raises:
         UserError: The cache cannot be written.
     """
     key = digest([VERSION, spec.image_size, spec.resize, spec.max_pixels, list(file_digests)])
-    place = cache / "decoded" / f"{key}.npy"
-    if not place.exists():
-        rows = sorted(set(range(len(paths))) - set(unreadable))
-        try:
-            _build(paths, rows, spec, place)
-        except OSError as error:
-            raise UserError(f"cache.dir: cannot write {place.parent}: {error}") from error
-    return np.load(place, mmap_mode="r")
+    rows = sorted(set(range(len(paths))) - set(unreadable))
+    height, width = spec.image_size
+    about = About(f"{getattr(spec, 'kind', '')} {height}x{width} {spec.resize}", len(paths))
+    kept = obtain(cache, "decoded", key, about, lambda folder: _build(paths, rows, spec, folder))
+    return hold(np.load(kept.folder / PIXELS, mmap_mode="r"), kept)
 
 
 def decode(source: Path | bytes, size: tuple[int, int], resize: str, max_pixels: int) -> np.ndarray:
@@ -123,32 +120,15 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _build(paths: Sequence[Path], rows: Sequence[int], spec: Dataset, place: Path) -> None:
+def _build(paths: Sequence[Path], rows: Sequence[int], spec: Dataset, folder: Path) -> None:
     height, width = spec.image_size
-    place.parent.mkdir(parents=True, exist_ok=True)
-    aside = place.with_name(f"{place.stem}.{os.getpid()}.tmp")
-    shape = (len(paths), height, width, 3)
-    pixels = np.lib.format.open_memmap(aside, "w+", np.uint8, shape)
+    begin = arrays.create(folder / PIXELS, (len(paths), height, width, 3))
 
     def fill(row: int) -> None:
         try:
-            pixels[row] = decode(paths[row], spec.image_size, spec.resize, spec.max_pixels)
+            image = decode(paths[row], spec.image_size, spec.resize, spec.max_pixels)
         except ValueError as error:  # it was readable a moment ago
             raise UserError(f"{paths[row]}: {error}") from error
+        arrays.write(folder / PIXELS, begin + row * image.nbytes, image)
 
-    try:
-        _reserve(aside)
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(fill, rows))
-        pixels.flush()
-        os.replace(aside, place)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _reserve(path: Path) -> None:
-    """Claims the file's disk blocks now: a full disk is an error here, later a crash (SIGBUS)."""
-    if not hasattr(os, "posix_fallocate"):  # macOS
-        return
-    with path.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    each(fill, rows)

@@ -6,21 +6,24 @@ cached, keyed by the files' contents. Memory holds a 32x32 thumbnail an image.
 
 import hashlib
 import json
-import os
+import os.path
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from melanoma_exp.cache.entry import About, obtain
 from melanoma_exp.dataset import neighbours
 from melanoma_exp.dataset.decode import open_rgb
 from melanoma_exp.dataset.neighbours import Pairs
-from melanoma_exp.spec import UserError, digest
+from melanoma_exp.dataset.threads import each
+from melanoma_exp.spec import digest
 
 VERSION = 1  # raise it when the same files would give other prints
+PRINTS = "prints.npz"
 SHARPNESS_SIDE = 128  # pixels of a side at which sharpness is measured
 
 
@@ -62,20 +65,16 @@ def load(
         UserError: The cache cannot be written.
     """
     key = digest([VERSION, neighbours.VERSION, max_pixels, list(file_digests)])
-    place = cache / "prints" / f"{key}.npz"
-    if not place.exists():
-        try:
-            _build(paths, max_pixels, place)
-        except OSError as error:
-            raise UserError(f"cache.dir: cannot write {place.parent}: {error}") from error
-    with np.load(place) as kept:
+    about = About(os.path.commonpath([path.absolute() for path in paths]), len(paths))
+    entry = obtain(cache, "prints", key, about, lambda folder: _build(paths, max_pixels, folder))
+    with closing(entry), np.load(entry.folder / PRINTS) as kept:
         pairs = Pairs(kept["first"], kept["second"], kept["turn"], kept["distance"])
         bad = {int(row): why for row, why in json.loads(str(kept["bad"])).items()}
         pixels = tuple(map(str, kept["pixels"]))
         return Prints(pixels, kept["sizes"], kept["colours"], kept["sharpness"], pairs, bad)
 
 
-def _build(paths: Sequence[Path], max_pixels: int, place: Path) -> None:
+def _build(paths: Sequence[Path], max_pixels: int, folder: Path) -> None:
     n, side = len(paths), neighbours.SIDE
     thumbnails = np.zeros((n, side, side, 3), np.uint8)
     sizes = np.zeros((n, 2), np.int64)
@@ -96,26 +95,15 @@ def _build(paths: Sequence[Path], max_pixels: int, place: Path) -> None:
         colours[row] = _colour(thumbnails[row])
         sharpness[row] = _sharpness(image)
 
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(look, range(n)))
+    each(look, range(n))
     _, first = np.unique(pixels, return_index=True)
     first = np.sort(first)
     pairs = neighbours.find(thumbnails[first])
-    place.parent.mkdir(parents=True, exist_ok=True)
-    aside = place.with_name(f"{place.stem}.{os.getpid()}.tmp")
-    try:
-        with aside.open("wb") as file:
-            np.savez_compressed(
-                file, pixels=np.array(pixels, dtype="U64"), sizes=sizes, colours=colours,
-                sharpness=sharpness, first=first[pairs.first], second=first[pairs.second],
-                turn=pairs.turn, distance=pairs.distance,
-                bad=np.array(json.dumps(dict(sorted(bad.items())))),
-            )  # fmt: skip
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, place)
-    finally:
-        aside.unlink(missing_ok=True)
+    np.savez_compressed(
+        folder / PRINTS, pixels=np.array(pixels, dtype="U64"), sizes=sizes, colours=colours,
+        sharpness=sharpness, first=first[pairs.first], second=first[pairs.second], turn=pairs.turn,
+        distance=pairs.distance, bad=np.array(json.dumps(dict(sorted(bad.items())))),
+    )  # fmt: skip
 
 
 def _colour(thumbnail: np.ndarray) -> np.ndarray:

@@ -1,7 +1,5 @@
 """Opens all files of a listing once and joins those that belong together."""
 
-import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +8,8 @@ import numpy as np
 from melanoma_exp.dataset import prints
 from melanoma_exp.dataset.data import Listing, Survey
 from melanoma_exp.dataset.groups import unite
+from melanoma_exp.dataset.threads import each
+from melanoma_exp.files import sha256
 from melanoma_exp.spec import UserError, digest
 
 
@@ -24,8 +24,7 @@ def survey(listing: Listing, max_pixels: int, cache: Path) -> Survey:
     Raises:
         UserError: A file cannot be opened at all, or the cache cannot be written.
     """
-    with ThreadPoolExecutor() as pool:
-        file_digests = tuple(pool.map(_file_digest, listing.paths))
+    file_digests = tuple(each(_file_digest, listing.paths))
     seen = prints.load(listing.paths, file_digests, max_pixels, cache)
     same = unite([file_digests, seen.pixels, listing.pictures])
     links = np.stack([seen.pairs.first, seen.pairs.second], axis=1)
@@ -46,7 +45,6 @@ def survey(listing: Listing, max_pixels: int, cache: Path) -> Survey:
 
 def _file_digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error

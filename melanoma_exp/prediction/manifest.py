@@ -1,11 +1,11 @@
 """`model.json`: what must be known beside `experiment.json` to use a run's weights."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from melanoma_exp.files import sha256
 from melanoma_exp.spec import UserError
 
 NAME, WEIGHTS = "model.json", "model.weights.h5"
@@ -53,9 +53,3 @@ class Manifest:
                 f"{weights}: is not the file this run wrote (SHA-256 {found[:12]}…, recorded "
                 f"{self.weights_sha256[:12]}…); restore it or train again"
             )
-
-
-def sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file as 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

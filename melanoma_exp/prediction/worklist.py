@@ -3,12 +3,12 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from melanoma_exp.files import aside
 from melanoma_exp.prediction.predict import Prediction, Unread
 from melanoma_exp.prediction.saved_model import SavedModel
 from melanoma_exp.report import DISCLAIMER
@@ -116,14 +116,11 @@ def write_aside(path: Path, text: str) -> None:
     Raises:
         UserError: It cannot be written.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, path)
+        with aside(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _word(value: bool | None) -> str:

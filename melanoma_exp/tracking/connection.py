@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from requests.exceptions import HTTPError, RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.spec import StoreError
+
+DATABASE_SAYS = re.compile(r"^\(\w+\.\w+Error\) (.+)$", re.MULTILINE)
 
 KNOCK = 5  # seconds in which a server must be found
 # In which it must say that it reaches its database: when many runs start at once, or to one that
@@ -27,23 +31,19 @@ _users_timeout = os.environ.get(TIMEOUT)
 _PASSING = (401, 403, 408, 429)
 
 
-class LostError(UserError):
-    """The store does not answer, or not now; what it was told may or may not have arrived."""
-
-
 @contextmanager
 def told(what: str) -> Iterator[None]:
     """Turns what goes wrong in the store into one line: unreachable, locked, disk full.
 
     Raises:
-        LostError: The same again may succeed later.
+        StoreError: The same again may succeed later.
         UserError: It never will.
     """
     try:
         yield
     except (MlflowException, SQLAlchemyError, RequestException) as error:
-        kind = LostError if _may_pass(error) else UserError
-        raise kind(f"tracking: {what} cannot be used: {first_line(error)}") from error
+        kind: type[UserError] = StoreError if _may_pass(error) else UserError
+        raise kind(f"tracking: {what} cannot be used: {reason(error)}") from error
 
 
 @contextmanager
@@ -78,6 +78,8 @@ def connect(uri: str) -> mlflow.MlflowClient:
     # Migrations and hints stay off the user's screen; warnings and errors do not.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It prints the traceback of what `told` says in a line.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     mlflow.set_tracking_uri(uri)
     client = mlflow.MlflowClient(uri)
     if uri.startswith(("http://", "https://")):
@@ -89,7 +91,7 @@ def check(client: mlflow.MlflowClient, uri: str, seconds: int = ANSWER) -> None:
     """Asks a server once whether it is there and reaches its database, for so long at most.
 
     Raises:
-        LostError: It is not there, or not now.
+        StoreError: It is not there, or not now.
         UserError: It refuses.
     """
     try:
@@ -97,7 +99,7 @@ def check(client: mlflow.MlflowClient, uri: str, seconds: int = ANSWER) -> None:
         with patience(seconds):
             client.search_experiments(max_results=1)
     except (MlflowException, OSError) as error:
-        kind = LostError if _may_pass(error) else UserError
+        kind: type[UserError] = StoreError if _may_pass(error) else UserError
         status = error.get_http_status_code() if isinstance(error, MlflowException) else 500
         said = f"no MLflow server answers at {uri}: {first_line(error)}"
         if status == 401:
@@ -146,6 +148,11 @@ def first_line(error: BaseException) -> str:
         if isinstance(cause, OSError) and not isinstance(cause, RequestException):
             return str(cause) if cause.filename else cause.strerror or str(cause)
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def reason(error: BaseException) -> str:
+    """Returns what the database says in an error's message, its first line if it is not of one."""
+    return next(iter(DATABASE_SAYS.findall(str(error))), first_line(error))
 
 
 def _knock(uri: str) -> None:

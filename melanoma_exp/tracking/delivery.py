@@ -44,7 +44,7 @@ class Store:
                 it has.
 
         Raises:
-            LostError: It did not answer; the same entry may be handed over again.
+            StoreError: It did not answer; the same entry may be handed over again.
             UserError: It refuses.
         """
         with told(self._uri), patience(SLOW if entry.path else QUICK):

@@ -50,7 +50,7 @@ class MlflowRun:
         client = connect(uri)
         with told(uri), patience(SLOW):
             if resumed is None:
-                place = _place(experiment, artifacts)
+                place = place_of(experiment, artifacts)
                 self.id = client.create_run(place, tags=resolve_tags(), run_name=name).info.run_id
             else:
                 self.id = resumed
@@ -108,25 +108,7 @@ class MlflowRun:
         self._outbox.close(Entry("status", content))
 
 
-def start_sweep(uri: str, experiment: str, name: str, artifacts: str | None) -> str:
-    """Makes the parent run of a sweep's jobs and returns its id; arguments as for `MlflowRun`."""
-    client = connect(uri)
-    with told(uri):
-        place = _place(experiment, artifacts)
-        run = client.create_run(place, run_name=f"sweep {name}", tags={"sweep_parent": name})
-    return run.info.run_id
-
-
-def end_sweep(uri: str, run_id: str, failed: bool) -> None:
-    """Moves the end of a parent run to now; it is FAILED once any of its jobs is."""
-    client = connect(uri)
-    with told(uri):
-        before = client.get_run(run_id).info.status
-        status = "FAILED" if failed or before == "FAILED" else "FINISHED"
-        client.set_terminated(run_id, status)
-
-
-def _place(experiment: str, artifacts: str | None) -> str:
+def place_of(experiment: str, artifacts: str | None) -> str:
     """Returns the id of an experiment, made if there is none of that name."""
     known = mlflow.get_experiment_by_name(experiment)
     return known.experiment_id if known else _create(experiment, artifacts)

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from melanoma_exp.spec import UserError
-from melanoma_exp.tracking.connection import LostError
 from melanoma_exp.tracking.delivery import Store
+from melanoma_exp.tracking.spec import StoreError
 from melanoma_exp.tracking.spool import Entry, Spool
 
 FIRST_WAIT, LONGEST_WAIT = 10.0, 300.0  # seconds until a lost server is asked again
@@ -39,7 +39,7 @@ class Outbox:
             UserError: The store is lost or refuses, or another process is delivering.
         """
         self._store, self._spool, self._owner, self._check = store, spool, owner, check
-        self._resumed = resumed
+        self._asks_first = resumed
         self._is_lost = False
         self._reason = ""
         self._wait, self._due = FIRST_WAIT, 0.0
@@ -62,10 +62,11 @@ class Outbox:
         with self._lock:
             if not self._is_lost:
                 try:
-                    self._store.take(entry, anew=not self._resumed)
+                    self._store.take(entry, anew=not self._asks_first)
                     return
-                except LostError as error:
+                except StoreError as error:
                     if self._spool is None:
+                        self._asks_first = True  # the answer may have been lost, not the entry
                         raise
                     self._lose(error)
             self._keep(entry)
@@ -86,7 +87,7 @@ class Outbox:
                     f"({self._reason}); deliver it with: melanoma-exp sync {self._spool.run_id}"
                 )
 
-    def _lose(self, error: LostError) -> None:
+    def _lose(self, error: StoreError) -> None:
         assert self._spool is not None
         self._is_lost, self._reason = True, error.lines[0]
         self._wait = FIRST_WAIT
@@ -131,7 +132,7 @@ def deliver(store: Store, spool: Spool, seconds: float = math.inf) -> tuple[int,
         How many parcels were delivered, and whether that was all.
 
     Raises:
-        LostError: The store does not answer.
+        StoreError: The store does not answer.
         UserError: It refuses an entry.
     """
     deadline = time.monotonic() + seconds

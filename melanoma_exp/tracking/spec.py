@@ -1,6 +1,7 @@
 """The options of the group `tracking`, and what a recorded run can do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 from urllib.parse import urlsplit
@@ -11,6 +12,13 @@ from melanoma_exp.spec import Spec, UserError
 
 if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
+
+
+class StoreError(UserError):
+    """The place where runs are recorded is full, locked or does not answer: later it may be mended.
+
+    What it was told may have arrived all the same.
+    """
 
 
 class Run(Protocol):
@@ -38,6 +46,23 @@ class Run(Protocol):
 
     def end(self, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
         """Closes the run."""
+
+
+@dataclass(frozen=True)
+class SweepEnd:
+    """What a sweep led to.
+
+    Attributes:
+        status: As of a run.
+        files: Kept as artifacts.
+        metrics: Of the sweep and its best honest run.
+        tags: Say which run that is.
+    """
+
+    status: Literal["FINISHED", "FAILED", "KILLED"]
+    files: Sequence[Path]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
 
 
 class Off(Spec):
@@ -98,18 +123,19 @@ class Local(Spec):
         connection.prepare_local(self.folder, self.uri)
         return mlflow_run.MlflowRun(self.uri, self.experiment, name, self._artifacts, resumed)
 
-    def start_sweep(self, name: str) -> str:
-        """Makes the parent run of a sweep's jobs and returns its id."""
-        from melanoma_exp.tracking import connection, mlflow_run
+    def start_sweep(self, name: str, process: str, resumed: str | None) -> str:
+        """Makes the parent run of a sweep's jobs, or opens it again, and returns its id."""
+        from melanoma_exp.tracking import connection, mlflow_sweep
 
         connection.prepare_local(self.folder, self.uri)
-        return mlflow_run.start_sweep(self.uri, self.experiment, name, self._artifacts)
+        place = self.experiment, self._artifacts
+        return mlflow_sweep.start(self.uri, place, name, process, resumed)
 
-    def end_sweep(self, run_id: str, failed: bool) -> None:
-        """Moves the end of a parent run to now; it is FAILED once any of its jobs is."""
-        from melanoma_exp.tracking import mlflow_run
+    def end_sweep(self, run_id: str, ended: SweepEnd) -> None:
+        """Records what a sweep led to in its parent run and closes that."""
+        from melanoma_exp.tracking import mlflow_sweep
 
-        mlflow_run.end_sweep(self.uri, run_id, failed)
+        mlflow_sweep.end(self.uri, run_id, ended)
 
     def check(self) -> None:
         """Asks nobody: the folder is this machine's."""
@@ -163,17 +189,17 @@ class Server(Spec):
 
         return mlflow_run.MlflowRun(self.uri, self.experiment, name, None, resumed, spooled=True)
 
-    def start_sweep(self, name: str) -> str:
-        """Makes the parent run of a sweep's jobs and returns its id."""
-        from melanoma_exp.tracking import mlflow_run
+    def start_sweep(self, name: str, process: str, resumed: str | None) -> str:
+        """Makes the parent run of a sweep's jobs, or opens it again, and returns its id."""
+        from melanoma_exp.tracking import mlflow_sweep
 
-        return mlflow_run.start_sweep(self.uri, self.experiment, name, None)
+        return mlflow_sweep.start(self.uri, (self.experiment, None), name, process, resumed)
 
-    def end_sweep(self, run_id: str, failed: bool) -> None:
-        """Moves the end of a parent run to now; it is FAILED once any of its jobs is."""
-        from melanoma_exp.tracking import mlflow_run
+    def end_sweep(self, run_id: str, ended: SweepEnd) -> None:
+        """Records what a sweep led to in its parent run and closes that."""
+        from melanoma_exp.tracking import mlflow_sweep
 
-        mlflow_run.end_sweep(self.uri, run_id, failed)
+        mlflow_sweep.end(self.uri, run_id, ended)
 
     def check(self) -> None:
         """Asks whether the server is there, before a run does what takes time.

@@ -1,0 +1,162 @@
+"""Synthetic children: drawn once by an offline policy, kept in the cache, given by a `Reader`."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import numpy as np
+
+from melanoma_exp import arrays
+from melanoma_exp.arrays import Images
+from melanoma_exp.augment.spec import NoAugment, Policy
+from melanoma_exp.cache.entry import About, hold, obtain
+from melanoma_exp.pipeline import Reader
+from melanoma_exp.randomness import Purpose, address, generator
+from melanoma_exp.samples import Samples
+from melanoma_exp.spec import digest
+
+CHILDREN = "children.npy"
+VERSION = 2  # raise it when the same child would get other pixels
+CHUNK = 64  # children made by one task of a worker
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What children are drawn from.
+
+    Attributes:
+        pixels: uint8 (images, h, w, 3), the originals.
+        digest: Identifies them.
+        name: Of the dataset, for people.
+    """
+
+    pixels: np.ndarray
+    digest: str
+    name: str
+
+
+def make_reader(plan: Samples, origin: Origin, policy: Policy, seed: int, cache: Path) -> Reader:
+    """Makes the synthetic children of a plan, or takes them from the cache.
+
+    Children are drawn per (seed, source, copy), in worker processes because Augmentor draws from
+    process-wide generators; the result does not depend on the number of workers.
+
+    Args:
+        plan: All rows that will be read.
+        origin: The originals.
+        policy: Draws the children, unless it draws online anyway or there is nothing to draw.
+        seed: The run's seed.
+        cache: The folder of cached arrays.
+
+    Raises:
+        UserError: The cache cannot be written.
+    """
+    pixels = origin.pixels
+    children = plan.take(plan.copy > 0)
+    if policy.online or isinstance(policy, NoAugment) or not len(children):
+        return Reader(pixels, np.empty((0, *pixels.shape[1:]), np.uint8))
+    names = children.id
+    order = np.argsort(names)
+    children, names = children.take(order), names[order]
+    shape = [len(children), *pixels.shape[1:]]
+    key = digest(
+        [VERSION, origin.digest, shape, seed, policy.model_dump(mode="json"), names.tolist()]
+    )
+    size = f"{shape[1]}x{shape[2]}"
+    about = About(
+        f"{origin.name} {size}, {getattr(policy, 'kind', '')}, seed {seed}", len(children)
+    )
+
+    def make(folder: Path) -> None:
+        draw_all(children, Images(pixels), policy, seed, folder / CHILDREN)
+
+    kept = obtain(cache, "children", key, about, make)
+    return Reader(pixels, hold(np.load(kept.folder / CHILDREN, mmap_mode="r"), kept), names)
+
+
+def draw_all(rows: Samples, source: Images, policy: Policy, seed: int, path: Path) -> None:
+    """Draws one child for each row, in worker processes, into a new `.npy` file.
+
+    Args:
+        rows: The children.
+        source: Gives the pixels of `rows.image`.
+        policy: Draws the variant.
+        seed: The run's seed.
+        path: Of the file.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    begin = arrays.create(path, (len(rows), *source.shape[1:]))
+    bytes_each = int(np.prod(source.shape[1:]))
+    starts = range(0, len(rows), CHUNK)
+    parts = [rows.take(np.arange(k, min(k + CHUNK, len(rows)))) for k in starts]
+    jobs = [
+        Job(policy, seed, source, part.image, part.source, part.copy, path, begin + k * bytes_each)
+        for k, part in zip(starts, parts, strict=True)
+    ]
+    with _workers(len(jobs)) as pool:
+        for _ in pool.map(Job.run, jobs):
+            pass
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some children for one worker, which reads their sources and writes them where they belong.
+
+    Attributes:
+        policy: Draws the variant.
+        seed: The run's seed.
+        images: Gives the pixels of `image`.
+        image: int64 (n,), the row of each child's source.
+        source: str (n,), its id.
+        copy: int64 (n,), the number of the child.
+        path: The file.
+        offset: Where the first child begins in it, in bytes.
+    """
+
+    policy: Policy
+    seed: int
+    images: Images
+    image: np.ndarray
+    source: np.ndarray
+    copy: np.ndarray
+    path: Path
+    offset: int
+
+    def run(self) -> None:
+        """Draws the children and writes them."""
+        drawn = self.images.take(self.image)
+        for k, (source, copy) in enumerate(zip(self.source, self.copy, strict=True)):
+            random = generator(self.seed, Purpose.CHILD, address(str(source)), int(copy))
+            drawn[k] = self.policy.draw(drawn[k], random)
+        arrays.write(self.path, self.offset, drawn)
+
+
+@contextmanager
+def _workers(tasks: int) -> Iterator[ProcessPoolExecutor]:
+    # Not forked from here: this process may hold threads of OpenCV or TensorFlow. They are forked
+    # from a fresh one that has imported what they need, once for all.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", __name__, "melanoma_exp.augment.augmentor"])
+    workers = max(1, min(os.cpu_count() or 1, tasks))
+    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
+        yield pool
+
+
+def _end_with_parent() -> None:
+    """Ends this worker when the process that started it is killed; it would wait for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,298 @@
+"""What the cache promises: made once, never half, never damaged, never taken from who reads."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from melanoma_exp import arrays, cli
+from melanoma_exp.arrays import Images
+from melanoma_exp.cache import entry, locks, sums, upkeep
+from melanoma_exp.cache.entry import About, obtain
+from melanoma_exp.spec import UserError
+
+ABOUT = About("a set", 3)
+# Makes an entry in a process of its own and says so in a file; `slow` makes it wait half-way.
+MAKER = """
+import pathlib, sys, time
+from melanoma_exp.cache.entry import About, obtain
+root, slow, stay = pathlib.Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+def make(folder):
+    with (root / "made").open("a") as file:
+        file.write("x")
+    (folder / "first").write_bytes(b"1")
+    time.sleep(slow)
+    (folder / "second").write_bytes(b"2")
+kept = obtain(root, "decoded", "k1", About("a set", 3), make)
+print(sorted(path.name for path in kept.folder.iterdir()), flush=True)
+time.sleep(stay)
+"""
+
+
+def maker(root: Path, slow: float = 0, stay: float = 0) -> subprocess.Popen[str]:
+    root.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", MAKER, str(root), str(slow), str(stay)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def put(root: Path, key: str, content: bytes = b"content", kind: str = "decoded") -> entry.Entry:
+    return obtain(root, kind, key, ABOUT, lambda folder: (folder / "x").write_bytes(content))
+
+
+def wait_for(found) -> None:
+    deadline = time.monotonic() + 60
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def names(root: Path) -> list[str]:
+    return sorted(path.name for path in (root / "decoded").iterdir())
+
+
+def age(root: Path, *keys: str) -> None:
+    """Makes entries as if last used in this order, a long time ago."""
+    for k, key in enumerate(keys):
+        os.utime(root / "decoded" / key / "entry.json", (1000 + k, 1000 + k))
+
+
+def test_of_several_processes_one_makes_an_entry_and_the_others_wait(tmp_path):
+    makers = [maker(tmp_path, slow=1.5) for _ in range(3)]
+    told = [process.communicate(timeout=100) for process in makers]
+    assert {out for out, _ in told} == {"['entry.json', 'first', 'second']\n"}
+    assert (tmp_path / "made").read_text() == "x" and names(tmp_path) == ["k1"]
+    assert any("waiting for another process that makes" in error for _, error in told)
+
+
+def test_after_the_death_of_its_maker_the_one_that_waits_makes_the_entry(tmp_path):
+    first = maker(tmp_path, slow=100)
+    wait_for(lambda: list(tmp_path.glob("decoded/.k1.*.tmp/first")))
+    second = maker(tmp_path)
+    assert "waiting" in second.stderr.readline()
+    first.send_signal(signal.SIGKILL)
+    out, _ = second.communicate(timeout=60)
+    first.communicate()
+    assert out == "['entry.json', 'first', 'second']\n"
+    assert names(tmp_path) == ["k1"]  # neither half of the first one nor locks
+
+
+def test_what_a_dead_process_left_is_swept_and_what_a_live_one_makes_is_not(tmp_path):
+    alive = maker(tmp_path, slow=100)
+    wait_for(lambda: list(tmp_path.glob("decoded/.k1.*.tmp/first")))
+    left = tmp_path / "decoded" / ".k2.12345678.tmp"
+    left.mkdir()
+    assert upkeep.sweep(tmp_path) == [left] and not left.exists()
+    assert len(upkeep.half_made(tmp_path)) == 1
+    alive.kill()
+    alive.communicate()
+    assert len(upkeep.sweep(tmp_path)) == 1 and names(tmp_path) == []
+
+
+def damage_a_byte(folder: Path) -> None:
+    content = bytearray((folder / "x").read_bytes())
+    content[5000] ^= 1
+    (folder / "x").write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (damage_a_byte, "x differs"),
+        (lambda folder: (folder / "x").write_bytes(b"short"), "has 5 bytes instead of 9000"),
+        (lambda folder: (folder / "x").unlink(), "x is missing"),
+        (lambda folder: (folder / "entry.json").write_text("{"), "entry.json cannot be read"),
+        (lambda folder: (folder / "entry.json").unlink(), "entry.json is missing"),
+    ],
+)
+def test_a_damaged_entry_is_made_anew_and_that_is_said(tmp_path, capsys, harm, said):
+    put(tmp_path, "k", bytes(9000)).close()
+    harm(tmp_path / "decoded" / "k")
+    kept = put(tmp_path, "k", bytes(9000))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line and "is damaged and made anew" in line
+    assert (kept.folder / "x").read_bytes() == bytes(9000) and names(tmp_path) == ["k"]
+    put(tmp_path, "k", b"not made again")
+    assert (kept.folder / "x").read_bytes() == bytes(9000) and not capsys.readouterr().err
+
+
+def test_checksums_find_a_bit_an_empty_page_and_a_moved_page(tmp_path):
+    content = np.random.default_rng(0).integers(0, 256, 3 * 4096 + 100, np.uint8)
+    (tmp_path / "x").write_bytes(content.tobytes())
+    before = sums.of_file(tmp_path / "x")
+    assert sums.differing(tmp_path / "x", before) is None
+    bit, empty, moved, tail = (content.copy() for _ in range(4))
+    bit[777] ^= 16
+    empty[4096:8192] = 0
+    moved[:4096], moved[4096:8192] = content[4096:8192], content[:4096]
+    tail[-1] ^= 1
+    for changed in (bit, empty, moved, tail):
+        (tmp_path / "x").write_bytes(changed.tobytes())
+        assert sums.differing(tmp_path / "x", before) == 0
+
+
+def test_of_a_large_file_other_blocks_are_read_each_second(tmp_path, monkeypatch):
+    monkeypatch.setattr(sums, "BLOCK", 1000)
+    (tmp_path / "x").write_bytes(bytes(9500))
+    before = sums.of_file(tmp_path / "x")
+    assert len(before) == 10
+    (tmp_path / "x").write_bytes(bytes(7000) + b"x" + bytes(2499))
+    assert sums.differing(tmp_path / "x", before) == 7
+    found = []
+    for second in range(5):
+        monkeypatch.setattr(time, "time", lambda second=second: 1e9 + second)
+        found.append(sums.differing(tmp_path / "x", before, budget=2000))
+    assert found == [None, None, 7, None, None]
+
+
+def test_what_was_not_used_for_longest_goes_first_and_what_is_used_stays(tmp_path):
+    used = put(tmp_path, "a", bytes(1000))
+    for key in "bcd":
+        put(tmp_path, key, bytes(1000)).close()
+    age(tmp_path, "a", "c", "b", "d")
+    assert upkeep.trim(tmp_path, 4000) == []
+    assert [kept.key for kept in upkeep.trim(tmp_path, 2999)] == ["c", "b"]
+    assert names(tmp_path) == ["a", "d"] and upkeep.trim(tmp_path, 2000) == []
+    age(tmp_path, "a", "d")
+    put(tmp_path, "e", bytes(1000)).close()
+    put(tmp_path, "d").close()  # opening it makes it the last used
+    used.close()
+    assert [kept.key for kept in upkeep.trim(tmp_path, 1000)] == ["a", "e"]
+
+
+def test_an_entry_used_by_another_process_is_left_until_that_ends(tmp_path, capsys):
+    user = maker(tmp_path, stay=100)
+    assert "first" in user.stdout.readline()
+    cli.VERBS["cache"](["clear", f"cache.dir={tmp_path}"])
+    assert "in use, left: decoded k1" in capsys.readouterr().out and names(tmp_path) == ["k1"]
+    user.kill()
+    user.communicate()
+    cli.VERBS["cache"](["clear", f"cache.dir={tmp_path}"])
+    assert "removed: decoded k1" in capsys.readouterr().out and names(tmp_path) == []
+
+
+def test_the_verb_lists_removes_by_kind_and_key_and_nothing_else(tmp_path, capsys):
+    for key, kind in (("a1", "decoded"), ("a2", "decoded"), ("b1", "children"), ("c1", "prints")):
+        put(tmp_path, key, bytes(5000), kind).close()
+    (tmp_path / "thesis.txt").write_text("precious")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "decoded" / "old.npy").write_bytes(bytes(100))
+    here = f"cache.dir={tmp_path}"
+    cli.VERBS["cache"]([here])
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("a1", "b1", "a set", "4.9 KiB", "another version"))
+    assert "5 entries, 19.6 KiB; limit 32 GiB" in shown
+    cli.VERBS["cache"](["clear", "children", "a2", here])
+    told = capsys.readouterr().out
+    assert "removed: children b1" in told and "removed: decoded a2" in told
+    assert "9.8 KiB removed" in told
+    left = {kept.key for kept in upkeep.listed(tmp_path)}
+    assert left == {"a1", "c1", "old.npy"}
+    with pytest.raises(UserError, match=r"nothing in .* is called zz"):
+        cli.VERBS["cache"](["clear", "zz", here])
+    cli.VERBS["cache"](["clear", here])
+    assert not upkeep.listed(tmp_path)
+    assert (tmp_path / "thesis.txt").exists() and (tmp_path / "photos").exists()
+    cli.VERBS["cache"]([f"cache.dir={tmp_path / 'none'}"])
+    assert "0 entries" in capsys.readouterr().out and not (tmp_path / "none").exists()
+
+
+def test_verify_reads_everything_and_removes_what_is_damaged(tmp_path, capsys):
+    for key in "ab":
+        put(tmp_path, key, bytes(9000)).close()
+    cli.VERBS["cache"](["verify", f"cache.dir={tmp_path}"])
+    assert "2 entries read, 17.6 KiB; 0 damaged" in capsys.readouterr().out
+    damage_a_byte(tmp_path / "decoded" / "b")
+    with pytest.raises(SystemExit) as ended:
+        cli.VERBS["cache"](["verify", f"cache.dir={tmp_path}"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 1 and "damaged: decoded b" in told and "1 damaged" in told
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
+    def make(folder: Path) -> None:
+        (folder / "x").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UserError) as refused:
+        obtain(tmp_path, "decoded", "k", ABOUT, make)
+    (line,) = refused.value.lines
+    assert line.startswith(f"cache.dir: cannot write {tmp_path / 'decoded'}: No space left")
+    assert "melanoma-exp cache" in line and names(tmp_path) == []
+
+
+def test_a_full_disk_is_met_before_the_first_image_is_written(tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk can only be mounted by root")
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            arrays.create(small / "x.npy", (100, 32, 32, 3))
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+@pytest.fixture
+def stored(tmp_path) -> tuple[np.ndarray, Path]:
+    """Images in memory, and the file they were written to row by row."""
+    content = np.random.default_rng(0).integers(0, 256, (200, 180, 180, 3), np.uint8)
+    begin = arrays.create(tmp_path / "x.npy", content.shape)
+    for rows in (slice(120, 200), slice(0, 120)):
+        arrays.write(tmp_path / "x.npy", begin + rows.start * content[0].nbytes, content[rows])
+    return content, tmp_path / "x.npy"
+
+
+def test_images_on_disk_are_those_in_memory_and_cost_no_memory(stored):
+    content, path = stored
+    mapped = np.load(path, mmap_mode="r")
+    images, rows = Images(mapped), np.random.default_rng(1).permutation(200)
+    image = np.empty(content.shape[1:], np.uint8)
+    before = resident()
+    for row in rows.tolist():
+        images.read(row, image)
+        assert np.array_equal(image, content[row])
+    assert resident() - before < 2**23 < content.nbytes
+    path.unlink()  # who reads goes on
+    assert np.array_equal(images.take(rows[:5]), content[rows[:5]])
+    assert np.array_equal(Images(content).take(rows[:5]), content[rows[:5]])
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_file_that_became_shorter_is_an_error(stored):
+    content, path = stored
+    images = Images(np.load(path, mmap_mode="r"))
+    os.truncate(path, content.nbytes // 2)
+    with pytest.raises(OSError, match="is shorter than it was"):
+        images.take(np.array([199]))
+
+
+def test_a_lock_file_removed_by_its_holder_is_no_lock(tmp_path):
+    place = tmp_path / "decoded" / "k"
+    with locks.alone(place), pytest.raises(BlockingIOError), locks.alone(place, wait=False):
+        pass
+    with locks.alone(place, wait=False):
+        assert (tmp_path / "decoded" / ".k.lock").exists()
+    assert names(tmp_path) == []
+
+
+def test_an_entry_names_what_it_is(tmp_path):
+    put(tmp_path, "k").close()
+    content = json.loads((tmp_path / "decoded" / "k" / "entry.json").read_text())
+    assert content["belongs"] == "a set" and content["images"] == 3 and content["bytes"] == 7
+    (kept,) = upkeep.listed(tmp_path)
+    assert (kept.kind, kept.key, kept.bytes) == ("decoded", "k", 7)
+    assert time.time() - kept.used < 100
