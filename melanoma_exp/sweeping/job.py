@@ -69,7 +69,9 @@ def _run(job: Job, sweep: Sweep) -> None:
         return
     experiment = job.experiment()
     parent = sweep.parent(experiment.tracking)
-    tags = {**job.tags, **({"mlflow.parentRunId": parent} if parent else {})}
+    # Sums in another order have other last bits: who repeats the run needs as many.
+    threads = {"threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "all")}
+    tags = {**job.tags, **threads, **({"mlflow.parentRunId": parent} if parent else {})}
     runner.run(experiment, job.folder, tags, begun.run_id if begun else None)
 
 
