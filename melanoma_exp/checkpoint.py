@@ -18,7 +18,7 @@ import numpy as np
 
 from melanoma_exp.files import sha256
 
-SCHEMA = 1  # raise it when the content of `state.json` or the arrays change their meaning
+SCHEMA = 2  # raise it when the content of `state.json` or the arrays change their meaning
 KEPT = 2
 ARRAYS, STATE, SUMS = "arrays.npz", "state.json", "SHA256SUMS"
 Position = tuple[int, int]  # epochs that are over, steps of the next one

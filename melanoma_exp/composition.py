@@ -1,5 +1,6 @@
 """Composing the YAMLs outside of a job, and telling what is wrong with a command line."""
 
+import fnmatch
 import re
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -32,6 +34,46 @@ def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
         raise UserError(*diagnose(conf, overrides, error)) from error
 
 
+def expand_globs(conf: Path, words: list[str]) -> list[str]:
+    """Writes out what `group=glob(...)` finds; Hydra's own finds nothing below a subfolder.
+
+    A pattern is matched folder by folder: `*` finds `m1`, `published/*` what lies below it.
+
+    Args:
+        conf: The folder of YAMLs.
+        words: Of the command line.
+
+    Raises:
+        UserError: A pattern finds nothing; there are no jobs to run.
+    """
+    return [_expand(conf, word) if "=glob(" in word else word for word in words]
+
+
+def _expand(conf: Path, word: str) -> str:
+    try:
+        override = OverridesParser.create().parse_override(word)
+    except HydraException as error:
+        raise UserError(f"{word}: cannot be read: {str(error).splitlines()[0]}") from error
+    glob, group = override.value(), override.key_or_group
+    if not isinstance(glob, Glob) or not (conf / group).is_dir():
+        return word
+    options = _options(conf / group)
+    found = [
+        name
+        for name in options
+        if any(_fits(name, pattern) for pattern in glob.include)
+        and not any(_fits(name, pattern) for pattern in glob.exclude)
+    ]
+    if not found:
+        raise UserError(f"{word}: finds no option (there are {', '.join(options)})")
+    return f"{group}={','.join(found)}"
+
+
+def _fits(name: str, pattern: str) -> bool:
+    steps, patterns = name.split("/"), pattern.split("/")
+    return len(steps) == len(patterns) and all(map(fnmatch.fnmatchcase, steps, patterns))
+
+
 def diagnose(conf: Path, arguments: list[str], error: Exception) -> list[str]:
     """Finds every override that cannot be composed.
 
@@ -45,7 +87,7 @@ def diagnose(conf: Path, arguments: list[str], error: Exception) -> list[str]:
     """
     lines, sound = [], []
     for text in arguments:
-        if "=" not in text or text.startswith("-") or text.split("=")[0].startswith("hydra"):
+        if "=" not in text or text.startswith(("-", "hydra.")):
             continue
         line = _mistake(conf, text)
         if line:
@@ -75,6 +117,10 @@ def _mistake(conf: Path, text: str) -> str | None:
     if override.is_add() or override.is_force_add() or override.is_delete():
         return None
     key = override.key_or_group
+    if key == "hydra/launcher":
+        return _wrong_option(conf / key, override)
+    if key.startswith("hydra"):
+        return None
     groups = sorted(path.name for path in conf.iterdir() if path.is_dir())
     if key in groups:
         return _wrong_option(conf / key, override)
@@ -86,9 +132,7 @@ def _mistake(conf: Path, text: str) -> str | None:
 
 
 def _wrong_option(folder: Path, override: Any) -> str | None:
-    options = sorted(
-        path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")
-    )
+    options = _options(folder)
     if override.is_sweep_override() and not override.is_choice_sweep():
         return None  # a glob or a range finds for itself what is there
     wanted = (
@@ -97,9 +141,16 @@ def _wrong_option(folder: Path, override: Any) -> str | None:
     for name in map(str, wanted):
         if name not in options and name != "None":
             guess = did_you_mean(name, options)
-            there = ", ".join(options)
-            return f"{folder.name}={name}: there is no such option{guess} (there are {there})"
+            told, there = f"{override.key_or_group}={name}", ", ".join(options)
+            return f"{told}: there is no such option{guess} (there are {there})"
     return None
+
+
+def _options(folder: Path) -> list[str]:
+    """Returns the options of a group."""
+    return sorted(
+        path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")
+    )
 
 
 def _known_keys(conf: Path) -> set[str]:
@@ -113,6 +164,8 @@ def _known_keys(conf: Path) -> set[str]:
                 walk(value, f"{prefix}{key}.")
 
     for path in conf.rglob("*.yaml"):
+        if "hydra" in path.relative_to(conf).parts:
+            continue
         content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
         is_global = path.parent == conf or "@package _global_" in path.read_text()[:30]
         walk(content, "" if is_global else f"{path.parent.relative_to(conf).parts[0]}.")

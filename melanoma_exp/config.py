@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 from melanoma_exp.augment.spec import AnyPolicy
 from melanoma_exp.balance import AnyBalance
 from melanoma_exp.dataset.spec import AnyDataset
-from melanoma_exp.distribution import AnyDistribution
+from melanoma_exp.distribution.spec import AnyDistribution
 from melanoma_exp.metrics.spec import Evaluation
 from melanoma_exp.models.spec import AnyModel
 from melanoma_exp.spec import Spec, UserError, did_you_mean, digest

@@ -16,12 +16,14 @@ GROUPS = {
     "evaluation": "intervals, alert threshold, prevalence, subgroups",
     "tracking": "where runs are recorded",
     "experiment": "complete recipes of the above",
+    "hydra/launcher": "where the jobs of a sweep run",
 }
 EXAMPLES = (
     ("melanoma-exp", "M1 on the demo lesions"),
     ("melanoma-exp model=m3 augment=augmentor dry_run=true", "the plan alone"),
     ("melanoma-exp experiment=m2 dataset=isic9 dataset.root=DIR", "a recipe on real images"),
     ("melanoma-exp -m model=m1,m2,m3 seed=1,2,3", "a sweep of nine runs"),
+    ("melanoma-exp -m 'experiment=glob(published/*)' hydra.launcher.slots=2", "two jobs at once"),
     ("melanoma-exp model=m2 model.dropout=0.3 --cfg job", "every key of a composed job"),
 )
 FLAGS = (
@@ -70,12 +72,16 @@ def summary(path: Path) -> str:
 
 
 def _folders(conf: Path) -> list[str]:
-    return [path.name for path in conf.iterdir() if path.is_dir() and path.name != "hydra"]
+    groups = [path.name for path in conf.iterdir() if path.is_dir() and path.name != "hydra"]
+    return [*groups, "hydra/launcher"]
 
 
 def _defaults(config: Path) -> dict[str, str]:
     """Returns the default option of each group, read from the defaults list as text."""
-    pairs = [line.strip("- \n").split(": ") for line in config.read_text().splitlines()]
+    pairs = [
+        line.strip("- \n").removeprefix("override ").split(": ")
+        for line in config.read_text().splitlines()
+    ]
     return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
 

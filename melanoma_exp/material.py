@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from melanoma_exp import __version__
 from melanoma_exp.audit import findings, kept
 from melanoma_exp.cache import upkeep
 from melanoma_exp.children import Origin, make_reader
@@ -30,6 +31,15 @@ class Material:
     def leaky(self) -> bool:
         """Whether anything that should be unseen was seen in training."""
         return any(share > 0 for share in self.leak.values())
+
+    def digests(self, experiment: Experiment) -> dict[str, str]:
+        """Returns by name what must be the same wherever this experiment is trained."""
+        return {
+            "config": experiment.digest,
+            "dataset": self.data.digest,
+            "split": self.parts.digest,
+            "version of melanoma_exp": __version__,
+        }
 
 
 def prepare(experiment: Experiment) -> Material:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from melanoma_exp.ahead import Ahead
 from melanoma_exp.arrays import Images
 from melanoma_exp.augment.spec import Policy
 from melanoma_exp.randomness import Purpose, generator
@@ -107,25 +108,30 @@ class Feed:
         """Returns the rows of an epoch in the order they are seen, int64 (n,)."""
         if self.seed is None:
             return np.arange(len(self.samples))
-        return generator(self.seed, Purpose.SHUFFLE, epoch).permutation(len(self.samples))
+        order = self._orders.get(epoch)  # drawn once an epoch, not once a batch
+        if order is None:
+            order = generator(self.seed, Purpose.SHUFFLE, epoch).permutation(len(self.samples))
+            self._orders.clear()
+            self._orders[epoch] = order
+        return order
 
-    def batch(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def batch(
+        self, epoch: int, step: int, part: tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns one batch.
 
         Args:
             epoch: From 0.
             step: From 0, below `steps`.
+            part: The first of its rows to return and the one after the last; null is all.
 
         Returns:
             Images uint8 (b, h, w, 3), labels int64 (b,), loss weights float32 (b,).
         """
-        return self._batch(self.order(epoch), epoch, step)
-
-    def _batch(
-        self, order: np.ndarray, epoch: int, step: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        start = step * self.batch_size
-        rows = order[start : start + self.batch_size]
+        start, end = step * self.batch_size, (step + 1) * self.batch_size
+        if part is not None:
+            start, end = start + part[0], min(start + part[1], end)
+        rows = self.order(epoch)[start:end]
         images, label = self.reader.fetch(self._places[rows]), self.samples.label[rows]
         if self.policy is not None and self.policy.online and self.seed is not None:
             for k in range(len(images)):
@@ -133,6 +139,10 @@ class Feed:
                 images[k] = self.policy.draw(images[k], random)
         weight = np.ones(len(rows)) if self.class_weight is None else self.class_weight[label]
         return images, label, weight.astype(np.float32)
+
+    @cached_property
+    def _orders(self) -> dict[int, np.ndarray]:
+        return {}
 
     @cached_property
     def _places(self) -> np.ndarray:
@@ -147,10 +157,12 @@ class Feed:
         """
         import tensorflow as tf
 
-        shape, order = self.reader.pixels.shape[1:], self.order(epoch)
+        shape = self.reader.pixels.shape[1:]
+        # Not tf.data's prefetch: with determinism on TensorFlow quietly leaves that out.
+        ahead = Ahead(lambda step: self.batch(epoch, step), self.steps)
 
         def wrapped(index: "tf.Tensor") -> tuple["tf.Tensor", ...]:
-            function: Callable = lambda step: self._batch(order, epoch, int(step))  # noqa: E731
+            function: Callable = lambda step: ahead.take(int(step))  # noqa: E731
             images, labels, weights = tf.numpy_function(
                 function, [index], (tf.uint8, tf.int64, tf.float32)
             )
@@ -159,6 +171,4 @@ class Feed:
             weights.set_shape((None,))
             return images, labels, weights
 
-        steps = tf.data.Dataset.range(first, self.steps)
-        # One call at a time is enough: it runs beside the training step and keeps order for free.
-        return steps.map(wrapped).prefetch(4)
+        return tf.data.Dataset.range(first, self.steps).map(wrapped)

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 DISCLAIMER = "Research software, not a medical device: no figure here supports a diagnosis."
 EXAMPLE = 3  # images of a finding that are named
+ADVICE = (
+    "the images come too slowly for the model: keep cache.dir on a local disk, leave a core free "
+    "for them or use a cheaper augment policy"
+)
+WAITED = 0.03  # share of an epoch's steps spent waiting for data from which it is told
 PLAIN_EVERY = 30.0  # seconds between lines within an epoch where there is no terminal
 
 
@@ -156,6 +161,7 @@ class Screen:
         """
         self._screen, self._epochs, self._steps = screen, epochs, steps
         self._start = self._spoken = time.monotonic()
+        self._advised = False
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
             BarColumn(),
@@ -195,8 +201,14 @@ class Screen:
     def epoch(self, epoch: int, figures: Mapping[str, float]) -> None:
         """Prints the epoch's figures."""
         shown = [f"{k} {v:.3f}" for k, v in figures.items() if k.split("/")[0] in ("train", "val")]
-        rate = f"{figures['images_per_second']:.0f} images/s"
-        self._say(epoch, "  ".join([*shown, rate]), self._steps)
+        shown.append(f"{figures['images_per_second']:.0f} images/s")
+        waited = figures.get("data/wait_share", 0.0)
+        if waited > WAITED:
+            shown.append(f"waited for data {waited:.0%}")
+        self._say(epoch, "  ".join(shown), self._steps)
+        if waited > WAITED and not self._advised:
+            self._advised = True
+            self._screen.print(f"[yellow]note[/] {ADVICE}", soft_wrap=True)
 
     def warn(self, line: str) -> None:
         """Prints what went wrong without ending the run."""

@@ -6,15 +6,19 @@ there goes on instead of beginning anew.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from melanoma_exp import provenance
 from melanoma_exp.checkpoint import Saved, Store
 from melanoma_exp.config import Experiment, parse_json
+from melanoma_exp.diskspace import why_unwritable
 from melanoma_exp.material import Material
 from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.spec import AnyTracking, StoreError
 
 if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
@@ -30,10 +34,12 @@ class Begun:
     Attributes:
         run_id: Of the run.
         scores: What it returned, if it has finished.
+        leaky: Whether it then had seen in training what measures it.
     """
 
     run_id: str
     scores: Any
+    leaky: bool = False
 
 
 def begun_in(folder: Path) -> Begun | None:
@@ -42,13 +48,13 @@ def begun_in(folder: Path) -> Begun | None:
         content = json.loads((folder / BEGUN).read_text())
     except (OSError, ValueError):
         return None
-    return Begun(content["run_id"], content["scores"])
+    return Begun(content["run_id"], content["scores"], content.get("leaky", False))
 
 
 def note_run(folder: Path, begun: Begun) -> None:
     """Writes `run.json`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / BEGUN).write_text(json.dumps({"run_id": begun.run_id, "scores": begun.scores}))
+    (folder / BEGUN).write_text(json.dumps(asdict(begun)))
 
 
 def load(archive: "Archive", run_id: str) -> tuple[Experiment, Path]:
@@ -87,6 +93,8 @@ def open_state(folder: Path, experiment: Experiment, material: Material) -> Save
         changed = [k for k in old | new if old.get(k) != new.get(k)]
         changed = [k for k in changed if not k.startswith(("tracking", "cache", "name"))]
         lines += [f"{key}: was {old.get(key)}, is {new.get(key)}" for key in changed]
+        if changed == ["train.precision"]:  # auto, on another machine
+            lines.append(f"go on with train.precision={old['train.precision']}")
     was = set((folder / SPLIT).read_text().splitlines())
     now = set(_split(material).splitlines())
     lines += [f"split.csv: had {row}" for row in sorted(was - now)]
@@ -108,6 +116,30 @@ def begin_state(folder: Path, experiment: Experiment, material: Material) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     (folder / EXPERIMENT).write_text(experiment.model_dump_json(indent=2))
     (folder / SPLIT).write_text(_split(material))
+
+
+@contextmanager
+def told_how_to_go_on(tracking: AnyTracking, folder: Path, run_id: str) -> Iterator[None]:
+    """Says how to go on with a run that a full disk or an absent store has stopped.
+
+    Args:
+        tracking: Of the run.
+        folder: It was started in.
+        run_id: Of the run.
+
+    Raises:
+        UserError: One line instead of whatever failed to be written.
+    """
+    try:
+        yield
+    except (StoreError, OSError) as error:
+        line = str(error) if isinstance(error, StoreError) else why_unwritable(error)
+        if not line:
+            raise
+        again = f"melanoma-exp resume {run_id}"
+        if tracking.kind == "off":
+            again = f"the same command and hydra.run.dir={folder.absolute()}"
+        raise UserError(f"{line}; mend that and go on with: {again}") from error
 
 
 def _split(material: Material) -> str:

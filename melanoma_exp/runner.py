@@ -1,23 +1,20 @@
 """A run from top to bottom: data, split, plan, model, training, evaluation, record."""
 
 import math
-import multiprocessing
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from melanoma_exp import provenance, report, resuming, sweeping
+from melanoma_exp import provenance, report, resuming
 from melanoma_exp.checkpoint import Store
 from melanoma_exp.config import Experiment
 from melanoma_exp.material import Material, notes, prepare
 from melanoma_exp.pipeline import Feed
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.spec import Run
-from melanoma_exp.training import process
+from melanoma_exp.training import precision, process
 from melanoma_exp.training.interruption import Interrupted, Signals
 
 Scores = dict[str, dict[str, float]]
@@ -35,7 +32,7 @@ def run(
         resumed: The id of an interrupted run of this experiment, to go on with it.
 
     Returns:
-        For val and test their figures; None after a dry run.
+        For val and test their figures; None after a dry run, and in a worker that is not the chief.
 
     Raises:
         UserError: Something the user can mend.
@@ -44,53 +41,78 @@ def run(
     started = time.perf_counter()
     screen = report.console()
     signals = Signals()
+    if not experiment.dry_run:
+        experiment.tracking.check()  # before anything that takes time
     with signals.heard():
+        experiment.distribution.look_around()
         material = prepare(experiment)
         state = experiment.tracking.state_folder(folder)
-        saved = resuming.open_state(state / resumed, experiment, material) if resumed else None
         # Not before the data is known to be good: importing TensorFlow takes seconds.
         process.keep_freed_memory()
         process.import_tensorflow()
-        from melanoma_exp import recording
+        settled, said = precision.settle(experiment.train)
+        experiment = experiment.model_copy(update={"train": settled})
+        from melanoma_exp import following, recording
         from melanoma_exp.training import fit
         from melanoma_exp.training.compile import compile_model
 
         train = experiment.train
-        strategy = experiment.distribution.create(train.batch_size)
+        team = experiment.distribution.create(train.batch_size)
         process.prepare_process(train, experiment.seed)
         feed = Feed.training(
             material.plan, material.reader, experiment.augment, train.batch_size, experiment.seed
         )
         classes = material.parts.train.classes
         shape = material.data.pixels.shape[1:]
-        with strategy.scope():
+        val = Feed(material.parts.val, material.reader, train.batch_size)
+        parts = team.divide(feed), team.divide(val)
+        saved = None
+        if resumed and team.is_chief:
+            saved = resuming.open_state(state / resumed, experiment, material)
+        with team.together(signals), team.strategy.scope():
+            team.agree(material.digests(experiment))
+            saved = team.share(saved)
             model = experiment.model.build((shape[0], shape[1], shape[2]), len(classes))
             compile_model(model, train, feed.steps, len(classes))
+            stops = team.replicate(model, signals)
+        if not team.is_chief:
+            if not experiment.dry_run:
+                with team.together(signals):
+                    following.follow(model, train, *parts, stops, saved)
+                team.part()
+            return None
         facts = _facts(experiment, material, model.count_params(), feed.steps)
-        report.print_plan(screen, material.parts, facts, notes(experiment, material))
+        told = [*notes(experiment, material), *([said] if said else [])]
+        report.print_plan(screen, material.parts, facts, told)
         if experiment.dry_run:
             return None
         if resumed:
             report.print_resumed(screen, resumed, saved)
         with (
-            sweeping.below_parent(experiment.tracking, folder, tags) as all_tags,
             _tracked(experiment, folder, resumed) as tracked,
             tempfile.TemporaryDirectory() as place,
         ):
             record = recording.Record(tracked, experiment, material, Path(place))
             place_tags = {"process": provenance.process(), "folder": str(folder.absolute())}
-            tracked.set_tags({**all_tags, **place_tags})
+            tracked.set_tags({**tags, **place_tags, "precision": said or train.precision})
             resuming.note_run(folder, resuming.Begun(tracked.id, None))
             store = Store(state / tracked.id, {"dataset": material.data.digest})
             if saved is None:
                 resuming.begin_state(store.folder, experiment, material)
                 record.beginning(model, feed)
-            val = Feed(material.parts.val, material.reader, train.batch_size)
             fit_started, cpu_started = time.perf_counter(), time.process_time()
-            with report.Screen(screen, train.epochs, feed.steps) as progress:
+            with (
+                report.Screen(screen, train.epochs, feed.steps) as progress,
+                team.together(signals),
+            ):
                 history = fit.fit(
-                    model, train, feed, val, progress, tracked.log_metrics, store, signals, saved
+                    model, train, *parts, progress, tracked.log_metrics, store, stops, saved
                 )
+            team.part()
+            if team.is_spread:
+                alone = experiment.model.build((shape[0], shape[1], shape[2]), len(classes))
+                alone.set_weights(model.get_weights())
+                model = alone
             fit_seconds = time.perf_counter() - fit_started
             cpu_seconds = time.process_time() - cpu_started
             scores = record.ending(model, history)
@@ -104,7 +126,7 @@ def run(
                 }
             )
         store.remove()
-        resuming.note_run(folder, resuming.Begun(tracked.id, scores))
+        resuming.note_run(folder, resuming.Begun(tracked.id, scores, material.leaky))
     lines = [f"{total:.0f} s, of which training took {fit_seconds:.0f} s; run {tracked.id}"]
     if experiment.tracking.kind == "off":
         lines.append(f"files: {folder}")
@@ -115,22 +137,6 @@ def run(
     confidence, mark = experiment.evaluation.confidence, "leaky" if material.leaky else ""
     report.print_result(screen, scores, confidence, mark, lines)
     return scores
-
-
-def run_in_fresh_process(
-    experiment: Experiment, folder: Path, tags: Mapping[str, str], resumed: str | None = None
-) -> Scores | None:
-    """Runs an experiment as `run` does, in a process of its own that ends with it.
-
-    Raises:
-        RuntimeError: The process was killed from outside.
-    """
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        try:
-            return pool.submit(run, experiment, folder, tags, resumed).result()
-        except BrokenProcessPool as error:
-            raise RuntimeError("the job's process was killed (out of memory?)") from error
 
 
 def _facts(
@@ -162,12 +168,14 @@ def _facts(
 def _tracked(experiment: Experiment, folder: Path, resumed: str | None) -> Iterator[Run]:
     """Starts the tracked run and closes it as finished, failed or killed."""
     tracked = experiment.tracking.start(experiment.run_name, folder, resumed)
-    try:
-        yield tracked
-    except BaseException as error:
-        if isinstance(error, Interrupted):
-            error.run_id = tracked.id
-        with suppress(UserError):  # what stopped the run is told, not that its record is gone too
-            tracked.end("KILLED" if isinstance(error, Interrupted) else "FAILED")
-        raise
-    tracked.end("FINISHED")
+    with resuming.told_how_to_go_on(experiment.tracking, folder, tracked.id):
+        try:
+            yield tracked
+        except BaseException as error:
+            if isinstance(error, Interrupted):
+                error.run_id = tracked.id
+            # What stopped the run is told, not that its record is gone too.
+            with suppress(UserError, OSError):
+                tracked.end("KILLED" if isinstance(error, Interrupted) else "FAILED")
+            raise
+        tracked.end("FINISHED")

@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "melanoma_exp"
 LAYERS = (
-    {"__init__", "spec", "samples", "randomness", "installation", "files", "arrays", "cache"},
+    {
+        "__init__", "spec", "samples", "randomness", "installation", "files", "arrays", "cache",
+        "diskspace", "ahead",
+    },
     {
         "dataset", "audit", "split", "balance", "augment", "pages", "pipeline", "children",
         "models", "distribution", "training", "checkpoint", "metrics", "figures", "tracking",
@@ -19,14 +22,15 @@ LAYERS = (
     },
     {"config"},
     {
-        "artifacts", "comparison", "evaluating", "material", "model_card", "prediction",
-        "recording", "results", "resuming", "runner", "sweeping",
+        "artifacts", "comparison", "ending", "evaluating", "following", "loopback", "material",
+        "model_card", "prediction", "recording", "results", "resuming", "runner", "sweeping",
     },
     {"cli", "composition", "helptext", "verbs", "__main__"},
 )  # fmt: skip
 BESIDE = {
     ("pipeline", "augment"), ("children", "augment"), ("children", "pipeline"),
     ("audit", "dataset"), ("audit", "pages"), ("report", "audit"), ("training", "checkpoint"),
+    ("distribution", "checkpoint"), ("distribution", "pipeline"), ("distribution", "training"),
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -36,7 +36,7 @@ def killed_again_and_again(images: Path, place: Path, kills: int, seed: int) -> 
     (run,) = runs(place)
     assert run.info.status == "FINISHED"
     for key in expected.data.metrics:
-        if not key.startswith(("system/", "seconds", "images_per")):
+        if not key.startswith(("system/", "seconds", "images_per", "data/")):
             ours, theirs = (
                 [(m.step, m.value) for m in store(p).get_metric_history(r.info.run_id, key)]
                 for p, r in ((place, run), (whole, expected))
@@ -80,7 +80,7 @@ def test_a_run_that_is_killed_a_hundred_times_in_all(
     killed_again_and_again(images, tmp_path, kills=10, seed=seed)
 
 
-def interrupted(images: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def interrupted(images: Path, place: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> str:
     """Leaves a run that was stopped after its first epoch; returns its id."""
     from melanoma_exp import report
 
@@ -90,7 +90,7 @@ def interrupted(images: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> s
     with monkeypatch.context() as patch:
         patch.setattr(report.Screen, "epoch", stop)
         with pytest.raises(Interrupted) as stopped:
-            runner.run(experiment(images, place), place / "job", {})
+            runner.run(experiment(images, place, *more), place / "job", {})
     (run,) = runs(place)
     assert run.info.status == "KILLED" and stopped.value.run_id == run.info.run_id
     return run.info.run_id

@@ -2,15 +2,14 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from mlflow_server import MlflowServer
 from small_run import experiment, overrides, runs, store
 
 from melanoma_exp import cli, composition, config, runner
@@ -76,13 +75,16 @@ def test_a_sweep_goes_on_past_a_job_that_fails_and_mirrored_replicas_train(
         capture_output=True, text=True, cwd=tmp_path, timeout=280,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
-    assert "train.batch_size=7 is not divisible by 2 replicas; use 6" in done.stderr
+    assert "train.batch_size=7 is not divisible by 2 replicas; use 6" in done.stdout
+    assert f"log: {tmp_path}/hydra/0/job.log" in done.stdout
     found = runs(tmp_path)
     (parent,) = (run for run in found if "sweep_parent" in run.data.tags)
+    assert parent.info.status == "FAILED"  # the failed job has no run of its own
     (run,) = (run for run in found if "job" in run.data.tags)
     assert run.info.status == "FINISHED" and run.data.tags["job"] == "1"
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert run.data.tags["sweep"] == parent.data.tags["sweep_parent"]
+    assert parent.data.tags["best_run"] == run.info.run_id
     assert parent.info.end_time >= run.info.end_time
 
 
@@ -116,29 +118,12 @@ def test_a_process_killed_while_it_makes_the_store_leaves_nothing_broken(tmp_pat
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Any:
-    """A real MLflow server on a free port of this machine."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-         "--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--workers", "1",
-         "--artifacts-destination", str(tmp_path / "kept")],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path, start_new_session=True,
-    )  # fmt: skip
-    uri = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{uri}/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.5)
-        yield uri
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+def server(tmp_path: Path) -> Iterator[str]:
+    """The address of a real MLflow server."""
+    running = MlflowServer(tmp_path)
+    running.start()
+    yield running.uri
+    running.kill(signal.SIGTERM)
 
 
 def test_a_run_is_recorded_on_a_server_with_its_artifacts(

@@ -14,9 +14,11 @@ from melanoma_exp.figures.galleries import augmentation_preview, examples, mista
 from melanoma_exp.figures.reliability import reliability
 from melanoma_exp.figures.scoring import class_scores, confusion
 from melanoma_exp.figures.style import save
+from melanoma_exp.figures.sweeps import SweepCurve, sweep_curves
 from melanoma_exp.figures.training import class_counts, curves
 
 __all__ = [
+    "SweepCurve",
     "alert_curves",
     "augmentation_preview",
     "class_counts",
@@ -29,4 +31,5 @@ __all__ = [
     "mistakes",
     "reliability",
     "save",
+    "sweep_curves",
 ]

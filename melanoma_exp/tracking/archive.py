@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.connection import connect, first_line, told
+from melanoma_exp.tracking.spool import Spool
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ class Archive:
             return Path(download_artifacts(artifact_uri=uri, dst_path=target))
         except (MlflowException, OSError) as error:
             reason = first_line(error)
+            if Spool(known.id).exists():
+                reason += f"; a part of it waits here: melanoma-exp sync {known.id}"
             raise UserError(f"run {known.id} has no artifact {path}: {reason}") from error
 
     def text(self, run: StoredRun | str, path: str) -> str:

@@ -2,43 +2,27 @@
 
 import math
 import time
-import warnings
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import mlflow
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
-from mlflow.types.schema import Map
+from mlflow.tracking.context.registry import resolve_tags
 
-from melanoma_exp.tracking.connection import connect, told
-
-REQUIREMENTS = (
-    "tensorflow", "keras", "numpy", "opencv-python-headless", "pillow", "pydantic", "scikit-learn"
-)  # fmt: skip
-ANSWER: list[
-    Any
-] = [  # of the served model, for each image; all but the last two are absent on an error
-    ColSpec("string", "advice", required=False),
-    ColSpec("boolean", "alert", required=False),
-    ColSpec("double", "alert_probability", required=False),
-    ColSpec("boolean", "unsure", required=False),
-    ColSpec("string", "unusual", required=False),
-    ColSpec("string", "predicted", required=False),
-    ColSpec(Map(DataType.double), "probabilities", required=False),
-    ColSpec("string", "error", required=False),
-    ColSpec("string", "notice"),
-]
+from melanoma_exp.tracking import servable
+from melanoma_exp.tracking.connection import check, connect, patience, told
+from melanoma_exp.tracking.delivery import SLOW, Store
+from melanoma_exp.tracking.outbox import Outbox
+from melanoma_exp.tracking.sampler import Sampler
+from melanoma_exp.tracking.spool import Entry, Spool
 
 
 class MlflowRun:
-    """One MLflow run, its system metrics sampled while it lasts."""
+    """One MLflow run, system metrics sampled while it lasts."""
 
     def __init__(
         self,
@@ -47,6 +31,7 @@ class MlflowRun:
         name: str,
         artifacts: str | None,
         resumed: str | None = None,
+        spooled: bool = False,
     ) -> None:
         """Starts the run.
 
@@ -57,108 +42,73 @@ class MlflowRun:
             artifacts: Where a new experiment keeps artifacts; None leaves it to the server.
             resumed: The id of an unfinished run to go on with, its name and place as they are.
                 Figures that it has already are not logged again.
+            spooled: Whether the run goes on when the store is lost, its record kept on disk.
 
         Raises:
             UserError: The store cannot be reached or refuses the experiment.
         """
-        self._client = connect(uri)
-        mlflow.set_system_metrics_sampling_interval(5)
-        with told(uri):
-            if resumed is not None:
-                active = mlflow.start_run(resumed, log_system_metrics=True)
+        client = connect(uri)
+        with told(uri), patience(SLOW):
+            if resumed is None:
+                place = place_of(experiment, artifacts)
+                self.id = client.create_run(place, tags=resolve_tags(), run_name=name).info.run_id
             else:
-                place = _place(experiment, artifacts)
-                active = mlflow.start_run(
-                    run_name=name, experiment_id=place, log_system_metrics=True
-                )
-        self._uri = uri
-        self.id = active.info.run_id
-        self._is_resumed = resumed is not None
-        self._known: dict[str, set[int]] = {}
+                self.id = resumed
+        spool = Spool(self.id) if spooled else None
+        self._outbox = Outbox(
+            Store(client, uri, self.id), spool, (uri, name), lambda: check(client, uri),
+            resumed is not None,
+        )  # fmt: skip
+        if resumed is not None:  # after what waited of its earlier end is delivered
+            with told(uri):
+                client.update_run(self.id, "RUNNING")
+        self._sampler = Sampler(self.id, self.log_metrics, resumed is not None)
+        self._sampler.start()
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Records the flat config."""
-        with told(self._uri):
-            entries = [Param(key, str(value)) for key, value in params.items()]
-            for start in range(0, len(entries), 100):
-                self._client.log_batch(self.id, params=entries[start : start + 100])
+        self._outbox.send(Entry("params", {key: str(value) for key, value in params.items()}))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Records figures in one request; those that are not a number are left out."""
-        with told(self._uri):
-            now = int(time.time() * 1000)
-            entries = [
-                Metric(key, value, now, step or 0)
-                for key, value in metrics.items()
-                if not math.isnan(value) and (step or 0) not in self._steps(key)
-            ]
-            self._client.log_batch(self.id, metrics=entries)
-
-    def _steps(self, key: str) -> set[int]:
-        """Returns the steps at which a resumed run has a figure already."""
-        if not self._is_resumed:
-            return set()
-        if key not in self._known:
-            history = self._client.get_metric_history(self.id, key)
-            self._known[key] = {point.step for point in history}
-        return self._known[key]
+        now = int(time.time() * 1000)
+        points = [
+            [key, float(value), now, step or 0]
+            for key, value in metrics.items()
+            if not math.isnan(value)
+        ]
+        if points:
+            self._outbox.send(Entry("metrics", points))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Records what a run is searched by."""
-        with told(self._uri):
-            self._client.log_batch(self.id, tags=[RunTag(k, str(v)) for k, v in tags.items()])
+        self._outbox.send(Entry("tags", {key: str(value) for key, value in tags.items()}))
 
     def log_dataset(self, name: str, digest: str, source: str, profile: Mapping[str, Any]) -> None:
         """Records what data went in, as an MLflow dataset input."""
-        with told(self._uri):
-            place = CodeDatasetSource({"location": source, **profile})
-            data = MetaDataset(place, name=name, digest=digest)  # type: ignore[abstract]
-            mlflow.log_input(data, context="training")
+        place = CodeDatasetSource({"location": source, **profile})
+        data = MetaDataset(place, name=name, digest=digest)  # type: ignore[abstract]
+        self._outbox.send(Entry("dataset", data.to_dict()))
 
     def log_file(self, path: Path, folder: str = "") -> None:
         """Keeps a file, below `folder` of the run's artifacts."""
-        with told(self._uri):
-            self._client.log_artifact(self.id, str(path), folder or None)
+        self._outbox.send(Entry("file", {"folder": folder}, path))
 
     def log_model(self, code: Path, files: Mapping[str, Path]) -> None:
         """Keeps a model that `mlflow models serve` serves, bytes of images to records."""
-        with told(self._uri), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*An input example", UserWarning)
-            warnings.filterwarnings("ignore", ".*Add type hints", UserWarning)
-            mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(code),
-                artifacts={name: str(path) for name, path in files.items()},
-                signature=ModelSignature(Schema([ColSpec("binary", "image")]), Schema(ANSWER)),
-                # Without this MLflow imports the model in a subprocess to guess: 15 to 20 seconds.
-                pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
-            )
+        with TemporaryDirectory() as place:
+            folder = Path(place) / "model"
+            servable.write(folder, code, files)
+            self._outbox.send(Entry("model", {}, folder))
 
     def end(self, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
         """Closes the run."""
-        with told(self._uri):
-            mlflow.end_run(status)
+        self._sampler.finish()
+        content = {"status": status, "time": int(time.time() * 1000)}
+        self._outbox.close(Entry("status", content))
 
 
-def start_sweep(uri: str, experiment: str, name: str, artifacts: str | None) -> str:
-    """Makes the parent run of a sweep's jobs and returns its id; arguments as for `MlflowRun`."""
-    client = connect(uri)
-    with told(uri):
-        place = _place(experiment, artifacts)
-        run = client.create_run(place, run_name=f"sweep {name}", tags={"sweep_parent": name})
-    return run.info.run_id
-
-
-def end_sweep(uri: str, run_id: str, failed: bool) -> None:
-    """Moves the end of a parent run to now; it is FAILED once any of its jobs is."""
-    client = connect(uri)
-    with told(uri):
-        before = client.get_run(run_id).info.status
-        status = "FAILED" if failed or before == "FAILED" else "FINISHED"
-        client.set_terminated(run_id, status)
-
-
-def _place(experiment: str, artifacts: str | None) -> str:
+def place_of(experiment: str, artifacts: str | None) -> str:
     """Returns the id of an experiment, made if there is none of that name."""
     known = mlflow.get_experiment_by_name(experiment)
     return known.experiment_id if known else _create(experiment, artifacts)

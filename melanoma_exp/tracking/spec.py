@@ -1,15 +1,24 @@
 """The options of the group `tracking`, and what a recorded run can do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from melanoma_exp.spec import Spec, UserError
 
 if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
+
+
+class StoreError(UserError):
+    """The place where runs are recorded is full, locked or does not answer: later it may be mended.
+
+    What it was told may have arrived all the same.
+    """
 
 
 class Run(Protocol):
@@ -39,6 +48,23 @@ class Run(Protocol):
         """Closes the run."""
 
 
+@dataclass(frozen=True)
+class SweepEnd:
+    """What a sweep led to.
+
+    Attributes:
+        status: As of a run.
+        files: Kept as artifacts.
+        metrics: Of the sweep and its best honest run.
+        tags: Say which run that is.
+    """
+
+    status: Literal["FINISHED", "FAILED", "KILLED"]
+    files: Sequence[Path]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
 class Off(Spec):
     """No MLflow: artifacts stay in the run's own folder, figures on the screen."""
 
@@ -49,6 +75,9 @@ class Off(Spec):
         from melanoma_exp.tracking.off import FolderRun
 
         return FolderRun(folder, resumed is not None)
+
+    def check(self) -> None:
+        """Asks nobody."""
 
     def state_folder(self, folder: Path) -> Path:
         """Returns where unfinished runs keep their checkpoints: the run's own `folder`."""
@@ -94,18 +123,22 @@ class Local(Spec):
         connection.prepare_local(self.folder, self.uri)
         return mlflow_run.MlflowRun(self.uri, self.experiment, name, self._artifacts, resumed)
 
-    def start_sweep(self, name: str) -> str:
-        """Makes the parent run of a sweep's jobs and returns its id."""
-        from melanoma_exp.tracking import connection, mlflow_run
+    def start_sweep(self, name: str, process: str, resumed: str | None) -> str:
+        """Makes the parent run of a sweep's jobs, or opens it again, and returns its id."""
+        from melanoma_exp.tracking import connection, mlflow_sweep
 
         connection.prepare_local(self.folder, self.uri)
-        return mlflow_run.start_sweep(self.uri, self.experiment, name, self._artifacts)
+        place = self.experiment, self._artifacts
+        return mlflow_sweep.start(self.uri, place, name, process, resumed)
 
-    def end_sweep(self, run_id: str, failed: bool) -> None:
-        """Moves the end of a parent run to now; it is FAILED once any of its jobs is."""
-        from melanoma_exp.tracking import mlflow_run
+    def end_sweep(self, run_id: str, ended: SweepEnd) -> None:
+        """Records what a sweep led to in its parent run and closes that."""
+        from melanoma_exp.tracking import mlflow_sweep
 
-        mlflow_run.end_sweep(self.uri, run_id, failed)
+        mlflow_sweep.end(self.uri, run_id, ended)
+
+    def check(self) -> None:
+        """Asks nobody: the folder is this machine's."""
 
     def state_folder(self, folder: Path) -> Path:
         """Returns where unfinished runs keep their checkpoints, beside the store."""
@@ -127,11 +160,24 @@ class Local(Spec):
 
 
 class Server(Spec):
-    """An MLflow server, or any other tracking URI that MLflow knows."""
+    """An MLflow server, or any other tracking URI that MLflow knows.
+
+    A run that loses it goes on; its record waits below `mlruns/spool` until the server is back.
+    """
 
     kind: Literal["server"]
     uri: str = Field(min_length=1)
     experiment: str = Field(min_length=1)
+
+    @field_validator("uri")
+    @classmethod
+    def _hold_no_password(cls, uri: str) -> str:
+        if urlsplit(uri).password is not None:
+            raise ValueError(
+                "should hold no password, for the config is logged; set MLFLOW_TRACKING_USERNAME "
+                "and MLFLOW_TRACKING_PASSWORD instead"
+            )
+        return uri
 
     def start(self, name: str, folder: Path, resumed: str | None = None) -> Run:
         """Starts a run, or goes on with the one of the id `resumed`.
@@ -141,19 +187,29 @@ class Server(Spec):
         """
         from melanoma_exp.tracking import mlflow_run
 
-        return mlflow_run.MlflowRun(self.uri, self.experiment, name, None, resumed)
+        return mlflow_run.MlflowRun(self.uri, self.experiment, name, None, resumed, spooled=True)
 
-    def start_sweep(self, name: str) -> str:
-        """Makes the parent run of a sweep's jobs and returns its id."""
-        from melanoma_exp.tracking import mlflow_run
+    def start_sweep(self, name: str, process: str, resumed: str | None) -> str:
+        """Makes the parent run of a sweep's jobs, or opens it again, and returns its id."""
+        from melanoma_exp.tracking import mlflow_sweep
 
-        return mlflow_run.start_sweep(self.uri, self.experiment, name, None)
+        return mlflow_sweep.start(self.uri, (self.experiment, None), name, process, resumed)
 
-    def end_sweep(self, run_id: str, failed: bool) -> None:
-        """Moves the end of a parent run to now; it is FAILED once any of its jobs is."""
-        from melanoma_exp.tracking import mlflow_run
+    def end_sweep(self, run_id: str, ended: SweepEnd) -> None:
+        """Records what a sweep led to in its parent run and closes that."""
+        from melanoma_exp.tracking import mlflow_sweep
 
-        mlflow_run.end_sweep(self.uri, run_id, failed)
+        mlflow_sweep.end(self.uri, run_id, ended)
+
+    def check(self) -> None:
+        """Asks whether the server is there, before a run does what takes time.
+
+        Raises:
+            UserError: It is not, or it refuses.
+        """
+        from melanoma_exp.tracking.connection import connect
+
+        connect(self.uri)
 
     def state_folder(self, folder: Path) -> Path:
         """Returns where unfinished runs keep their checkpoints: on this machine."""

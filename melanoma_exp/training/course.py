@@ -12,7 +12,9 @@ from melanoma_exp.training.watch import Best
 
 History = dict[str, list[float]]
 Arrays = dict[str, np.ndarray]
-PLAIN = ("epoch", "step", "seconds", "rate", "trained", "history", "is_over")  # fields as JSON
+PLAIN = (
+    "epoch", "step", "seconds", "starting", "waited", "rate", "trained", "history", "is_over"
+)  # fields as JSON # fmt: skip
 
 
 @dataclass
@@ -22,8 +24,10 @@ class Course:
     Attributes:
         epoch: Epochs that are over.
         step: Steps done of the next one.
-        seconds: Spent on the steps of the unfinished epoch, and
-        rate: the learning rate it began with.
+        seconds: Spent on the steps of the unfinished epoch;
+        starting: of these, waiting for its first batch, of each time it was gone on with;
+        waited: and for all other batches.
+        rate: The learning rate it began with.
         trained: The training figures of an epoch whose steps are all done; empty before.
         history: For each figure its value in every epoch that is over.
         plateau: What the learning-rate schedule has seen.
@@ -35,6 +39,8 @@ class Course:
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
+    starting: float = 0.0
+    waited: float = 0.0
     rate: float = 0.0
     trained: dict[str, float] = field(default_factory=dict)
     history: History = field(default_factory=dict)

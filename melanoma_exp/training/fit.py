@@ -73,6 +73,8 @@ def fit(
 
     Raises:
         Interrupted: A signal asked to stop; a checkpoint was written.
+        UserError: All epochs are done and the log still refuses figures.
+        OSError: It still cannot be written.
     """
     loop = Loop(model, spec, train, val, progress, log, store, signals)
     if saved is not None:
@@ -80,5 +82,5 @@ def fit(
     with signals.deferred():
         while not loop.is_over:
             loop.run_epoch()
-    loop.leave_kept_weights()
+    loop.finish()
     return loop.course.history

@@ -11,7 +11,9 @@ from melanoma_exp.checkpoint import Saved, Store
 from melanoma_exp.training import course, watch
 from melanoma_exp.training.course import Course
 from melanoma_exp.training.interruption import Signals
+from melanoma_exp.training.journal import Journal
 from melanoma_exp.training.spec import Train
+from melanoma_exp.training.waiting import Waits
 
 if TYPE_CHECKING:
     from melanoma_exp.training.fit import Feed, Progress
@@ -27,10 +29,13 @@ class Loop(keras.callbacks.Callback):
         super().__init__()
         self.course = Course()
         self._net, self._spec, self._train, self._val = model, spec, train, val
-        self._progress, self._log, self._store, self._signals = progress, log, store, signals
+        self._progress, self._store, self._signals = progress, store, signals
+        self._journal = Journal(log, progress)
         self._running: Mapping[str, np.ndarray] | None = None  # metrics of a continued epoch
         self._raw: list[np.ndarray] = []  # the weights behind averaged ones
         self._start = 0.0
+        self._waits = Waits()
+        self._is_saving = True  # the last checkpoint could be written
 
     @property
     def is_over(self) -> bool:
@@ -43,10 +48,10 @@ class Loop(keras.callbacks.Callback):
         course.restore(self._net, saved.arrays)
         self._running = saved.arrays
         # Keras makes its running metrics at the first batch it meets; testing changes nothing else.
-        self._net.test_on_batch(*next(iter(self._val.dataset().take(1))))
+        self._net.test_on_batch(*next(iter(self._val.dataset())))
         for epoch in range(1, self.course.epoch + 1):  # those logged already are passed over
             figures = {name: values[epoch - 1] for name, values in self.course.history.items()}
-            self._log(figures, epoch)
+            self._journal.add(figures, epoch)
 
     def run_epoch(self) -> None:
         """Trains what is left of an epoch, validates, decides and writes a checkpoint."""
@@ -63,18 +68,25 @@ class Loop(keras.callbacks.Callback):
             "learning_rate": state.rate,
             "seconds": state.seconds + time.perf_counter() - self._start,
             "images_per_second": self._train.images / max(state.seconds, 1e-9),
+            **self._waited(),
         }
         self._decide(figures)
         due = state.epoch % spec.checkpoint.every_epochs == 0 or self.is_over
         if due:
             self._save()
         # After the checkpoint: what is in it and not in the log is logged when the run goes on.
-        self._log(figures, state.epoch)
+        self._journal.add(figures, state.epoch)
         self._progress.epoch(state.epoch, figures)
         self._stop_if_asked(saved=due)
 
-    def leave_kept_weights(self) -> None:
-        """Gives the model the weights that are evaluated and logged."""
+    def finish(self) -> None:
+        """Logs what could not be logged before; gives the model the weights that are evaluated.
+
+        Raises:
+            UserError: The log still refuses figures.
+            OSError: It still cannot be written.
+        """
+        self._journal.finish()
         if self.course.best_weights:
             self._net.set_weights(self.course.best_weights)
         elif self._spec.ema is not None:
@@ -85,9 +97,12 @@ class Loop(keras.callbacks.Callback):
         if not state.step:
             # A schedule has moved on by the epoch's end; the rate that is used is the one now.
             state.rate, state.seconds, state.trained = self._rate(), 0.0, {}
+            state.starting = state.waited = 0.0
+        self._waits = Waits()
+        batches = self._train.dataset(state.epoch, state.step)
         self._start = time.perf_counter()
         self._net.fit(
-            self._train.dataset(state.epoch, state.step),
+            self._waits.over(batches) if self._sees_batches else batches,
             initial_epoch=state.epoch,
             epochs=state.epoch + 1,
             steps_per_epoch=self._train.steps - state.step,
@@ -160,10 +175,14 @@ class Loop(keras.callbacks.Callback):
                 best=(state.stopping.epoch, 0),
             )
         except OSError as error:
-            self._progress.warn(
-                f"the checkpoint of epoch {state.epoch} cannot be written ({error}); training goes "
-                "on and earlier checkpoints are kept"
-            )
+            if self._is_saving:  # told once, and again only if one could be written in between
+                self._progress.warn(
+                    f"the checkpoint of epoch {state.epoch} cannot be written ({error}); training "
+                    "goes on and earlier checkpoints are kept"
+                )
+            self._is_saving = False
+        else:
+            self._is_saving = True
 
     def _stop_if_asked(self, saved: bool) -> None:
         if self._signals.received is not None:
@@ -175,6 +194,23 @@ class Loop(keras.callbacks.Callback):
         now = time.perf_counter()
         self.course.seconds += now - self._start
         self._start = now
+        self.course.starting += self._waits.starting
+        self.course.waited += self._waits.later
+        self._waits.starting = self._waits.later = 0.0
+
+    @property
+    def _sees_batches(self) -> bool:
+        """Several replicas are fed by threads of their own, whose waiting is not the model's."""
+        return self._net.distribute_strategy.num_replicas_in_sync == 1
+
+    def _waited(self) -> dict[str, float]:
+        """Returns what share of an epoch's steps was spent waiting for batches."""
+        if not self._sees_batches:
+            return {}
+        return {
+            "data/wait_share": self.course.waited / max(self.course.seconds, 1e-9),
+            "data/start_seconds": self.course.starting,
+        }
 
     def _rate(self) -> float:
         return float(keras.ops.convert_to_numpy(self._net.optimizer.learning_rate))

@@ -5,7 +5,6 @@ import os
 import sys
 import tempfile
 
-from melanoma_exp.spec import UserError
 from melanoma_exp.training.spec import Train
 
 CHATTER = ("cudart_stub", "absl::InitializeLog", "cuda_platform", "oneDNN", "cpu_feature_guard")
@@ -38,22 +37,14 @@ def prepare_process(spec: Train, seed: int) -> None:
     """Sets precision, seeds and determinism, whatever an earlier run in this process left behind.
 
     Args:
-        spec: Says which.
+        spec: Says which; its precision is settled.
         seed: Of weight initialisation and dropout.
-
-    Raises:
-        UserError: The precision is not for this machine.
     """
     import keras
     import tensorflow as tf
 
     from melanoma_exp.training.compile import POLICIES
 
-    if spec.precision == "float16" and not tf.config.list_physical_devices("GPU"):
-        raise UserError(
-            "train.precision=float16 needs a GPU, and this machine has none; use float32, or "
-            "bfloat16 where the CPU computes it natively"
-        )
     keras.backend.clear_session()
     keras.config.set_dtype_policy(POLICIES[spec.precision])
     keras.utils.set_random_seed(seed)

@@ -53,7 +53,8 @@ class Train(Spec):
         focal_gamma: Focusing of the focal loss (Lin et al., 2017); 0 is cross-entropy.
         clip_norm: Largest global norm of the gradient; null does not clip.
         ema: Momentum of the weights' moving average that is evaluated and kept; null does without.
-        precision: Of the computation; weights and logits stay float32. float16 wants a GPU.
+        precision: Of the computation; weights and logits stay float32. float16 wants a GPU. `auto`
+            is bfloat16 where the machine computes it natively, else float32; a run records which.
         deterministic: Same numbers bit for bit on the same machine.
     """
 
@@ -72,7 +73,7 @@ class Train(Spec):
     focal_gamma: float = Field(ge=0)
     clip_norm: float | None = Field(gt=0)
     ema: float | None = Field(gt=0, lt=1)
-    precision: Literal["float32", "bfloat16", "float16"]
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
     deterministic: bool
     checkpoint: Checkpoint
 

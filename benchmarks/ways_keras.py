@@ -1,0 +1,142 @@
+"""Ways of `training.py` in Keras: this framework, the way of the notebooks, and the machine's peak.
+
+The notebook way is what the published notebooks do: float32 images of
+`image_dataset_from_directory` through `cache().shuffle(1000).prefetch(AUTOTUNE)`, rescaling and
+random layers inside the model, plain `fit`. XLA, which Keras would choose by itself for nets
+without random layers, is off: it is slower on CPUs.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import ways
+
+from melanoma_exp.config import Experiment
+from melanoma_exp.material import Material
+from melanoma_exp.models.spec import each
+from melanoma_exp.pipeline import Feed
+from melanoma_exp.training import process
+
+Built = tuple[Callable[[], Any], dict[str, Any]]
+SIDE, PRODUCTS = 2048, 4  # of the matrix products that show the peak
+
+
+def product(experiment: Experiment, material: Material, count: int) -> Built:
+    """Builds what a run builds."""
+    process.keep_freed_memory()
+    process.import_tensorflow()
+    from melanoma_exp.training import precision
+    from melanoma_exp.training.compile import compile_model
+    from melanoma_exp.training.waiting import Waits
+
+    train, said = precision.settle(experiment.train)
+    process.prepare_process(train, experiment.seed)
+    plan = replace(material.plan, samples=ways.some(material, count))
+    feed = Feed.training(
+        plan, material.reader, experiment.augment, train.batch_size, experiment.seed
+    )
+    classes = len(material.parts.train.classes)
+    model = experiment.model.build(material.data.pixels.shape[1:], classes)
+    compile_model(model, train, feed.steps, classes)
+    epochs = iter(range(10**6))
+    facts = {"precision": train.precision, "classes": classes, "told": said or train.precision}
+
+    def turn() -> dict[str, Any]:
+        waits = Waits()
+        batches = waits.over(feed.dataset(next(epochs)))
+        model.fit(batches, steps_per_epoch=feed.steps, verbose=0, shuffle=False)
+        return {"images": feed.images, "waited": waits.later}
+
+    return turn, facts
+
+
+def notebook(experiment: Experiment, material: Material, count: int) -> Built:
+    """Builds what the notebooks build, with all defaults of TensorFlow and Keras."""
+    process.import_tensorflow()
+    import keras
+    import tensorflow as tf
+
+    samples = ways.some(material, count)
+    images, batch_size = material.reader.read(samples), experiment.train.batch_size
+    batches = (
+        tf.data.Dataset.from_tensor_slices((images, samples.label.astype(np.int32)))
+        .batch(batch_size)
+        .map(lambda image, label: (tf.cast(image, tf.float32), label))
+        .cache()
+        .shuffle(1000)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+    model = _notebook_model(experiment, images.shape[1:], len(samples.classes))
+    model.compile(
+        optimizer=keras.optimizers.Adam(experiment.train.learning_rate),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+
+    def turn() -> dict[str, Any]:
+        model.fit(batches, verbose=0, shuffle=False)
+        return {"images": len(images)}
+
+    return turn, {"precision": "float32", "told": "defaults of Keras, float32"}
+
+
+def _notebook_model(experiment: Experiment, shape: tuple[int, ...], classes: int) -> Any:
+    import keras
+    from keras import layers
+
+    net, policy = experiment.model, experiment.augment
+    stack: list[Any] = [keras.Input(shape)]
+    if policy.kind == "flip_rotate_zoom":
+        fill = {"fill_mode": policy.fill_mode, "interpolation": policy.interpolation}
+        stack += [
+            layers.RandomFlip(policy.flip),
+            layers.RandomRotation(policy.rotation, **fill),
+            layers.RandomZoom(policy.zoom_height, policy.zoom_width, **fill),
+        ]
+    stack.append(layers.Rescaling(1 / 255))
+    options = zip(
+        net.filters, each(net.padding, net.filters), each(net.dropout, net.filters), strict=True
+    )
+    for filters, padding, dropout in options:
+        for width in filters:
+            stack.append(layers.Conv2D(width, net.kernel, padding=padding, activation="relu"))
+        stack += [layers.MaxPooling2D(), *([layers.Dropout(dropout)] if dropout else [])]
+    stack.append(layers.Flatten())
+    for units, dropout in zip(net.dense, each(net.dense_dropout, net.dense), strict=True):
+        stack += [layers.Dense(units, activation="relu")]
+        stack += [layers.Dropout(dropout)] if dropout else []
+    return keras.Sequential([*stack, layers.Dense(classes)])
+
+
+def peak(experiment: Experiment, material: Material, count: int) -> Built:
+    """Builds large matrix products, in bfloat16 too where that is native."""
+    process.import_tensorflow()
+    import tensorflow as tf
+
+    from melanoma_exp.training import precision
+
+    auto = experiment.train.model_copy(update={"precision": "auto"})
+    kinds = ["float32", *({"bfloat16"} & {precision.settle(auto)[0].precision})]
+    factor = tf.random.normal((SIDE, SIDE))
+
+    def turn() -> dict[str, Any]:
+        seconds, work = {}, {}
+        for kind in kinds:
+            matrix = tf.cast(factor, kind)
+            tf.matmul(matrix, matrix)
+            before = ways.cpu_seconds()
+            for _ in range(PRODUCTS):
+                tf.matmul(matrix, matrix).numpy()
+            seconds[kind] = max(ways.cpu_seconds() - before, 1e-3)
+            work[kind] = 2 * SIDE**3 * PRODUCTS
+        return {"cpu": seconds, "flops": work}
+
+    return turn, {"precision": "float32"}
+
+
+if __name__ == "__main__":
+    ways.serve({"product": product, "notebook": notebook, "peak": peak}[sys.argv[1]])

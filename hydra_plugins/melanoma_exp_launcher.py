@@ -1,0 +1,89 @@
+"""Hydra's way to the launchers of melanoma_exp: `hydra/launcher=local` and `hydra/launcher=slurm`.
+
+Hydra finds plugins in this namespace package alone, and imports them whenever it starts: nothing
+heavy is imported at the top.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+
+class _Ended(JobReturn):
+    """A job's end as sweepers see it; asked for its value, one that failed raises quietly."""
+
+    @property
+    def return_value(self) -> Any:
+        """The job's score."""
+        if self.status == JobStatus.COMPLETED:
+            return self._return_value
+        raise self._return_value
+
+
+class LocalLauncher(Launcher):
+    """Jobs on this machine."""
+
+    def __init__(self, **options: Any) -> None:
+        self._options = {
+            key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+            for key, value in options.items()
+        }
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Takes what Hydra gives."""
+        self._context, self._config = hydra_context, config
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Checks all jobs, runs them and returns how each ended."""
+        from melanoma_exp.ending import JobsFailedError
+        from melanoma_exp.sweeping import launch, plan, spec
+
+        launcher = spec.parse(self._options)
+        numbers = range(initial_job_idx, initial_job_idx + len(job_overrides))
+        composed = [
+            self._compose(number, list(words))
+            for number, words in zip(numbers, job_overrides, strict=True)
+        ]
+        sweep = plan.plan(Path(str(self._config.hydra.sweep.dir)), launcher, composed)
+        failure: JobsFailedError | None = None
+        try:
+            launch.run(sweep, list(numbers))
+        except JobsFailedError as error:
+            failure = error
+        returned = []
+        for job in (job for job in sweep.jobs if job.number in numbers):
+            status = job.status()
+            ended = _Ended(overrides=job.overrides, working_dir=str(job.folder))
+            finished = status.state == "finished"
+            ended.status = JobStatus.COMPLETED if finished else JobStatus.FAILED
+            ended._return_value = status.score if finished else failure
+            returned.append(ended)
+        return returned
+
+    def _compose(self, number: int, words: list[str]) -> Any:
+        from melanoma_exp.sweeping import plan
+
+        composed = self._context.config_loader.load_sweep_config(self._config, words)
+        with open_dict(composed):
+            composed.hydra.job.id = composed.hydra.job.num = number
+        hydra = composed.hydra
+        subfolder = str(OmegaConf.select(composed, "hydra.sweep.subdir"))
+        choice = hydra.runtime.choices.get("experiment") or ""
+        overrides = list(hydra.overrides.task)
+        with open_dict(composed):
+            del composed["hydra"]
+        content: Any = OmegaConf.to_container(composed, resolve=True)
+        return plan.Composed(number, overrides, content, choice, subfolder)
+
+
+class SlurmLauncher(LocalLauncher):
+    """Jobs on a Slurm cluster."""

@@ -1,0 +1,93 @@
+"""The part of every global batch that one process makes.
+
+Which rows a batch has and how they vary is drawn by position in the epoch, so that any number of
+processes see together exactly what one would.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from melanoma_exp.ahead import Ahead
+from melanoma_exp.pipeline import Feed
+
+
+def rows_of(replica: int, replicas: int, total: int) -> tuple[int, int]:
+    """Returns the first row of a replica's part of a batch and the row after its last.
+
+    With at least as many rows as replicas no part is empty, and sizes differ by one at most.
+    """
+    return replica * total // replicas, (replica + 1) * total // replicas
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The batches of one process.
+
+    Attributes:
+        feed: Of the global batches.
+        strategy: Distributes them.
+        index: Which process this is.
+        processes: How many there are.
+    """
+
+    feed: Feed
+    strategy: tf.distribute.Strategy
+    index: int
+    processes: int
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch."""
+        return self.feed.steps
+
+    @property
+    def images(self) -> int:
+        """Images an epoch, over all processes."""
+        return self.feed.images
+
+    def part(self, epoch: int, step: int, replica: int) -> tuple[np.ndarray, ...]:
+        """Returns a replica's part of a global batch.
+
+        Returns:
+            Images uint8 (r, h, w, 3), labels int64 (r,), loss weights float32 (r,), and place int64
+            (3,): the first row, the number of rows, the rows of the whole batch. Where there is no
+            row for this replica, one of the others' stands in, and the number is 0.
+        """
+        total = min(self.feed.batch_size, self.images - step * self.feed.batch_size)
+        first, last = rows_of(replica, self.strategy.num_replicas_in_sync, total)
+        place = np.array([first, last - first, total], np.int64)
+        if first == last:
+            first, last = 0, 1
+        return *self.feed.batch(epoch, step, (first, last)), place
+
+    def dataset(self, epoch: int = 0, first: int = 0) -> Any:
+        """Returns the distributed batches of an epoch, from step `first` on."""
+        replicas = self.strategy.num_replicas_in_sync // self.processes
+        shape = self.feed.reader.pixels.shape[1:]
+
+        def make(number: int) -> tuple[np.ndarray, ...]:
+            """Returns an element; they go to the replicas of this process in turn."""
+            step, replica = divmod(number, replicas)
+            return self.part(epoch, step, self.index * replicas + replica)
+
+        ahead = Ahead(make, self.steps * replicas)
+
+        def parts(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            def wrapped(number: tf.Tensor) -> tuple[tf.Tensor, ...]:
+                made = tf.numpy_function(
+                    lambda n: ahead.take(int(n)),
+                    [number],
+                    (tf.uint8, tf.int64, tf.float32, tf.int64),
+                )
+                for tensor, known in zip(
+                    made, ((None, *shape), (None,), (None,), (3,)), strict=True
+                ):
+                    tensor.set_shape(known)
+                return tuple(made)
+
+            return tf.data.Dataset.range(first * replicas, self.steps * replicas).map(wrapped)
+
+        return self.strategy.distribute_datasets_from_function(parts)

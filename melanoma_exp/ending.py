@@ -1,0 +1,48 @@
+"""How a process ends: what is told, and its exit code."""
+
+import sys
+import traceback
+from collections.abc import Callable
+
+from melanoma_exp.diskspace import why_unwritable
+from melanoma_exp.spec import UserError
+
+
+class JobsFailedError(Exception):
+    """Jobs of a sweep failed; the message says how many, their failures were told."""
+
+
+def exit_code(work: Callable[[], None]) -> int:
+    """Does the work and tells how it ended.
+
+    Returns:
+        0; 2 after a mistake of the user, told in one line each; 1 where jobs of a sweep failed and
+        after any other error, told with a traceback; 128 and its number after a signal.
+    """
+    try:
+        work()
+        return 0
+    except (UserError, OSError) as error:
+        lines = error.lines if isinstance(error, UserError) else (why_unwritable(error),)
+        if not any(lines):
+            traceback.print_exc()
+            return 1
+        for line in lines:
+            print(line, file=sys.stderr)
+        return 2
+    except JobsFailedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except SystemExit:
+        raise
+    except BaseException as error:
+        signum = getattr(error, "signum", 2 if isinstance(error, KeyboardInterrupt) else None)
+        if signum is None:
+            traceback.print_exc()
+            return 1
+        print("interrupted: what was logged so far is kept", file=sys.stderr)
+        if sweep := getattr(error, "sweep", ""):
+            print(f"go on with: melanoma-exp resume-sweep {sweep}", file=sys.stderr)
+        elif run_id := getattr(error, "run_id", ""):
+            print(f"go on with: melanoma-exp resume {run_id}", file=sys.stderr)
+        return 128 + signum

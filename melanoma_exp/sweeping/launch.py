@@ -1,0 +1,134 @@
+"""A sweep from top to bottom: parent run, jobs, what did not finish, results."""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import Any
+
+from melanoma_exp import provenance, report, resuming
+from melanoma_exp.checkpoint import Store
+from melanoma_exp.ending import JobsFailedError
+from melanoma_exp.spec import UserError
+from melanoma_exp.sweeping import screen, slots
+from melanoma_exp.sweeping.folder import Job, Sweep, alone
+from melanoma_exp.sweeping.spec import Local, Slurm
+from melanoma_exp.training.interruption import Interrupted, Signals
+
+
+class SweepInterrupted(Interrupted):
+    """A signal stopped a sweep; `sweep` is its folder."""
+
+    def __init__(self, signum: int, sweep: Path) -> None:
+        super().__init__(signum)
+        self.sweep = sweep
+
+
+def run(sweep: Sweep, numbers: Sequence[int]) -> None:
+    """Runs jobs of a sweep and records what came out; those that have finished are passed over.
+
+    Args:
+        sweep: With all jobs it has so far.
+        numbers: Of the jobs to run.
+
+    Raises:
+        UserError: The sweep is being run already, a job of it is still at work, or tracking fails.
+        JobsFailedError: Some jobs did not finish; the others went on.
+        SweepInterrupted: A signal asked to stop; the jobs wrote checkpoints.
+    """
+    shown, signals = report.console(), Signals()
+    with alone(sweep.folder), signals.heard():
+        todo = missing(sweep.select(numbers))
+        _check_idle(todo)
+        shown.print(f"sweep of {len(sweep.jobs)} jobs: {sweep.folder}", soft_wrap=True)
+        if len(todo) < len(numbers):
+            shown.print(f"{len(numbers) - len(todo)} have finished already", soft_wrap=True)
+        context = _context(sweep.launcher if todo else None)
+        _apart(context, _begin, sweep.folder, provenance.process())
+        stopped = None
+        try:
+            with signals.deferred():
+                _run_jobs(sweep, todo, shown, signals)
+        except Interrupted as error:
+            stopped = error.signum
+        except BaseException:
+            _apart(context, _end, sweep.folder, False)
+            raise
+        lines = _apart(context, _end, sweep.folder, stopped is not None)
+    failed = missing(sweep.select(numbers))
+    if ended := [job for job in failed if job.status().state != "waiting"]:
+        screen.print_failures(shown, ended)
+    for line in lines:
+        shown.print(line, soft_wrap=True)
+    if stopped is not None:
+        raise SweepInterrupted(stopped, sweep.folder)
+    if failed:
+        raise JobsFailedError(
+            f"{len(failed)} of {len(numbers)} jobs did not finish, see above; when that is mended: "
+            f"melanoma-exp resume-sweep {sweep.folder}"
+        )
+
+
+def missing(sweep: Sweep) -> list[Job]:
+    """Returns the jobs that have not finished."""
+    return [job for job in sweep.jobs if job.status().state != "finished"]
+
+
+def begun(job: Job) -> bool:
+    """Whether a job can go on from a checkpoint."""
+    known = resuming.begun_in(job.folder)
+    if known is None or known.scores:
+        return False
+    state = job.experiment().tracking.state_folder(job.folder)
+    return Store(state / known.run_id).newest() is not None
+
+
+def _run_jobs(sweep: Sweep, todo: Sequence[Job], shown: Any, signals: Signals) -> None:
+    options = sweep.launcher
+    at_once = slots.count(options) if isinstance(options, Local) else options.at_once
+    with screen.Screen(shown, sweep.jobs, at_once) as watch:
+        chosen = sweep.select([job.number for job in todo])
+        if isinstance(options, Local):
+            slots.run(chosen, options, watch, signals)
+        else:
+            from melanoma_exp.sweeping import slurm
+
+            slurm.run(chosen, options, watch, signals)
+
+
+def _check_idle(jobs: Sequence[Job]) -> None:
+    """Refuses where a process of an earlier start still works on one of the jobs."""
+    lines = [
+        f"job {job.number} is still running, as process {status.process.split(':')[1]}; wait for "
+        "it or stop it"
+        for job in jobs
+        if (status := job.status()).state == "running" and provenance.is_alive(status.process)
+    ]
+    if lines:
+        raise UserError(*lines)
+
+
+def _context(options: Local | Slurm | None) -> BaseContext:
+    """Returns where processes beside the launcher come from; where jobs fork, there too."""
+    if isinstance(options, Local):
+        return slots.fork_server(options)
+    return multiprocessing.get_context("spawn")
+
+
+def _apart(context: BaseContext, work: Callable[..., Any], *arguments: Any) -> Any:
+    """Does work in a process of its own: the launcher itself never imports MLflow."""
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def _begin(folder: Path, process: str) -> None:
+    from melanoma_exp.sweeping import closing
+
+    closing.begin(folder, process)
+
+
+def _end(folder: Path, interrupted: bool) -> list[str]:
+    from melanoma_exp.sweeping import closing
+
+    return closing.end(folder, interrupted)

@@ -1,0 +1,102 @@
+"""From what Hydra composed to the jobs of a sweep: all are checked before the first one starts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from melanoma_exp import config
+from melanoma_exp.spec import UserError
+from melanoma_exp.sweeping import spec
+from melanoma_exp.sweeping.folder import SWEEP as SWEEP_FILE
+from melanoma_exp.sweeping.folder import Job, Sweep, open_sweep
+
+SHOWN = 20  # mistakes
+
+
+@dataclass(frozen=True)
+class Composed:
+    """One job as Hydra composed it.
+
+    Attributes:
+        number: From 0.
+        overrides: Of the command line.
+        content: Its config.
+        experiment: The chosen option of the group `experiment`, "" if none.
+        subfolder: Below the sweep's folder.
+    """
+
+    number: int
+    overrides: Sequence[str]
+    content: Mapping[str, Any]
+    experiment: str
+    subfolder: str
+
+
+def plan(folder: Path, launcher: spec.Local | spec.Slurm, composed: Sequence[Composed]) -> Sweep:
+    """Checks every job and writes the sweep's folder, in which earlier jobs stay.
+
+    Args:
+        folder: Of the sweep.
+        launcher: Where its jobs run.
+        composed: The jobs to run now.
+
+    Raises:
+        UserError: Jobs are rejected, a line for each mistake; or the folder holds another sweep.
+    """
+    launcher.check()
+    folder = folder.absolute()
+    experiments: dict[int, config.Experiment] = {}
+    mistakes: dict[str, list[int]] = {}
+    # What all jobs share tells none of them apart.
+    shared = set.intersection(*(set(one.overrides) for one in composed))
+    shared = shared if len(composed) > 1 else set()
+    for one in composed:
+        try:
+            parsed = config.parse(one.content)
+        except UserError as error:
+            for line in error.lines:
+                mistakes.setdefault(line, []).append(one.number)
+            continue
+        name = parsed.name or told_apart(
+            parsed.run_name, [word for word in one.overrides if word not in shared]
+        )
+        experiments[one.number] = parsed.model_copy(update={"name": name})
+    if mistakes:
+        told = [_told(line, numbers, len(composed)) for line, numbers in mistakes.items()]
+        raise UserError(*told[:SHOWN], "no job was started")
+    name = "/".join(folder.parts[-2:])
+    new = [
+        Job(
+            one.number, tuple(one.overrides), experiments[one.number].run_name,
+            {"sweep": name, "job": str(one.number)}
+            | ({"experiment": one.experiment} if one.experiment else {}),
+            folder / one.subfolder,
+        )
+        for one in composed
+    ]  # fmt: skip
+    before = open_sweep(folder).jobs if (folder / SWEEP_FILE).exists() else ()
+    jobs = {job.number: job for job in (*before, *new)}
+    sweep = Sweep(folder, name, Path.cwd(), launcher, tuple(jobs[k] for k in sorted(jobs)))
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep.save(experiments)
+    return sweep
+
+
+def told_apart(name: str, overrides: Sequence[str]) -> str:
+    """Returns a run name with the values that were set by hand, those that it says not yet.
+
+    Data and places are the same for a whole sweep, as a rule; a seed or fold is in the name.
+    """
+    silent = ("dataset.", "split.fold=", "tracking.", "cache.", "hydra.", "+", "~")
+    words = [word.partition("=") for word in overrides if not word.startswith(silent)]
+    told = [f"{key.rpartition('.')[2]}={value}" for key, _, value in words if "." in key]
+    return " ".join([name, *told])[:100].translate(str.maketrans("/\\", "__")).strip()
+
+
+def _told(line: str, numbers: Sequence[int], jobs: int) -> str:
+    """Returns a mistake with the jobs that have it."""
+    if len(numbers) == jobs:
+        return line
+    some = ", ".join(map(str, numbers[:5])) + " ..." * (len(numbers) > 5)
+    return f"job{'s' * (len(numbers) > 1)} {some}: {line}"

@@ -1,0 +1,42 @@
+"""Imported once by the process that jobs are forked from; imports what every job needs.
+
+Nothing of TensorFlow is used here: devices, threads and memory come into being in the jobs. A
+module that cannot be imported is left to the jobs, which tell why in their logs.
+"""
+
+import contextlib
+import importlib
+import os
+import sys
+
+MODULES = (
+    "cv2", "tensorflow", "keras", "sklearn.metrics", "matplotlib.backends.backend_agg", "git",
+    "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.system_metrics.system_metrics_monitor",
+    "melanoma_exp.runner", "melanoma_exp.recording", "melanoma_exp.training.fit",
+    "melanoma_exp.training.compile", "melanoma_exp.tracking.mlflow_run",
+    "melanoma_exp.tracking.archive", "melanoma_exp.sweeping.job", "melanoma_exp.models.cnn",
+    "melanoma_exp.dataset.folders", "melanoma_exp.dataset.lesions", "melanoma_exp.dataset.prints",
+    "melanoma_exp.augment.augmentor",
+)  # fmt: skip
+
+
+def _import_quietly() -> None:
+    """Imports; what libraries write of missing GPUs goes nowhere."""
+    sys.stderr.flush()
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        for name in MODULES:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+        with contextlib.suppress(Exception):
+            # A second of CPU that every process which opens a store would spend; opens nothing.
+            importlib.import_module("sqlalchemy.orm").configure_mappers()
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+
+
+_import_quietly()

@@ -1,0 +1,46 @@
+"""The MLflow run that the jobs of a sweep lie below."""
+
+import math
+import time
+
+from mlflow.entities import Metric, RunTag
+
+from melanoma_exp.tracking.connection import connect, told
+from melanoma_exp.tracking.mlflow_run import place_of
+from melanoma_exp.tracking.spec import SweepEnd
+
+
+def start(
+    uri: str, place: tuple[str, str | None], name: str, process: str, resumed: str | None
+) -> str:
+    """Makes the parent run, or opens it again, and returns its id.
+
+    Args:
+        uri: The tracking URI.
+        place: The experiment, and where a new one keeps artifacts; None leaves it to the server.
+        name: Of the sweep.
+        process: Identifies the launcher: its run is stale when that process is gone.
+        resumed: The id of the parent that an earlier start made.
+    """
+    client = connect(uri)
+    with told(uri):
+        if resumed is not None:
+            client.update_run(resumed, status="RUNNING")
+            client.set_tag(resumed, "process", process)
+            return resumed
+        tags = {"sweep_parent": name, "process": process}
+        run = client.create_run(place_of(*place), run_name=f"sweep {name}", tags=tags)
+    return run.info.run_id
+
+
+def end(uri: str, run_id: str, ended: SweepEnd) -> None:
+    """Records what a sweep led to and closes its parent run."""
+    client = connect(uri)
+    with told(uri):
+        for path in ended.files:
+            client.log_artifact(run_id, str(path))
+        now = int(time.time() * 1000)
+        metrics = [Metric(k, v, now, 0) for k, v in ended.metrics.items() if math.isfinite(v)]
+        tags = [RunTag(key, value) for key, value in ended.tags.items()]
+        client.log_batch(run_id, metrics=metrics, tags=tags)
+        client.set_terminated(run_id, ended.status)

@@ -1,0 +1,122 @@
+"""A real MLflow server for tests, which can be killed and started again, and a line to it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+class MlflowServer:
+    """`mlflow server` on a port of this machine, its data below a folder."""
+
+    def __init__(self, folder: Path, store: str = "", workers: int = 1) -> None:
+        self.folder, self.port = folder, free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self._command = [
+            sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1",
+            "--port", str(self.port), "--workers", str(workers), "--serve-artifacts",
+            "--backend-store-uri", store or f"sqlite:///{folder}/server.db",
+            "--artifacts-destination", str(folder / "kept"),
+        ]  # fmt: skip
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        log = (self.folder / "server.log").open("ab")
+        # Without the processes for MLflow's own jobs, which nothing here uses.
+        variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        self._process = subprocess.Popen(
+            self._command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True,
+            env=variables,
+        )  # fmt: skip
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"{self.uri}/health", timeout=1).close()
+                return
+            except OSError:
+                assert self._process.poll() is None, (self.folder / "server.log").read_text()
+                time.sleep(0.2)
+        raise TimeoutError((self.folder / "server.log").read_text())
+
+    def kill(self, signum: int = signal.SIGKILL) -> None:
+        """Ends the server and its workers at once."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signum)
+            self._process.wait(60)
+            self._process = None
+
+
+class Line:
+    """A line to a server that can be cut, go silent, or lose what the server answers."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self.mode = "whole"  # or cut, silent, deaf: requests arrive and their answers do not
+        self.deaf_after = 0  # in mode deaf: so many answers still pass
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.uri = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def set(self, mode: str, deaf_after: int = 0) -> None:
+        """Changes the mode; connections that are open are closed."""
+        self.mode, self.deaf_after = mode, deaf_after
+        for each in self._open:
+            _close(each)
+        self._open = []
+
+    def close(self) -> None:
+        self.set("cut")
+        self._listener.close()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if self.mode == "cut":
+                _close(client)
+                continue
+            self._open.append(client)
+            if self.mode == "silent":
+                continue
+            server = socket.create_connection(("127.0.0.1", self._target))
+            self._open.append(server)
+            for source, target, answers in ((client, server, False), (server, client, True)):
+                threading.Thread(
+                    target=self._carry, args=(source, target, answers), daemon=True
+                ).start()
+
+    def _carry(self, source: Any, target: Any, answers: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                if answers and self.mode == "deaf":
+                    self.deaf_after -= data.startswith(b"HTTP/")
+                    if self.deaf_after < 0:
+                        break
+                target.sendall(data)
+        except OSError:
+            pass
+        _close(source)
+        _close(target)
+
+
+def _close(each: socket.socket) -> None:
+    try:
+        each.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    each.close()

@@ -1,0 +1,303 @@
+"""A run whose server is lost goes on, and in the end the server has what it would have had."""
+
+import http.server
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow_server import Line, MlflowServer
+from tracked_run import steps
+
+from melanoma_exp import cli
+from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.spec import Server
+
+FIRST_OF_EPOCHS = 5  # calls before it
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    running = MlflowServer(tmp_path_factory.mktemp("server"))
+    running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def line(server: MlflowServer) -> Iterator[Line]:
+    drawn = Line(server.port)
+    yield drawn
+    drawn.close()
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own, and a server that is asked again at every call."""
+    from melanoma_exp.tracking import outbox, sampler
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(outbox, "FIRST_WAIT", 0.0)
+    monkeypatch.setattr(sampler, "INTERVAL", 3600)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def expected(server: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    place = tmp_path_factory.mktemp("undisturbed")
+    run = started(server.uri)
+    for step in steps(run, place):
+        step()
+    return content(server, run.id)
+
+
+def started(uri: str, resumed: str | None = None) -> Any:
+    return Server(kind="server", uri=uri, experiment="e").start("run", Path(), resumed)
+
+
+def content(server: MlflowServer, run_id: str) -> dict[str, Any]:
+    """Returns all that the server has of a run, but for times and ids."""
+    import mlflow
+
+    client = mlflow.MlflowClient(server.uri)
+    run = client.get_run(run_id)
+    models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run_id}'")
+    return {
+        "status": run.info.status,
+        "metrics": {
+            key: sorted((p.step, p.value) for p in client.get_metric_history(run_id, key))
+            for key in run.data.metrics if not key.startswith("system/")
+        },
+        "params": run.data.params,
+        "tags": {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")},
+        "artifacts": [(f.path, f.file_size) for d in ("", "figures")
+                      for f in client.list_artifacts(run_id, d)],
+        "data": [(d.dataset.name, d.dataset.digest) for d in run.inputs.dataset_inputs],
+        "models": [
+            (m.name, str(m.status), m.params, {p.key: p.value for p in m.metrics}) for m in models
+        ],
+        "outputs": [o.model_id for o in run.outputs.model_outputs] == [m.model_id for m in models],
+        "model": sorted(f.path for f in client.list_logged_model_artifacts(models[0].model_id)),
+    }  # fmt: skip
+
+
+def test_an_undisturbed_run_is_on_the_server(expected: Any) -> None:
+    assert expected["status"] == "FINISHED" and expected["outputs"]
+    assert expected["metrics"]["figure/0"] == [(k, k / 3) for k in range(1, 6)]
+    assert len(expected["metrics"]) == 9 and len(expected["params"]) == 150
+    assert expected["tags"] == {"folder": "here", "digest": "last"}
+    assert ("experiment.json", 8) in expected["artifacts"]
+    assert ("figures/weights", 999 * 256) in expected["artifacts"]
+    assert "MLmodel" in expected["model"] and "READY" in expected["models"][0][1]
+    assert expected["models"][0][3].keys() == {"images", "final/loss", "final/unbounded"}
+
+
+@pytest.mark.parametrize("lost_at", [0, FIRST_OF_EPOCHS + 2])
+def test_a_server_that_comes_back_has_everything_and_says_so_once(
+    server: MlflowServer, line: Line, expected: Any, lost_at: int, place: Path,
+    capsys: pytest.CaptureFixture,
+) -> None:  # fmt: skip
+    run = started(line.uri)
+    for k, step in enumerate(steps(run, place)):
+        if k == lost_at:
+            line.set("cut")
+        if k == lost_at + 4:
+            assert list((place / "mlruns" / "spool").iterdir())
+            line.set("whole")
+        step()
+    assert content(server, run.id) == expected
+    assert not list((place / "mlruns" / "spool").iterdir())
+    lost, back = capsys.readouterr().err.splitlines()
+    assert lost.startswith(f"tracking: {line.uri} cannot be used: ") and "goes on" in lost
+    assert back == f"tracking: {line.uri} answers again and has all that waited"
+
+
+def lost_for_good(line: Line, place: Path, mode: str, at: int) -> str:
+    """Leaves a run that ended without its server; returns its id."""
+    run = started(line.uri)
+    for k, step in enumerate(steps(run, place)):
+        if k == at:
+            line.set(mode)
+        step()
+    return run.id
+
+
+def test_what_a_lost_server_missed_is_listed_and_delivered_by_sync(
+    server: MlflowServer, line: Line, expected: Any, place: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run_id = lost_for_good(line, place, "cut", FIRST_OF_EPOCHS + 1)
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 2 and errors[1].endswith(f"melanoma-exp sync {run_id}")
+    cli.VERBS["sync"]([])
+    listed = capsys.readouterr().out
+    assert f"{run_id} run: 9 entries (2 with files) wait for {line.uri}, ended FINISHED" in listed
+    with pytest.raises(UserError, match="no MLflow server answers"):
+        cli.VERBS["sync"]([run_id])
+    line.set("whole")
+    archive = Server(kind="server", uri=line.uri, experiment="e").archive()
+    with pytest.raises(
+        UserError, match=f"no artifact figures/weights.*: melanoma-exp sync {run_id}"
+    ):
+        archive.file(run_id, "figures/weights")
+    cli.VERBS["sync"]([run_id])
+    told = capsys.readouterr().out
+    assert told == f"{run_id} run: 9 entries delivered to {line.uri}, FINISHED\n"
+    assert content(server, run_id) == expected
+    with pytest.raises(UserError, match=f"^sync: of run {run_id} nothing waits in {place}"):
+        cli.VERBS["sync"]([run_id])
+    cli.VERBS["sync"](["--all"])
+    assert capsys.readouterr().out == "nothing waits for a server\n"
+
+
+def test_a_server_that_moved_is_named_to_sync(
+    server: MlflowServer, line: Line, expected: Any, place: Path
+) -> None:
+    run_id = lost_for_good(line, place, "cut", 1)
+    cli.VERBS["sync"](["--all", "tracking=server", f"tracking.uri={server.uri}"])
+    assert content(server, run_id) == expected
+
+
+@pytest.mark.parametrize("answered", [1, 8, 18, 21])  # the last two within the model
+def test_requests_that_arrived_without_an_answer_are_not_doubled(
+    server: MlflowServer, line: Line, expected: Any, place: Path, answered: int
+) -> None:
+    run = started(line.uri)
+    line.set("deaf", answered)
+    for step in steps(run, place):
+        step()
+    line.set("whole")
+    cli.VERBS["sync"]([run.id])
+    assert content(server, run.id) == expected
+
+
+def test_a_delivery_killed_after_every_request_and_repeated_makes_no_doubles(
+    server: MlflowServer, line: Line, expected: Any, place: Path
+) -> None:
+    run_id = lost_for_good(line, place, "cut", 0)
+    line.set("whole")
+    script = Path(__file__).with_name("killed_sync.py")
+    done = subprocess.run([sys.executable, str(script), run_id], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(done.stdout) > 10  # attempts
+    assert content(server, run_id) == expected
+
+
+def test_a_silent_server_delays_a_run_by_one_short_wait(
+    server: MlflowServer, line: Line, expected: Any, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from melanoma_exp.tracking import connection, delivery, outbox
+
+    monkeypatch.setattr(outbox, "FIRST_WAIT", 3600.0)
+    monkeypatch.setattr(delivery, "QUICK", 1)
+    monkeypatch.setattr(connection, "ANSWER", 1)
+    run = started(line.uri)
+    line.set("silent")
+    took = []
+    for step in steps(run, place):
+        before = time.monotonic()
+        step()
+        took.append(time.monotonic() - before)
+    assert 1 <= took[0] < 30 and sum(seconds >= 1 for seconds in took[1:-2]) == 0
+    line.set("whole")
+    cli.VERBS["sync"]([run.id])
+    assert content(server, run.id) == expected
+
+
+def test_a_run_that_goes_on_delivers_first_and_repeats_nothing(
+    server: MlflowServer, line: Line, expected: Any, place: Path
+) -> None:
+    run = started(line.uri)
+    for k, step in enumerate(steps(run, place)):
+        if k == FIRST_OF_EPOCHS + 1:
+            line.set("cut")
+        if k == FIRST_OF_EPOCHS + 3:
+            break  # epoch 1 is on the server, 2 and 3 wait, and the process is gone
+        step()
+    with pytest.raises(UserError, match="in the hands of another process"):
+        cli.VERBS["sync"]([run.id, "tracking=server", f"tracking.uri={server.uri}"])
+    run._outbox._spool.close()
+    line.set("whole")
+    again = started(line.uri, resumed=run.id)
+    assert not (place / "mlruns" / "spool" / run.id).exists()
+    for k, step in enumerate(steps(again, place)):
+        if k == FIRST_OF_EPOCHS + 2:
+            line.set("deaf")  # epoch 3 is there; what is told of it now gets no answer
+        if k == FIRST_OF_EPOCHS + 4:
+            line.set("whole")
+        step()
+    assert content(server, run.id) == expected
+
+
+def test_what_the_server_refuses_stays_and_is_named(
+    server: MlflowServer, line: Line, place: Path
+) -> None:
+    run = started(line.uri)
+    run.log_params({"key": 1})
+    with pytest.raises(UserError, match="Changing param values is not allowed"):
+        run.log_params({"key": 2})
+    line.set("cut")
+    run.log_metrics({"x": 1.0}, 1)
+    run.log_params({"key": 2})
+    run.end("FINISHED")
+    line.set("whole")
+    for _ in range(2):
+        with pytest.raises(UserError, match="of [23] entries delivered.*Changing param values"):
+            cli.VERBS["sync"]([run.id])
+    assert len((place / "mlruns/spool" / run.id / "entries.jsonl").read_text().splitlines()) == 3
+
+
+def test_half_a_line_was_never_promised_and_is_dropped(
+    server: MlflowServer, line: Line, place: Path
+) -> None:
+    run = started(line.uri)
+    line.set("cut")
+    run.log_metrics({"x": 1.0}, 1)
+    path = place / "mlruns" / "spool" / run.id / "entries.jsonl"
+    with path.open("ab") as file:
+        file.write(b'{"kind": "metr')
+        os.fsync(file.fileno())
+    run.log_metrics({"x": 2.0}, 2)
+    run.end("FINISHED")
+    line.set("whole")
+    cli.VERBS["sync"]([run.id])
+    client = run._outbox._store._client
+    assert [(p.step, p.value) for p in client.get_metric_history(run.id, "x")] == [(1, 1), (2, 2)]
+
+
+def test_an_absent_server_is_told_before_anything_begins(place: Path) -> None:
+    command = ["tracking=server", "tracking.uri=http://127.0.0.1:9", "dataset.image_size=[16,16]"]
+    done = subprocess.run(
+        [sys.executable, "-m", "melanoma_exp", *command], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    told = "tracking.uri: no MLflow server answers at http://127.0.0.1:9: Connection refused\n"
+    assert done.stderr == told and not done.stdout
+    assert not (place / "mlruns" / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(401, "asks for a login that it knows; set MLFLOW_TRACKING_USERNAME"), (403, "refuses: ")],
+)
+def test_a_server_that_lets_nobody_in_says_what_is_missing(status: int, told: str) -> None:
+    class Guard(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        do_POST = do_GET  # noqa: N815
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Guard) as guard:
+        threading.Thread(target=guard.serve_forever, daemon=True).start()
+        with pytest.raises(UserError, match=rf"^tracking.uri: the server at http://\S+ {told}"):
+            started(f"http://127.0.0.1:{guard.server_port}")
+        guard.shutdown()
+
+
+def test_a_password_in_the_address_is_refused() -> None:
+    with pytest.raises(ValueError, match="should hold no password"):
+        Server(kind="server", uri="http://me:secret@127.0.0.1:5000", experiment="e")

@@ -1,0 +1,260 @@
+"""A sweep survives its jobs, is told whole, recorded below one run, and gone on with."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from small_run import overrides, runs, store
+
+from melanoma_exp import cli, composition
+from melanoma_exp.spec import UserError
+from melanoma_exp.sweeping import folder, slots, spec
+from melanoma_exp.sweeping.folder import Job, Status
+
+QUICK = ["evaluation.explained=0", "evaluation.resamples=100"]
+
+
+def words(images: Path, place: Path, *more: str) -> list[str]:
+    """Returns the command line of a sweep of small jobs."""
+    changed = {word.partition("=")[0] for word in more}
+    base = [w for w in overrides(images, place) if w.partition("=")[0] not in changed]
+    return [*base, *more, f"hydra.sweep.dir={place / 'sweep'}"]
+
+
+def melanoma_exp(place: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "melanoma_exp", *arguments], cwd=place, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def ended(process: subprocess.Popen[str], timeout: float = 280) -> tuple[int, str]:
+    said, _ = process.communicate(timeout=timeout)
+    return process.returncode, said
+
+
+def parent_of(place: Path) -> Any:
+    (parent,) = (run for run in runs(place) if "sweep_parent" in run.data.tags)
+    return parent
+
+
+def jobs_csv(place: Path) -> list[dict[str, str]]:
+    with (place / "sweep" / "results" / "jobs.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+# Jobs misbehave after their first epoch, each in the way its seed says, until they are mended.
+SABOTAGE = """
+import os, signal, sys
+def install():
+    from melanoma_exp.training.loop import Loop
+    step = Loop.on_train_batch_end
+    def sabotaged(self, batch, logs=None):
+        step(self, batch, logs)
+        if self.course.epoch != 1 or os.path.exists(os.environ["MENDED"]):
+            return
+        if self._train.seed == 1:
+            raise ValueError("a job that raises")
+        if self._train.seed == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self._train.seed == 3:
+            bytearray(2**62)
+    Loop.on_train_batch_end = sabotaged
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "melanoma_exp.recording":
+            sys.meta_path.remove(self)
+            install()
+if "MENDED" in os.environ:
+    sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_a_sweep_survives_its_jobs_and_is_gone_on_with(images: Path, tmp_path: Path) -> None:
+    """One raises, one is killed, one has no memory, and one is well."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(SABOTAGE)
+    environment = {
+        "PYTHONPATH": f"{tmp_path / 'site'}:{os.environ.get('PYTHONPATH', '')}",
+        "MENDED": str(tmp_path / "mended"),
+    }  # fmt: skip
+    command = words(images, tmp_path, "seed=0,1,2,3", *QUICK, "hydra.launcher.slots=2")
+    code, said = ended(melanoma_exp(tmp_path, "-m", *command, **environment), 700)
+    assert code == 1, said
+    states = [row["state"] for row in jobs_csv(tmp_path)]
+    assert states == ["finished", "failed", "killed", "failed"], said
+    table = said[said.index("not finished") :]
+    assert "ValueError: a job that raises" in table and "killed by SIGKILL" in table
+    assert "MemoryError" in table
+    assert all(f"log: {tmp_path}/sweep/{k}/job.log" in table for k in (1, 2, 3))
+    assert "Traceback" not in said and "Traceback" in (tmp_path / "sweep/1/job.log").read_text()
+    parent = parent_of(tmp_path)
+    assert parent.info.status == "FAILED" and parent.data.metrics["jobs_finished"] == 1
+    children = [run for run in runs(tmp_path) if run.info.run_id != parent.info.run_id]
+    assert len(children) == 4
+    assert {r.data.tags["mlflow.parentRunId"] for r in children} == {parent.info.run_id}
+    statuses = sorted(run.info.status for run in children)
+    assert statuses == ["FAILED", "FAILED", "FINISHED", "KILLED"]
+
+    code, said = ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", "--dry-run"))
+    assert code == 0 and "3 of 4 jobs are missing" in said and "job 2 (killed) goes on" in said
+
+    (tmp_path / "mended").touch()
+    code, said = ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", **environment), 700)
+    assert code == 0, said
+    assert "1 have finished already" in said
+    assert {row["state"] for row in jobs_csv(tmp_path)} == {"finished"}
+    assert parent_of(tmp_path).info.status == "FINISHED"
+    children = [run for run in runs(tmp_path) if "sweep_parent" not in run.data.tags]
+    assert len(children) == 4 and {r.info.status for r in children} == {"FINISHED"}
+    assert "goes on after epoch 1" in (tmp_path / "sweep/2/job.log").read_text()
+    best = parent_of(tmp_path).data
+    scores = {r.info.run_id: r.data.metrics["final/val/balanced_accuracy"] for r in children}
+    assert best.metrics["best/val/balanced_accuracy"] == max(scores.values())
+    assert scores[best.tags["best_run"]] == max(scores.values())
+    kept = {a.path for a in store(tmp_path).list_artifacts(parent_of(tmp_path).info.run_id)}
+    assert kept >= {"jobs.csv", "comparison.html", "comparison.csv", "curves.png"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_job_that_hangs_is_ended_with_its_threads(images: Path, tmp_path: Path) -> None:
+    """A pipe among the images: a thread waits in `open` for ever and no signal reaches it."""
+    shutil.copytree(images, tmp_path / "data")
+    os.mkfifo(tmp_path / "data" / "other" / "pipe.png")
+    command = words(
+        tmp_path / "data", tmp_path, "seed=1", "hydra.launcher.timeout_minutes=0.1",
+        "hydra.launcher.grace_seconds=2",
+    )  # fmt: skip
+    code, said = ended(melanoma_exp(tmp_path, "-m", *command), 500)
+    assert code == 1 and "job 0  timed out" in said, said
+    (row,) = jobs_csv(tmp_path)
+    assert row["state"] == "timed out" and float(row["seconds"]) > 6
+    number = int(
+        json.loads((tmp_path / "sweep/0/status.json").read_text())["process"].split(":")[1]
+    )
+    assert not psutil.pid_exists(number)
+    assert parent_of(tmp_path).info.status == "FAILED"
+
+
+def test_a_rejected_job_is_told_before_any_starts(images: Path, tmp_path: Path) -> None:
+    command = words(images, tmp_path, "model.dropout=0.1,1.5,0.2", "train.epochs=1")
+    code, said = ended(melanoma_exp(tmp_path, "-m", *command))
+    assert code == 2 and "job 1: model.dropout" in said and "no job was started" in said
+    assert len(said.splitlines()) == 2
+    assert not (tmp_path / "mlruns").exists() and not list(tmp_path.rglob("job.log"))
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("hydra.launcher.slots=0", "hydra.launcher.slots: .* greater than or equal to 1 .got 0"),
+        ("hydra/launcher=basic", "hydra/launcher=basic: sweeps are launched by local or slurm"),
+        ("hydra/launcher=slrum", "hydra/launcher=slrum: there is no such option; .*slurm"),
+        ("hydra/launcher=slurm", "hydra/launcher=slurm: there is no command sbatch"),
+    ],
+)
+def test_a_wrong_launcher_is_one_line(tmp_path: Path, word: str, line: str) -> None:
+    place = f"hydra.sweep.dir={tmp_path}"
+    code, said = ended(melanoma_exp(tmp_path, "-m", "seed=1,2", word, place, PATH="/nowhere"))
+    assert code == 2 and re.search(line, said) and "Traceback" not in said, said
+
+
+def test_globs_find_options_below_subfolders() -> None:
+    conf = cli.conf_folder()
+    (word,) = composition.expand_globs(conf, ["experiment=glob(published/*)"])
+    assert word.count(",") == 14 and "published/melanoma_cnn_model_m1" in word
+    assert composition.expand_globs(conf, ["experiment=glob(*)"]) == ["experiment=m1,m2,m3"]
+    some = "experiment=glob([m*],exclude=m2)"
+    assert composition.expand_globs(conf, [some]) == ["experiment=m1,m3"]
+    assert composition.expand_globs(conf, ["name=x", "seed=1,2"]) == ["name=x", "seed=1,2"]
+    with pytest.raises(UserError, match="finds no option .there are m1, m2"):
+        composition.expand_globs(conf, ["experiment=glob(unpublished/*)"])
+
+
+def test_threads_are_shared_by_slots_and_each_has_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def local(**more: Any) -> spec.Local:
+        given = {"slots": None, "threads": None, "timeout_minutes": None, "grace_seconds": 1}
+        return spec.Local(kind="local", **{**given, **more})
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert slots.count(local()) == 1 and slots.environment(local(), 0) == {}
+    assert slots.environment(local(slots=3), 2) == dict.fromkeys(slots.THREADS, "2")
+    assert slots.environment(local(threads=5), 0)["TF_NUM_INTRAOP_THREADS"] == "5"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-a")
+    assert slots.count(local()) == 2
+    devices = [slots.environment(local(slots=3), k)["CUDA_VISIBLE_DEVICES"] for k in range(3)]
+    assert devices == ["4", "GPU-a", "4"]
+
+
+def test_a_leaky_job_is_never_the_best() -> None:
+    from melanoma_exp.sweeping.screen import find_best, told
+
+    jobs = [Job(k, (), f"run{k}", {}, Path()) for k in range(4)]
+    statuses = [
+        Status("finished", score=0.5), Status("finished", score=0.9, leaky=True),
+        Status("running"), Status("finished"),
+    ]  # fmt: skip
+    best = find_best(list(zip(jobs, statuses, strict=True)))
+    assert best is not None and best[0].number == 0
+    assert told(statuses[1]).endswith("0.900 (leaky)")
+    assert find_best([(jobs[1], statuses[1])]) is None
+
+
+def test_a_folder_that_is_no_sweep_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no folder of a sweep: it has no sweep.json"):
+        folder.open_sweep(tmp_path)
+    (tmp_path / "sweep.json").write_text(json.dumps({"schema": 0}))
+    with pytest.raises(UserError, match="another version"):
+        folder.open_sweep(tmp_path)
+    with folder.alone(tmp_path), pytest.raises(UserError, match=f"by process {os.getpid()}"):
+        with folder.alone(tmp_path):
+            pass
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_stopped_sweep_says_how_to_go_on_and_does(images: Path, tmp_path: Path) -> None:
+    command = words(images, tmp_path, "seed=1,2", "train.epochs=5000", *QUICK)
+    process = melanoma_exp(tmp_path, "-m", *command)
+    log = tmp_path / "sweep/0/job.log"
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and not (log.exists() and "epoch 3/" in log.read_text()):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    code, said = ended(process, 120)
+    assert code == 143, said
+    assert f"go on with: melanoma-exp resume-sweep {tmp_path}/sweep" in said
+    assert [row["state"] for row in jobs_csv(tmp_path)] == ["stopped", "waiting"]
+    assert parent_of(tmp_path).info.status == "KILLED"
+    assert "goes on: " in ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", "--dry-run"))[1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_jobs_go_through_submitit_too(images: Path, tmp_path: Path) -> None:
+    pytest.importorskip("submitit")
+    command = [w for w in words(images, tmp_path, *QUICK) if not w.startswith("tracking.")]
+    launcher = ["hydra/launcher=slurm", "hydra.launcher.cluster=local", "tracking=off"]
+    process = melanoma_exp(tmp_path, "-m", *command, "seed=1,99999999999", *launcher)
+    assert ended(process)[0] == 2
+    command = [*command, "train.batch_size=7,8", "distribution=mirrored"]
+    command.remove("train.batch_size=8")
+    virtual = "distribution.virtual_cpus=true"
+    code, said = ended(melanoma_exp(tmp_path, "-m", *command, virtual, *launcher), 800)
+    assert code == 1 and "train.batch_size=7 is not divisible by 2 replicas" in said, said
+    assert [row["state"] for row in jobs_csv(tmp_path)] == ["failed", "finished"]
+    assert (tmp_path / "sweep/1/artifacts/model.weights.h5").exists()

@@ -1,0 +1,64 @@
+"""What a run tells its store, without a training: PLACE URI EPOCHS PAUSE records one as a process.
+
+A file `PLACE/cut` that appears makes it wait until the file is gone.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+KEYS = [f"figure/{k}" for k in range(6)]
+CODE = """
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+
+class Answer(PythonModel):
+    def predict(self, context, model_input: pd.DataFrame, params=None) -> list[dict[str, str]]:
+        return [{"notice": "a test"}]
+
+
+set_model(Answer())
+"""
+
+
+def steps(run: Any, place: Path, epochs: int = 5, first: int = 1) -> Iterator[Callable[[], None]]:
+    """Gives everything a run says, call by call, in the order of a real one."""
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "experiment.json").write_text('{"a": 1}')
+    (place / "model.py").write_text(CODE)
+    (place / "weights").write_bytes(bytes(range(256)) * 999)
+    yield lambda: run.set_tags({"folder": "here", "digest": "first"})
+    yield lambda: run.log_file(place / "experiment.json")
+    yield lambda: run.log_params({f"key{k}": k for k in range(150)})
+    yield lambda: run.log_metrics({"images": 7, "not_a_number": float("nan")})
+    yield lambda: run.log_dataset("drawn", "abc", "generated", {"images": 7})
+    for epoch in range(first, epochs + 1):
+        yield lambda epoch=epoch: run.log_metrics({k: epoch / 3 for k in KEYS}, epoch)
+    yield lambda: run.set_tags({"digest": "last"})
+    yield lambda: run.log_file(place / "weights", "figures")
+    yield lambda: run.log_metrics({"final/loss": 0.5, "final/unbounded": float("inf")})
+    yield lambda: run.log_model(place / "model.py", {"weights": place / "weights"})
+    yield lambda: run.end("FINISHED")
+
+
+def main(place: Path, uri: str, epochs: int, pause: float) -> None:
+    from melanoma_exp.tracking import outbox
+    from melanoma_exp.tracking.spec import Server
+
+    outbox.FIRST_WAIT = 0.2
+    run = Server(kind="server", uri=uri, experiment="e").start("run", place)
+    print(run.id, flush=True)
+    for k, step in enumerate(steps(run, place, epochs)):
+        step()
+        print(k, flush=True)
+        time.sleep(pause)
+        while (place / "cut").exists():
+            time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
