@@ -22,7 +22,7 @@ LAYERS = (
     },
     {"config"},
     {
-        "artifacts", "comparison", "ending", "evaluating", "following", "launcher", "material",
+        "artifacts", "comparison", "ending", "evaluating", "following", "loopback", "material",
         "model_card", "prediction", "recording", "results", "resuming", "runner", "sweeping",
     },
     {"cli", "composition", "helptext", "verbs", "__main__"},

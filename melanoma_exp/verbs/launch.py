@@ -31,6 +31,6 @@ def launch(words: list[str]) -> None:
         parser.error(f"starts a training or resume, not {given.words[0]}")
     if others := [word for word in overrides if word.startswith("distribution=")]:
         parser.error(f"chooses distribution=multi_worker itself (got {others[0]})")
-    from melanoma_exp import launcher
+    from melanoma_exp import loopback
 
-    sys.exit(launcher.launch(given.workers, given.restarts, [*given.words, *overrides]))
+    sys.exit(loopback.launch(given.workers, given.restarts, [*given.words, *overrides]))
