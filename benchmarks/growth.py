@@ -99,11 +99,10 @@ def _feed(plan: Plan, readers: dict[str, Reader], policies: dict[str, Policy]) -
         spent: dict[str, list[float]] = {place: [] for place in feeds}
         for epoch in range(6):
             for place, feed in feeds.items():
-                order = feed.order(epoch)
                 steps = min(FED // 6 // BATCH, feed.steps)
                 clock = time.process_time()
                 for step in range(steps):
-                    feed._batch(order, epoch, step)  # as `dataset` does
+                    feed.batch(epoch, step)
                 spent[place].append(1e3 * (time.process_time() - clock) / steps / BATCH)
         told = ", ".join(f"{place} {np.median(v[1:]):.3f}" for place, v in spent.items())
         _say(f"feed, {name}: {told} CPU-ms an image; {_memory()}")

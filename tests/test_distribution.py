@@ -114,7 +114,7 @@ def test_processes_make_together_what_one_would(replicas: int, option: Any) -> N
     )  # fmt: skip
     pixels = random.integers(0, 256, (23, 6, 6, 3)).astype(np.uint8)
     policy: AnyPolicy = option("augment", "dihedral")
-    reader = Reader(pixels, pixels[:0], {})
+    reader = Reader(pixels, pixels[:0])
     feed = Feed(rows, reader, 10, np.array([0.5, 1.5]), policy, seed=3)
     strategy: Any = SimpleNamespace(num_replicas_in_sync=replicas)
     shards = [Shard(feed, strategy, k, replicas) for k in range(replicas)]

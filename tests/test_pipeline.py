@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from melanoma_exp import children as made_children
+from melanoma_exp import pipeline
 from melanoma_exp.children import Origin, make_reader
 from melanoma_exp.pipeline import Feed, Reader
 from melanoma_exp.randomness import Purpose, address, generator
@@ -159,12 +160,16 @@ def test_other_seeds_and_data_make_other_children(children, tmp_path):
 
 
 def test_a_batch_costs_no_permutation_of_the_epoch(feed, monkeypatch):
-    one, asked = feed(), []
-    order = Feed.order
-    monkeypatch.setattr(
-        Feed, "order", lambda self, epoch: asked.append(epoch) or order(self, epoch)
-    )
-    assert len(list(one.dataset(2))) == one.steps and asked == [2]
+    one, drawn = feed(), []
+
+    def counted(seed, purpose, *counters):
+        drawn.append(purpose)
+        return generator(seed, purpose, *counters)
+
+    monkeypatch.setattr(pipeline, "generator", counted)
+    for epoch in (2, 3):
+        assert len([one.batch(epoch, step) for step in range(one.steps)]) == one.steps
+    assert drawn.count(Purpose.SHUFFLE) == 2
 
 
 def test_any_thread_may_ask_for_any_batch(feed):
