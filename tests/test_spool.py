@@ -1,8 +1,10 @@
 """A run whose server is lost goes on, and in the end the server has what it would have had."""
 
+import http.server
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -276,6 +278,24 @@ def test_an_absent_server_is_told_before_anything_begins(place: Path) -> None:
     told = "tracking.uri: no MLflow server answers at http://127.0.0.1:9: Connection refused\n"
     assert done.stderr == told and not done.stdout
     assert not (place / "mlruns" / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(401, "asks for a login that it knows; set MLFLOW_TRACKING_USERNAME"), (403, "refuses: ")],
+)
+def test_a_server_that_lets_nobody_in_says_what_is_missing(status: int, told: str) -> None:
+    class Guard(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        do_POST = do_GET  # noqa: N815
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Guard) as guard:
+        threading.Thread(target=guard.serve_forever, daemon=True).start()
+        with pytest.raises(UserError, match=rf"^tracking.uri: the server at http://\S+ {told}"):
+            started(f"http://127.0.0.1:{guard.server_port}")
+        guard.shutdown()
 
 
 def test_a_password_in_the_address_is_refused() -> None:

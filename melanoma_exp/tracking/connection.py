@@ -100,9 +100,16 @@ def check(client: mlflow.MlflowClient, uri: str, seconds: int = ANSWER) -> None:
             client.search_experiments(max_results=1)
     except (MlflowException, OSError) as error:
         kind: type[UserError] = StoreError if _may_pass(error) else UserError
-        raise kind(
-            f"tracking.uri: no MLflow server answers at {uri}: {first_line(error)}"
-        ) from error
+        status = error.get_http_status_code() if isinstance(error, MlflowException) else 500
+        said = f"no MLflow server answers at {uri}: {first_line(error)}"
+        if status == 401:
+            said = (
+                f"the server at {uri} asks for a login that it knows; set MLFLOW_TRACKING_USERNAME "
+                "and MLFLOW_TRACKING_PASSWORD"
+            )
+        elif status < 500:
+            said = f"the server at {uri} refuses: {first_line(error)}"
+        raise kind(f"tracking.uri: {said}") from error
 
 
 def prepare_local(folder: Path, uri: str) -> None:

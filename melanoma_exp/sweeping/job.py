@@ -1,15 +1,15 @@
 """What happens in the process of one job: run it, write down what became of it, log everything."""
 
-import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from melanoma_exp import ending, provenance, resuming
-from melanoma_exp.launching.folder import LOG, Job, Status, Sweep, open_sweep
+from melanoma_exp.sweeping.folder import LOG, Job, Status, Sweep, open_sweep
 
 SCORE = ("val", "balanced_accuracy")  # what sweeps maximise
 
@@ -27,17 +27,18 @@ def run(folder: Path, number: int) -> int:
     """
     sweep = open_sweep(folder)
     (job,) = (job for job in sweep.jobs if job.number == number)
-    _log_to(job.folder / LOG)
     status = Status("running", provenance.process(), time.time())
     job.note(status)
     os.chdir(sweep.directory)
-    code = ending.exit_code(lambda: _run(job, sweep))
-    sys.stdout.flush()
+    with _logged_to(job.folder / LOG):
+        code = ending.exit_code(lambda: _run(job, sweep))
     begun = resuming.begun_in(job.folder)
     status = replace(status, ended=time.time(), run_id=begun.run_id if begun else "")
     if code == 0:
-        score = begun.scores[SCORE[0]][SCORE[1]] if begun and begun.scores else None
-        status = replace(status, state="finished", score=score, leaky=_is_leaky(job, status.run_id))
+        status = replace(status, state="finished")
+        if begun and begun.scores:  # not after a dry run
+            score = begun.scores[SCORE[0]][SCORE[1]]
+            status = replace(status, score=score, leaky=begun.leaky)
     else:
         status = replace(status, state="stopped" if code > 128 else "failed")
     job.note(status)
@@ -68,28 +69,35 @@ def _run(job: Job, sweep: Sweep) -> None:
         return
     experiment = job.experiment()
     parent = sweep.parent(experiment.tracking)
-    tags = {**job.tags, **({"mlflow.parentRunId": parent} if parent else {})}
+    # Sums in another order have other last bits: who repeats the run needs as many.
+    threads = {"threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "all")}
+    tags = {**job.tags, **threads, **({"mlflow.parentRunId": parent} if parent else {})}
     runner.run(experiment, job.folder, tags, begun.run_id if begun else None)
 
 
-def _is_leaky(job: Job, run_id: str) -> bool:
-    """Whether the finished run is tagged so; a dry run has no tags."""
-    if not run_id:
-        return False
-    tracking = job.experiment().tracking
-    if tracking.kind == "off":
-        return json.loads((job.folder / "tags.json").read_text()).get("leaky") != "false"
-    return tracking.archive().run(run_id).tags.get("leaky") != "false"
-
-
-def _log_to(path: Path) -> None:
+@contextmanager
+def _logged_to(path: Path) -> Iterator[None]:
     """Sends standard output and error to a file, also those of C libraries and of children."""
-    sys.stdout.flush()
-    sys.stderr.flush()
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    before = sys.stdout, sys.stderr
+    kept = [os.dup(1), os.dup(2)]
+    _flush()
     for descriptor in (1, 2):
         os.dup2(file, descriptor)
-    os.close(file)
     sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
-    print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} process {os.getpid()}")
+    try:
+        print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} process {os.getpid()}")
+        yield
+    finally:
+        _flush()
+        for descriptor, old in zip((1, 2), kept, strict=True):
+            os.dup2(old, descriptor)
+        for old in (file, *kept):
+            os.close(old)
+        sys.stdout, sys.stderr = before
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()

@@ -1,15 +1,16 @@
 """Jobs on a Slurm cluster, submitted as one array through submitit."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from melanoma_exp.launching.folder import Job, State, Status, Sweep
-from melanoma_exp.launching.slots import Watch
-from melanoma_exp.launching.spec import Slurm
 from melanoma_exp.spec import UserError
+from melanoma_exp.sweeping.folder import Job, State, Status, Sweep
+from melanoma_exp.sweeping.slots import Watch
+from melanoma_exp.sweeping.spec import Slurm
 from melanoma_exp.training.interruption import Signals
 
 TICK = 2.0  # seconds between two looks at the jobs' folders
@@ -22,7 +23,7 @@ class Submitted:
 
     def __call__(self, folder: str, number: int) -> int:
         """Runs the job and returns its exit code."""
-        from melanoma_exp.launching import job
+        from melanoma_exp.sweeping import job
 
         return job.run(Path(folder), number)
 
@@ -64,6 +65,9 @@ def run(sweep: Sweep, options: Slurm, watch: Watch, signals: Signals) -> None:
 def _submit(sweep: Sweep, options: Slurm) -> Sequence[Any]:
     import submitit
     from submitit.core.utils import FailedJobError
+
+    # A cluster without accounting makes it warn at every look; the job's own state is believed.
+    logging.getLogger("submitit").setLevel(logging.ERROR)
 
     for job in sweep.jobs:
         job.note(Status("waiting"))
