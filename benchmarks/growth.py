@@ -2,6 +2,7 @@
 
     python benchmarks/growth.py                          # 2,000, 20,000 and 100,000 images
     python benchmarks/growth.py 2000 --folder /big/disk  # where 10 GiB for 100,000 images are free
+    python benchmarks/growth.py 100000 --arrays          # without decoding files, in minutes
 
 Images are generated, each unlike the others: files of 64x64 pixels, so that making them takes
 little, decoded to 180x180. Each size runs in a process of its
@@ -22,6 +23,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from melanoma_exp import arrays
+from melanoma_exp.augment.spec import Policy
+from melanoma_exp.config import Experiment
+from melanoma_exp.pipeline import Feed, Reader
+from melanoma_exp.samples import Plan, Samples
+
 FILE_SIDE, SIDE, BATCH = 64, 180, 32
 IN_MEMORY = 20_000  # the largest set that is also held in memory
 FED, STEPS = 4_000, 20  # images fed for each figure; steps of M1
@@ -37,52 +44,79 @@ def write_images(root: Path, count: int) -> None:
         cv2.imwrite(str(folder / f"{k}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
+def write_array(path: Path, count: int) -> None:
+    """Writes images as the cache has them: smooth noise, each another part of a larger picture."""
+    random = np.random.default_rng(0)
+    wide = cv2.resize(random.integers(0, 256, (300, 300, 3), np.uint8), (2700, 2700))
+    begin = arrays.create(path, (count, SIDE, SIDE, 3))
+    for k, (y, x) in enumerate(random.integers(0, 2700 - SIDE, (count, 2))):
+        image = wide[y : y + SIDE, x : x + SIDE]
+        arrays.write(path, begin + k * image.nbytes, image)
+
+
+def rows(count: int) -> Samples:
+    """Returns rows as long as those of a real set."""
+    number = np.arange(count)
+    source = np.char.add("Train/basal cell carcinoma/ISIC_", number.astype(str))
+    official = np.full(count, "train")
+    classes = ("class0", "class1", "class2")
+    return Samples(classes, number, source, np.zeros_like(number), number % 3, source, official)
+
+
 def measure(root: Path, cache: Path, count: int) -> None:
-    """Prints the figures of one size; runs in a process of its own."""
+    """Prints the figures of one size, of files or of an array; runs in a process of its own."""
     from melanoma_exp import cli, composition, config, material
-    from melanoma_exp.pipeline import Feed, Reader
 
     words = ["dataset=folder", f"dataset.root={root}", f"cache.dir={cache}", "model=m1"]
     words += ["augment=flip_rotate_zoom", "cache.max_gib=null"]
     experiment = config.parse(composition.compose(cli.conf_folder(), words))
-    for name in ("first start", "second start"):
-        clock = time.process_time()
-        ready = material.prepare(experiment)
-        spent = time.process_time() - clock
-        _say(f"{name}: {spent:.2f} CPU-s, {1e3 * spent / count:.3f} ms an image; {_memory()}")
+    if root.is_file():
+        plan = Plan(rows(count), np.ones(3))
+        disk = Reader(np.load(root, mmap_mode="r"), np.empty((0, SIDE, SIDE, 3), np.uint8))
+    else:
+        for name in ("first start", "second start"):
+            clock = time.process_time()
+            ready = material.prepare(experiment)
+            spent = time.process_time() - clock
+            _say(f"{name}: {spent:.2f} CPU-s, {1e3 * spent / count:.3f} ms an image; {_memory()}")
+        plan, disk = ready.plan, ready.reader
     none = config.parse(composition.compose(cli.conf_folder(), [*words, "augment=none"])).augment
-    disk, readers = ready.reader, {"disk": ready.reader}
-    if count <= IN_MEMORY:
-        readers["memory"] = Reader(np.array(disk.pixels), disk.children)
-    for name, policy in (("no policy", none), ("flip, rotation, zoom", experiment.augment)):
+    policies = {"no policy": none, "flip, rotation, zoom": experiment.augment}
+    _feed(plan, {"disk": disk}, policies)
+    _train(experiment, plan, disk)
+    if count <= IN_MEMORY:  # last, for it is what the others do without
+        held = Reader(disk.fetch(np.arange(count)), disk.children)
+        _feed(plan, {"disk": disk, "memory": held}, policies)
+
+
+def _feed(plan: Plan, readers: dict[str, Reader], policies: dict[str, Policy]) -> None:
+    """Prints what a batch costs from each place, in turns."""
+    for name, policy in policies.items():
         feeds = {
-            place: Feed.training(ready.plan, reader, policy, BATCH, 1)
+            place: Feed.training(plan, reader, policy, BATCH, 1)
             for place, reader in readers.items()
         }
-        spent_in: dict[str, list[float]] = {place: [] for place in feeds}
+        spent: dict[str, list[float]] = {place: [] for place in feeds}
         for epoch in range(6):
             for place, feed in feeds.items():
                 order = feed.order(epoch)
+                steps = min(FED // 6 // BATCH, feed.steps)
                 clock = time.process_time()
-                for step in range(min(FED // 6 // BATCH, feed.steps)):
+                for step in range(steps):
                     feed._batch(order, epoch, step)  # as `dataset` does
-                spent_in[place].append(1e3 * (time.process_time() - clock) / (FED // 6))
-        told = ", ".join(f"{place} {np.median(v[1:]):.3f}" for place, v in spent_in.items())
+                spent[place].append(1e3 * (time.process_time() - clock) / steps / BATCH)
+        told = ", ".join(f"{place} {np.median(v[1:]):.3f}" for place, v in spent.items())
         _say(f"feed, {name}: {told} CPU-ms an image; {_memory()}")
-    readers.clear()
-    del feeds, feed
-    _train(experiment, ready)
 
 
-def _train(experiment, ready) -> None:  # noqa: ANN001
-    from melanoma_exp.pipeline import Feed
+def _train(experiment: Experiment, plan: Plan, reader: Reader) -> None:
     from melanoma_exp.training import process
     from melanoma_exp.training.compile import compile_model
 
     process.keep_freed_memory()
     process.import_tensorflow()
     process.prepare_process(experiment.train, experiment.seed)
-    feed = Feed.training(ready.plan, ready.reader, experiment.augment, BATCH, experiment.seed)
+    feed = Feed.training(plan, reader, experiment.augment, BATCH, experiment.seed)
     model = experiment.model.build((SIDE, SIDE, 3), 3)
     compile_model(model, experiment.train, feed.steps, 3)
     model.fit(feed.dataset(0), steps_per_epoch=2, verbose=0)
@@ -110,6 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("counts", nargs="*", type=int, default=[2_000, 20_000, 100_000])
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
+    parser.add_argument("--arrays", action="store_true", help="leave decoding out")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:
@@ -119,7 +154,7 @@ def main() -> None:
         place = Path(tempfile.mkdtemp(dir=given.folder, prefix="growth-"))
         try:
             print(f"{count:,} images", flush=True)
-            write_images(place / "images", count)
+            (write_array if given.arrays else write_images)(place / "images", count)
             words = ["--measure", str(place / "images"), str(place / "cache"), str(count)]
             subprocess.run([sys.executable, __file__, *words], check=True)
         finally:
