@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from melanoma_exp import cli, composition, config, material, pipeline, runner
+from melanoma_exp import children, cli, composition, config, material, pipeline, runner
 from melanoma_exp.spec import UserError
 
 FOLDER = cli.conf_folder() / "experiment"
@@ -132,7 +132,8 @@ def small(name: str, images: Path, place: Path, task: str | None = None) -> conf
             break
         except UserError:
             continue
-    given = {**content(f"experiment={name}"), "cache": {"dir": str(place / "cache")}}
+    given = content(f"experiment={name}")
+    given["cache"] = {**given["cache"], "dir": str(place / "cache")}
     task = task or given["dataset"]["task"]
     where = {"root": str(images), "image_size": [size, size], "task": task}
     given["dataset"] = {**content("dataset=folder")["dataset"], **where}
@@ -149,7 +150,7 @@ def test_every_experiment_trains_a_step(
     from melanoma_exp.training.compile import compile_model
 
     # One thread draws the few children: a process of its own would cost a second.
-    monkeypatch.setattr(pipeline, "_workers", lambda tasks: ThreadPoolExecutor(1))
+    monkeypatch.setattr(children, "_workers", lambda tasks: ThreadPoolExecutor(1))
     experiment = small(name, images, tmp_path)
     ready = material.prepare(experiment)
     train = experiment.train
