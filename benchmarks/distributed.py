@@ -1,85 +1,127 @@
-"""Measures what training on two processes costs against one with the same cores.
+"""Measures what a training step costs on two processes and on one with the same cores.
 
-    python benchmarks/distributed.py [rounds]
+    python benchmarks/distributed.py
 
-M1 at 180x180, batch 32, 126 of the demo lesions: one process with two threads against two workers
-with one thread each. CPU seconds an image are those of whole epochs but the first, of all processes
-together; runs alternate, and their lowest figures are compared, so that other work on the machine
-matters less. An image is one that is trained or validated.
+M1 at 180x180, batch 32: one process with two threads and two workers with one thread each, all at
+the same time, so that other work on the machine matters to both alike. Prints CPU milliseconds a
+step of all processes together, their ratio, and those of the sum of the gradients alone.
 """
 
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-import psutil
+import numpy as np
 
 ROOT = Path(__file__).parents[1]
-EPOCHS, SIZE = 4, 180
-WORDS = [
-    "dataset=demo", f"dataset.image_size=[{SIZE},{SIZE}]", f"train.epochs={EPOCHS}", "tracking=off",
-    "balance=undersample", "balance.to=14", "evaluation.explained=0", "train.precision=float32",
-]  # fmt: skip
+BATCH, SIZE, CLASSES, WARM, STEPS = 32, 180, 9, 8, 20
 
 
-def main(rounds: int) -> None:
-    """Prints CPU milliseconds an image of both, and their ratio."""
-    with tempfile.TemporaryDirectory() as place:
-        lowest = {"one process, two threads": 1e9, "two workers, one thread each": 1e9}
-        for number in range(rounds):
-            for name in lowest:
-                folder = Path(place) / f"{number}-{len(name)}"
-                verb = ["launch", "--workers", "2"] if "workers" in name else []
-                lowest[name] = min(lowest[name], _measure(folder, verb, Path(place)))
-                print(f"{name}: {lowest[name]:.1f} CPU-ms an image so far", flush=True)
-        one, two = lowest.values()
-        print(f"ratio {two / one:.3f}")
+def main() -> None:
+    """Starts the three processes and prints what they say."""
+    from melanoma_exp.loopback import free_ports
+
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    started = [_start(None, 0, 2), *(_start(addresses, k, 1) for k in range(2))]
+    found = [json.loads(process.communicate()[0].splitlines()[-1]) for process in started]
+    one, two = found[0]["step"], found[1]["step"] + found[2]["step"]
+    print(f"one process, two threads:      {one:.0f} CPU-ms a step")
+    print(f"two workers, one thread each:  {two:.0f} CPU-ms a step, ratio {two / one:.3f}")
+    size, cost = found[1]["bytes"] / 1e6, found[1]["sum"] + found[2]["sum"]
+    print(f"sum of the gradients, {size:.1f} MB: {cost:.0f} CPU-ms of both")
 
 
-def _measure(folder: Path, verb: list[str], place: Path) -> float:
-    words = [*WORDS, f"hydra.run.dir={folder}", f"cache.dir={place / 'cache'}"]
-    threads = {} if verb else {"TF_NUM_INTRAOP_THREADS": "2"}
-    started = subprocess.Popen(
-        [sys.executable, "-m", "melanoma_exp", *verb, *words],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **threads},
-        stdout=subprocess.DEVNULL,
-    )
+def _start(addresses: list[str] | None, index: int, threads: int) -> subprocess.Popen:
+    task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+    environment = {
+        **os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads),
+        "TF_CONFIG": json.dumps(task) if addresses else "",
+    }  # fmt: skip
+    command = [sys.executable, __file__, "process"]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def process() -> None:
+    """Measures as one of the processes; prints JSON."""
+    from melanoma_exp import cli, composition, config
+    from melanoma_exp.training import process as training_process
+
+    training_process.keep_freed_memory()
+    import keras
+
+    from melanoma_exp.training.compile import compile_model
+    from melanoma_exp.training.interruption import Signals
+
+    kind = "multi_worker" if os.environ["TF_CONFIG"] else "single"
+    words = [f"distribution={kind}", "train.precision=float32"]
+    experiment = config.parse(composition.compose(cli.conf_folder(), words))
+    team = experiment.distribution.create(BATCH)
+    training_process.prepare_process(experiment.train, 1)
+    with team.strategy.scope():
+        model = experiment.model.build((SIZE, SIZE, 3), CLASSES)
+        compile_model(model, experiment.train, WARM + STEPS, CLASSES)
+        team.replicate(model, Signals())
     marks: list[float] = []
-    seen = 0
-    while started.poll() is None:
-        lines = _epochs(folder / "metrics.jsonl")
-        if len(lines) > seen:
-            seen = len(lines)
-            marks.append(_cpu_seconds(started.pid, bool(verb)))
-        time.sleep(0.02)
-    if started.returncode or len(marks) != EPOCHS:
-        raise SystemExit(f"the run failed (exit code {started.returncode}, {len(marks)} epochs)")
-    images = _images(folder)
-    return 1000 * (marks[-1] - marks[0]) / (images * (EPOCHS - 1))
+
+    class Clock(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            marks.append(time.process_time())
+
+    batches = team.divide(_feed()).dataset()
+    model.fit(batches, steps_per_epoch=WARM + STEPS, verbose=0, callbacks=[Clock()], shuffle=False)
+    shapes = [tuple(weights.shape) for weights in model.trainable_variables]
+    print(
+        json.dumps(
+            {
+                "step": 1000 * (marks[-1] - marks[WARM - 1]) / STEPS,
+                "bytes": 4 * sum(int(np.prod(shape)) for shape in shapes),
+                "sum": _cost_of_sum(team.strategy, shapes) if kind == "multi_worker" else 0.0,
+            }
+        ),
+        flush=True,
+    )
+    team.part()
+    time.sleep(0 if not team.is_chief else 5)  # the other is still summing its times
+    os._exit(0)
 
 
-def _epochs(path: Path) -> list[str]:
-    if not path.exists():
-        return []
-    return [x for x in path.read_text().splitlines() if json.loads(x).get("step") is not None]
+def _feed() -> Any:
+    from melanoma_exp.pipeline import Feed, Reader
+    from melanoma_exp.samples import Samples
+
+    n = BATCH * (WARM + STEPS)
+    pixels = np.random.default_rng(0).integers(0, 256, (n, SIZE, SIZE, 3)).astype(np.uint8)
+    names = np.array([f"image{k}" for k in range(n)])
+    classes = tuple(f"class{k}" for k in range(CLASSES))
+    rows = Samples(
+        classes, np.arange(n), names, np.zeros(n, np.int64), np.arange(n) % CLASSES, names,
+        np.full(n, "train"),
+    )  # fmt: skip
+    return Feed(rows, Reader(pixels, pixels[:0]), BATCH, seed=1)
 
 
-def _images(folder: Path) -> int:
-    for line in (folder / "metrics.jsonl").read_text().splitlines():
-        if "train_images" in (content := json.loads(line)):
-            return int(content["train_images"] + content["val_images"])
-    raise SystemExit("no metrics of the data")
+def _cost_of_sum(strategy: Any, shapes: list[tuple[int, ...]]) -> float:
+    """Returns this process's CPU milliseconds for one sum of arrays of these shapes."""
+    import tensorflow as tf
 
+    arrays = [tf.zeros(shape) for shape in shapes]
 
-def _cpu_seconds(pid: int, is_launched: bool) -> float:
-    parent = psutil.Process(pid)
-    processes = parent.children() if is_launched else [parent]
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
+    @tf.function(autograph=False)
+    def sum_up() -> Any:
+        context = tf.distribute.get_replica_context
+        return strategy.run(lambda: context().all_reduce(tf.distribute.ReduceOp.SUM, arrays)[0])
+
+    sum_up()
+    begun = time.process_time()
+    for _ in range(10):
+        sum_up()
+    return 100 * (time.process_time() - begun)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    process() if sys.argv[1:] == ["process"] else main()

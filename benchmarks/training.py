@@ -9,7 +9,7 @@ same images each time it is its turn; the turns alternate, so that what else the
 all of them. Ratios are medians over the rounds. CPU time is of all threads and worker processes.
 PyTorch is no dependency; its column needs
 
-    pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu
+    pip install torch==2.13.0
 """
 
 import argparse
@@ -32,7 +32,7 @@ SCRIPTS = {
     "product": "ways_keras.py", "notebook": "ways_keras.py", "peak": "ways_keras.py",
     "torch": "ways_torch.py",
 }  # fmt: skip
-INSTALL = "pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+INSTALL = "pip install torch==2.13.0"
 TARGETS = {("m1", "notebook"): 1.9, ("m2", "notebook"): 2.4, ("m1", "torch"): 1.5,
            ("m2", "torch"): 1.5}  # fmt: skip
 # Epochs, training and validation images of the published study's stages.

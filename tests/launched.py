@@ -62,15 +62,15 @@ def weights(place: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def difference(one: Path, other: Path) -> float:
-    """Returns the largest difference of two runs' figures of epochs and of their weights."""
+def difference(one: Path, other: Path) -> tuple[float, float]:
+    """Returns the largest difference of two runs' figures of epochs, and of their weights."""
     ours, theirs = figures(one), figures(other)
     assert ours and ours.keys() == theirs.keys()
     assert {len(values) for values in ours.values()} == {len(v) for v in theirs.values()}
-    largest = max(float(np.abs(np.subtract(ours[k], theirs[k])).max()) for k in ours)
+    told = max(float(np.abs(np.subtract(ours[k], theirs[k])).max()) for k in ours)
     mine, yours = weights(one), weights(other)
     assert mine.keys() == yours.keys()
-    return max(largest, *(float(np.abs(mine[k] - yours[k]).max()) for k in mine))
+    return told, max(float(np.abs(mine[k] - yours[k]).max()) for k in mine)
 
 
 def worker(launched: subprocess.Popen, index: int) -> psutil.Process:

@@ -1,6 +1,9 @@
 """Who trains with whom, and which rows are whose: known before any process is started."""
 
 import json
+import socket
+import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -144,6 +147,64 @@ def test_what_a_tpu_and_gpus_lack_is_said_in_one_line() -> None:
         with pytest.raises(UserError, match=message) as told:
             parsed(f"distribution={name}").distribution.create(8)
         assert len(told.value.lines) == 1 and "\n" not in told.value.lines[0]
+
+
+class Peer:
+    """Listens as a worker does, until it freezes or ends."""
+
+    def __init__(self) -> None:
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.answers = True
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.socket.getsockname()[1]}"
+
+    def serve(self) -> None:
+        while self.answers:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            connection.sendall(b"\0\0\0\4\0\0\0\0\0" if self.answers else b"")
+
+    def freeze(self) -> None:
+        self.answers = False
+
+    def end(self) -> None:
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+@pytest.mark.parametrize("how", ["freeze", "end"])
+def test_a_worker_that_is_frozen_or_has_ended_is_named(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from melanoma_exp.distribution import watch
+
+    for name, seconds in (("INTERVAL", 0.05), ("ANSWER", 0.3), ("LINGER", 0.1), ("FINDING", 20)):
+        monkeypatch.setattr(watch, name, seconds)
+    peers = [Peer(), Peer()]
+    aborted: list[str] = []
+    workers = Cluster(("127.0.0.1:1", *(peer.address for peer in peers)), 0)
+    looking = watch.Watch(workers, 60, aborted.append)
+    time.sleep(0.5)
+    assert not looking.lost
+    getattr(peers[1], how)()
+    assert looking.blame("", True) == f"worker 2 ({workers.addresses[2]}) was lost"
+    looking.end()
+    assert aborted == [looking.lost]
+
+
+def test_a_worker_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from melanoma_exp.distribution import watch
+
+    monkeypatch.setattr(watch, "INTERVAL", 0.05)
+    monkeypatch.setattr(watch, "LINGER", 0.1)
+    looking = watch.Watch(Cluster(("127.0.0.1:1", "127.0.0.1:2"), 0), 0.2, lambda line: None)
+    assert looking.blame("", True) == "worker 1 (127.0.0.1:2) did not come within 0 s"
+    looking.end()
 
 
 @pytest.mark.parametrize(

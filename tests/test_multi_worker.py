@@ -24,7 +24,7 @@ def test_two_workers_end_as_one_process_does(images: Path, tmp_path: Path) -> No
     said = run(
         tmp_path / "two", ["launch", "--workers", "2"], command(images, tmp_path / "two", *HARD)
     )
-    assert difference(tmp_path / "one", tmp_path / "two") < CLOSE
+    assert max(difference(tmp_path / "one", tmp_path / "two")) < CLOSE
     assert len(figures(tmp_path / "two")["val/loss"]) == 3
     assert (tmp_path / "two" / "worker-1.log").read_text() == ""
     assert said.count("epoch 3/3") == 1
@@ -35,7 +35,7 @@ def test_four_workers_end_as_one_process_does(images: Path, tmp_path: Path) -> N
     more = [*HARD, "train.optimizer=sgd", "train.momentum=0.9", "train.ema=0.9"]
     run(tmp_path / "one", [], command(images, tmp_path / "one", *more))
     run(tmp_path / "four", ["launch", "--workers", "4"], command(images, tmp_path / "four", *more))
-    assert difference(tmp_path / "one", tmp_path / "four") < CLOSE
+    assert max(difference(tmp_path / "one", tmp_path / "four")) < CLOSE
 
 
 @pytest.mark.slow
@@ -65,7 +65,9 @@ def test_a_lost_worker_is_named_and_the_run_goes_on_to_the_same_end(
     assert len(lines) == 1 and re.match(rf"distribution: worker {lost} \(127.0.0.1:\d+\)", lines[0])
     assert "Traceback" not in said
     run(place, verb, command(images, place, *LONG))
-    assert difference(whole, place) == 0
+    told, weights = difference(whole, place)
+    # Of an epoch that was gone on with the running sums are divided among the workers anew.
+    assert weights == 0 and told < CLOSE
 
 
 @pytest.mark.slow
@@ -78,7 +80,9 @@ def test_launch_starts_again_by_itself(images: Path, tmp_path: Path) -> None:
     worker(launched, 1).kill()
     assert launched.wait() == 0
     assert "launch: starting again, 1 of 1" in (place / "out.txt").read_text()
-    assert difference(whole, place) == 0
+    told, weights = difference(whole, place)
+    # Of an epoch that was gone on with the running sums are divided among the workers anew.
+    assert weights == 0 and told < CLOSE
 
 
 @pytest.mark.slow

@@ -6,11 +6,15 @@ import os
 import sqlite3
 import subprocess
 import sys
+import uuid
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from small_run import CHILDREN, overrides, runs, store
+
+from melanoma_exp.tracking.spec import Local
 
 # Notes every file and folder that is put into the cache, by whatever process.
 COUNTING = """
@@ -56,6 +60,28 @@ def test_runs_that_start_at_once_prepare_their_data_once(images: Path, tmp_path:
     kinds = {name.split("/")[0] for name in counted}
     assert kinds >= {"decoded", "children", "audits"}
     assert set(counted.values()) == {1}, counted
+
+
+def test_runs_that_add_the_same_dataset_at_once_both_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second run adds it between the first one's look and its writing."""
+    from mlflow.store.tracking import sqlalchemy_store
+
+    tracking = Local(kind="local", folder=tmp_path / "mlruns", experiment="e")
+    first, second = (tracking.start(name, tmp_path) for name in ("first", "second"))
+
+    def interfere() -> uuid.UUID:
+        monkeypatch.undo()
+        second.log_dataset("demo", "digest", "generated", {})
+        return uuid.uuid4()
+
+    monkeypatch.setattr(sqlalchemy_store, "uuid", SimpleNamespace(uuid4=interfere))
+    first.log_dataset("demo", "digest", "generated", {})
+    for run in (first, second):
+        run.end("FINISHED")
+        (known,) = store(tmp_path).get_run(run.id).inputs.dataset_inputs
+        assert known.dataset.digest == "digest"
 
 
 @pytest.mark.slow

@@ -1,8 +1,9 @@
 """Notices that another process of a training is gone, and names it.
 
 TensorFlow's collective operations fail when a peer is gone, or hang, and their message may be about
-any peer. So a thread asks every worker's port, which its TensorFlow listens on: a process that has
-ended refuses, a machine that is off does not answer. No port or message of our own is needed.
+any peer. So a thread greets every worker at the port which its TensorFlow listens on, as any HTTP/2
+client does: a process that has ended refuses, one that is frozen, or whose machine is off, does not
+answer. No port or message of our own is needed.
 """
 
 import os
@@ -17,11 +18,13 @@ from typing import Any
 from melanoma_exp.distribution.cluster import Cluster
 
 INTERVAL = 2.0  # seconds between two looks at a worker
-ANSWER = 3.0  # seconds to wait for its answer
+ANSWER = 5.0  # seconds to wait for its answer
 PATIENCE = 3  # unanswered looks in a row after which it counts as lost
+FINDING = 25.0  # seconds after an operation has failed until one that is silent is known
 LINGER = 12.0  # seconds that a process stays, so that the others do not take it for the lost one
 LAST_RESORT = 40.0  # seconds after which a process that cannot end is ended
 EXIT_CODE = 3
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # RFC 9113, 3.4
 
 
 class Watch:
@@ -51,13 +54,16 @@ class Watch:
         """Returns who is lost, after an operation has failed; stays a while for the others.
 
         Args:
-            message: What TensorFlow said; it knows of processes that hang.
+            message: What TensorFlow said.
             is_about_peers: Whether such an error comes of nothing else.
 
         Returns:
             A sentence; empty if the error is this process's own.
         """
-        time.sleep(LINGER)
+        begun = time.monotonic()
+        while not self.lost and time.monotonic() - begun < (FINDING if is_about_peers else LINGER):
+            time.sleep(0.2)
+        time.sleep(max(LINGER - (time.monotonic() - begun), 0))
         if not self.lost and is_about_peers:
             named = [int(k) for k in re.findall(r"/task:(\d+)", message)]
             others = [k for k in named if k != self._cluster.index and k in self._missed]
@@ -98,10 +104,11 @@ class Watch:
     def _answers(self, k: int) -> bool:
         host, _, port = self._cluster.addresses[k].rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
+            with socket.create_connection((host.strip("[]"), int(port)), ANSWER) as connection:
+                connection.sendall(GREETING)
+                return bool(connection.recv(1))
         except OSError:
             return False
-        return True
 
     def _tell(self, line: str) -> None:
         if self._ended.is_set() or self.lost:

@@ -3,7 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,12 +27,11 @@ def run(folder: Path, number: int) -> int:
     """
     sweep = open_sweep(folder)
     (job,) = (job for job in sweep.jobs if job.number == number)
-    _log_to(job.folder / LOG)
     status = Status("running", provenance.process(), time.time())
     job.note(status)
     os.chdir(sweep.directory)
-    code = ending.exit_code(lambda: _run(job, sweep))
-    sys.stdout.flush()
+    with _logged_to(job.folder / LOG):
+        code = ending.exit_code(lambda: _run(job, sweep))
     begun = resuming.begun_in(job.folder)
     status = replace(status, ended=time.time(), run_id=begun.run_id if begun else "")
     if code == 0:
@@ -75,14 +75,29 @@ def _run(job: Job, sweep: Sweep) -> None:
     runner.run(experiment, job.folder, tags, begun.run_id if begun else None)
 
 
-def _log_to(path: Path) -> None:
+@contextmanager
+def _logged_to(path: Path) -> Iterator[None]:
     """Sends standard output and error to a file, also those of C libraries and of children."""
-    sys.stdout.flush()
-    sys.stderr.flush()
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    before = sys.stdout, sys.stderr
+    kept = [os.dup(1), os.dup(2)]
+    _flush()
     for descriptor in (1, 2):
         os.dup2(file, descriptor)
-    os.close(file)
     sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
-    print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} process {os.getpid()}")
+    try:
+        print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} process {os.getpid()}")
+        yield
+    finally:
+        _flush()
+        for descriptor, old in zip((1, 2), kept, strict=True):
+            os.dup2(old, descriptor)
+        for old in (file, *kept):
+            os.close(old)
+        sys.stdout, sys.stderr = before
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()

@@ -1,5 +1,6 @@
 """Jobs on a Slurm cluster, submitted as one array through submitit."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -64,6 +65,9 @@ def run(sweep: Sweep, options: Slurm, watch: Watch, signals: Signals) -> None:
 def _submit(sweep: Sweep, options: Slurm) -> Sequence[Any]:
     import submitit
     from submitit.core.utils import FailedJobError
+
+    # A cluster without accounting makes it warn at every look; the job's own state is believed.
+    logging.getLogger("submitit").setLevel(logging.ERROR)
 
     for job in sweep.jobs:
         job.note(Status("waiting"))

@@ -15,6 +15,7 @@ from mlflow.entities import (
     Param,
     RunTag,
 )
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from melanoma_exp.tracking.connection import patience, told
@@ -87,7 +88,14 @@ class Store:
     def _dataset(self, entry: Entry, anew: bool) -> None:
         tags = [InputTag("mlflow.data.context", "training")]
         given = DatasetInput(Dataset(**entry.content), tags)
-        self._client.log_inputs(self._run_id, datasets=[given])
+        try:
+            self._client.log_inputs(self._run_id, datasets=[given])
+        except MlflowException as error:
+            if error.error_code != "BAD_REQUEST":
+                raise
+            # MLflow looks whether a dataset is known and then adds it: a run that began at the
+            # same moment may have been first. Now it is known.
+            self._client.log_inputs(self._run_id, datasets=[given])
 
     def _file(self, entry: Entry, anew: bool) -> None:
         self._client.log_artifact(self._run_id, str(entry.path), entry.content["folder"] or None)
