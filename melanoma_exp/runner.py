@@ -159,7 +159,7 @@ def _facts(
         "training": f"{train.epochs} epochs of {steps} steps, batch {train.batch_size}, "
         f"{train.optimizer} {train.learning_rate:g} {train.schedule}",
         "memory": f"{memory / 2**20:.0f} MiB for weights, optimizer and one batch; "
-        f"{arrays / 2**20:.0f} MiB of images, memory-mapped",
+        f"{arrays / 2**20:.0f} MiB of images on disk",
         "tracked": experiment.tracking.describe(),
     }
 

@@ -1,4 +1,4 @@
-"""Decodes image files once into one memory-mapped array that all runs share.
+"""Decodes image files once into one array on disk that all runs share.
 
 The cache is keyed by the files' contents and by how they are decoded.
 """
