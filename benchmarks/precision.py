@@ -9,8 +9,10 @@ bfloat16 is emulated it is many times slower and its figures are the same up to 
 """
 
 import argparse
+import multiprocessing
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +33,17 @@ def main() -> None:
         sys.exit("--seeds: an interval needs at least 2")
     print(provenance.collect()["machine.cpu"], flush=True)
     found = np.zeros((given.seeds, len(BOTH)))
-    with tempfile.TemporaryDirectory() as place:
+    spawn = multiprocessing.get_context("spawn")
+    with (
+        tempfile.TemporaryDirectory() as place,
+        ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool,
+    ):
         for k in range(given.seeds):
             for n, name in enumerate(BOTH):
                 asked = [*words, f"seed={k + 1}", f"train.precision={name}"]
                 folder = Path(place, f"{k}-{name}")
                 folder.mkdir()
-                scores = runner.run_in_fresh_process(ways.experiment_of(asked), folder, {})
+                scores = pool.submit(runner.run, ways.experiment_of(asked), folder, {}).result()
                 assert scores is not None
                 found[k, n] = scores["val"]["accuracy"]
     for k, pair in enumerate(found):

@@ -116,6 +116,9 @@ def table(stage: str, found: dict[str, Any], flops: int) -> tuple[list[str], dic
             f"| {rate / peak[facts['precision']]:.0%} | {facts['start_cpu']:.0f} "
             f"| {ratios[name]:.2f} ({min(each):.2f}-{max(each):.2f}) |"
         )
+    shares = [turn["waited"] / turn["wall"] for turn in found["product"]["turns"]]
+    told = f"The product waited for data {median(shares):.1%} of the time"
+    lines += ["", f"{told} ({min(shares):.1%}-{max(shares):.1%})."]
     return lines, ratios
 
 

@@ -45,8 +45,8 @@ def serve(build: Callable[[config.Experiment, Material, int], tuple[Any, dict[st
     """Builds a way and gives it a turn for each line on standard input.
 
     Args:
-        build: Gives a function that trains an epoch and returns how many images that were (or a
-            dict to answer with), and facts about the way.
+        build: Gives a function that trains an epoch and returns what is to be answered, `images`
+            among it, and facts about the way.
     """
     began = cpu_seconds()
     experiment = experiment_of(sys.argv[3:])
@@ -56,6 +56,5 @@ def serve(build: Callable[[config.Experiment, Material, int], tuple[Any, dict[st
     for _ in sys.stdin:
         wall, cpu = time.perf_counter(), cpu_seconds()
         done = turn()
-        wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
-        answer = done if isinstance(done, dict) else {"images": done, "cpu": cpu, "wall": wall}
-        print(json.dumps(answer), flush=True)
+        spent = {"wall": time.perf_counter() - wall, "cpu": cpu_seconds() - cpu}
+        print(json.dumps({**spent, **done}), flush=True)

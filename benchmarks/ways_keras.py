@@ -44,10 +44,11 @@ def product(experiment: Experiment, material: Material, count: int) -> Built:
     epochs = iter(range(10**6))
     facts = {"precision": train.precision, "classes": classes, "told": said or train.precision}
 
-    def turn() -> int:
-        batches = Waits().over(feed.dataset(next(epochs)))
+    def turn() -> dict[str, Any]:
+        waits = Waits()
+        batches = waits.over(feed.dataset(next(epochs)))
         model.fit(batches, steps_per_epoch=feed.steps, verbose=0, shuffle=False)
-        return feed.images
+        return {"images": feed.images, "waited": waits.later}
 
     return turn, facts
 
@@ -76,9 +77,9 @@ def notebook(experiment: Experiment, material: Material, count: int) -> Built:
         jit_compile=False,
     )
 
-    def turn() -> int:
+    def turn() -> dict[str, Any]:
         model.fit(batches, verbose=0, shuffle=False)
-        return len(images)
+        return {"images": len(images)}
 
     return turn, {"precision": "float32", "told": "defaults of Keras, float32"}
 

@@ -64,7 +64,7 @@ def network(spec: Cnn, shape: tuple[int, int], classes: int) -> nn.Module:
 
 def build(
     experiment: Experiment, material: Material, count: int
-) -> tuple[Callable[[], int], dict[str, Any]]:
+) -> tuple[Callable[[], dict[str, int]], dict[str, Any]]:
     """Builds net, optimizer and loader."""
     samples, train = ways.some(material, count), experiment.train
     images = material.reader.read(samples)
@@ -79,7 +79,7 @@ def build(
         worker_init_fn=lambda _: cv2.setNumThreads(0),
     )  # fmt: skip
 
-    def turn() -> int:
+    def turn() -> dict[str, int]:
         for batch, labels in loader:
             scaled = batch.to(torch.float32, memory_format=torch.channels_last) / 255
             with torch.autocast("cpu", torch.bfloat16, enabled=native):
@@ -88,7 +88,7 @@ def build(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-        return len(images)
+        return {"images": len(images)}
 
     facts = {"precision": "bfloat16" if native else "float32", "told": told}
     return turn, {**facts, "version": torch.__version__}

@@ -45,7 +45,7 @@ class LocalLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         """Checks all jobs, runs them and returns how each ended."""
         from melanoma_exp.ending import JobsFailedError
-        from melanoma_exp.launching import launch, plan, spec
+        from melanoma_exp.sweeping import launch, plan, spec
 
         launcher = spec.parse(self._options)
         numbers = range(initial_job_idx, initial_job_idx + len(job_overrides))
@@ -70,7 +70,7 @@ class LocalLauncher(Launcher):
         return returned
 
     def _compose(self, number: int, words: list[str]) -> Any:
-        from melanoma_exp.launching import plan
+        from melanoma_exp.sweeping import plan
 
         composed = self._context.config_loader.load_sweep_config(self._config, words)
         with open_dict(composed):

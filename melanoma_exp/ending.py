@@ -23,11 +23,11 @@ def exit_code(work: Callable[[], None]) -> int:
         work()
         return 0
     except (UserError, OSError) as error:
-        mistake = as_mistake(error)
-        if mistake is None:
+        lines = error.lines if isinstance(error, UserError) else (why_unwritable(error),)
+        if not any(lines):
             traceback.print_exc()
             return 1
-        for line in mistake.lines:
+        for line in lines:
             print(line, file=sys.stderr)
         return 2
     except JobsFailedError as error:
@@ -46,11 +46,3 @@ def exit_code(work: Callable[[], None]) -> int:
         elif run_id := getattr(error, "run_id", ""):
             print(f"go on with: melanoma-exp resume {run_id}", file=sys.stderr)
         return 128 + signum
-
-
-def as_mistake(error: UserError | OSError) -> UserError | None:
-    """Returns what the user can mend, a full disk or a missing permission included."""
-    if isinstance(error, UserError):
-        return error
-    why = why_unwritable(error)
-    return UserError(why) if why else None

@@ -8,7 +8,7 @@ there goes on instead of beginning anew.
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +34,12 @@ class Begun:
     Attributes:
         run_id: Of the run.
         scores: What it returned, if it has finished.
+        leaky: Whether it then had seen in training what measures it.
     """
 
     run_id: str
     scores: Any
+    leaky: bool = False
 
 
 def begun_in(folder: Path) -> Begun | None:
@@ -46,13 +48,13 @@ def begun_in(folder: Path) -> Begun | None:
         content = json.loads((folder / BEGUN).read_text())
     except (OSError, ValueError):
         return None
-    return Begun(content["run_id"], content["scores"])
+    return Begun(content["run_id"], content["scores"], content.get("leaky", False))
 
 
 def note_run(folder: Path, begun: Begun) -> None:
     """Writes `run.json`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / BEGUN).write_text(json.dumps({"run_id": begun.run_id, "scores": begun.scores}))
+    (folder / BEGUN).write_text(json.dumps(asdict(begun)))
 
 
 def load(archive: "Archive", run_id: str) -> tuple[Experiment, Path]:

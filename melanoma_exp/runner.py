@@ -126,7 +126,7 @@ def run(
                 }
             )
         store.remove()
-        resuming.note_run(folder, resuming.Begun(tracked.id, scores))
+        resuming.note_run(folder, resuming.Begun(tracked.id, scores, material.leaky))
     lines = [f"{total:.0f} s, of which training took {fit_seconds:.0f} s; run {tracked.id}"]
     if experiment.tracking.kind == "off":
         lines.append(f"files: {folder}")

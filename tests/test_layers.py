@@ -22,8 +22,8 @@ LAYERS = (
     },
     {"config"},
     {
-        "artifacts", "comparison", "ending", "evaluating", "following", "launching", "loopback",
-        "material", "model_card", "prediction", "recording", "results", "resuming", "runner",
+        "artifacts", "comparison", "ending", "evaluating", "following", "loopback", "material",
+        "model_card", "prediction", "recording", "results", "resuming", "runner", "sweeping",
     },
     {"cli", "composition", "helptext", "verbs", "__main__"},
 )  # fmt: skip

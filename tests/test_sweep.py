@@ -17,9 +17,9 @@ import pytest
 from small_run import overrides, runs, store
 
 from melanoma_exp import cli, composition
-from melanoma_exp.launching import folder, slots, spec
-from melanoma_exp.launching.folder import Job, Status
 from melanoma_exp.spec import UserError
+from melanoma_exp.sweeping import folder, slots, spec
+from melanoma_exp.sweeping.folder import Job, Status
 
 QUICK = ["evaluation.explained=0", "evaluation.resamples=100"]
 
@@ -201,7 +201,7 @@ def test_threads_are_shared_by_slots_and_each_has_its_gpu(monkeypatch: pytest.Mo
 
 
 def test_a_leaky_job_is_never_the_best() -> None:
-    from melanoma_exp.launching.screen import find_best, told
+    from melanoma_exp.sweeping.screen import find_best, told
 
     jobs = [Job(k, (), f"run{k}", {}, Path()) for k in range(4)]
     statuses = [
@@ -241,3 +241,20 @@ def test_a_stopped_sweep_says_how_to_go_on_and_does(images: Path, tmp_path: Path
     assert [row["state"] for row in jobs_csv(tmp_path)] == ["stopped", "waiting"]
     assert parent_of(tmp_path).info.status == "KILLED"
     assert "goes on: " in ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", "--dry-run"))[1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_jobs_go_through_submitit_too(images: Path, tmp_path: Path) -> None:
+    pytest.importorskip("submitit")
+    command = [w for w in words(images, tmp_path, *QUICK) if not w.startswith("tracking.")]
+    launcher = ["hydra/launcher=slurm", "hydra.launcher.cluster=local", "tracking=off"]
+    process = melanoma_exp(tmp_path, "-m", *command, "seed=1,99999999999", *launcher)
+    assert ended(process)[0] == 2
+    command = [*command, "train.batch_size=7,8", "distribution=mirrored"]
+    command.remove("train.batch_size=8")
+    virtual = "distribution.virtual_cpus=true"
+    code, said = ended(melanoma_exp(tmp_path, "-m", *command, virtual, *launcher), 800)
+    assert code == 1 and "train.batch_size=7 is not divisible by 2 replicas" in said, said
+    assert [row["state"] for row in jobs_csv(tmp_path)] == ["failed", "finished"]
+    assert (tmp_path / "sweep/1/artifacts/model.weights.h5").exists()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from melanoma_exp.ahead import Ahead
 from melanoma_exp.pipeline import Feed
 
 
@@ -67,12 +68,17 @@ class Shard:
         replicas = self.strategy.num_replicas_in_sync // self.processes
         shape = self.feed.reader.pixels.shape[1:]
 
+        def make(number: int) -> tuple[np.ndarray, ...]:
+            """Returns an element; they go to the replicas of this process in turn."""
+            step, replica = divmod(number, replicas)
+            return self.part(epoch, step, self.index * replicas + replica)
+
+        ahead = Ahead(make, self.steps * replicas)
+
         def parts(context: tf.distribute.InputContext) -> tf.data.Dataset:
             def wrapped(number: tf.Tensor) -> tuple[tf.Tensor, ...]:
                 made = tf.numpy_function(
-                    lambda n: self.part(
-                        epoch, int(n) // replicas, self.index * replicas + int(n) % replicas
-                    ),
+                    lambda n: ahead.take(int(n)),
                     [number],
                     (tf.uint8, tf.int64, tf.float32, tf.int64),
                 )
@@ -82,8 +88,6 @@ class Shard:
                     tensor.set_shape(known)
                 return tuple(made)
 
-            # Elements go to the replicas of this process in turn.
-            numbers = tf.data.Dataset.range(first * replicas, self.steps * replicas)
-            return numbers.map(wrapped).prefetch(4 * replicas)
+            return tf.data.Dataset.range(first * replicas, self.steps * replicas).map(wrapped)
 
         return self.strategy.distribute_datasets_from_function(parts)

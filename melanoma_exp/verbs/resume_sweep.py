@@ -25,7 +25,7 @@ def resume_sweep(words: list[str]) -> None:
 
     import yaml
 
-    from melanoma_exp.launching import folder, launch, spec
+    from melanoma_exp.sweeping import folder, launch, spec
 
     sweep = folder.open_sweep(given.folder)
     changes = {
@@ -40,8 +40,6 @@ def resume_sweep(words: list[str]) -> None:
             print(f"job {job.number} ({job.status().state}) {how}: {job.name}")
         print(f"{len(missing)} of {len(sweep.jobs)} jobs are missing")
         return
-    if not missing:
-        print(f"{given.folder}: all {len(sweep.jobs)} jobs have finished")
-        return
-    launcher.check()
+    if missing:
+        launcher.check()
     launch.run(replace(sweep, launcher=launcher), [job.number for job in sweep.jobs])

@@ -10,10 +10,10 @@ from typing import Any
 from melanoma_exp import provenance, report, resuming
 from melanoma_exp.checkpoint import Store
 from melanoma_exp.ending import JobsFailedError
-from melanoma_exp.launching import screen, slots
-from melanoma_exp.launching.folder import Job, Sweep, alone
-from melanoma_exp.launching.spec import Local, Slurm
 from melanoma_exp.spec import UserError
+from melanoma_exp.sweeping import screen, slots
+from melanoma_exp.sweeping.folder import Job, Sweep, alone
+from melanoma_exp.sweeping.spec import Local, Slurm
 from melanoma_exp.training.interruption import Interrupted, Signals
 
 
@@ -44,7 +44,7 @@ def run(sweep: Sweep, numbers: Sequence[int]) -> None:
         shown.print(f"sweep of {len(sweep.jobs)} jobs: {sweep.folder}", soft_wrap=True)
         if len(todo) < len(numbers):
             shown.print(f"{len(numbers) - len(todo)} have finished already", soft_wrap=True)
-        context = _context(sweep.launcher)
+        context = _context(sweep.launcher if todo else None)
         _apart(context, _begin, sweep.folder, provenance.process())
         stopped = None
         try:
@@ -92,7 +92,7 @@ def _run_jobs(sweep: Sweep, todo: Sequence[Job], shown: Any, signals: Signals) -
         if isinstance(options, Local):
             slots.run(chosen, options, watch, signals)
         else:
-            from melanoma_exp.launching import slurm
+            from melanoma_exp.sweeping import slurm
 
             slurm.run(chosen, options, watch, signals)
 
@@ -109,8 +109,8 @@ def _check_idle(jobs: Sequence[Job]) -> None:
         raise UserError(*lines)
 
 
-def _context(options: Local | Slurm) -> BaseContext:
-    """Returns where processes beside the launcher come from: of forks that know TensorFlow."""
+def _context(options: Local | Slurm | None) -> BaseContext:
+    """Returns where processes beside the launcher come from; where jobs fork, there too."""
     if isinstance(options, Local):
         return slots.fork_server(options)
     return multiprocessing.get_context("spawn")
@@ -123,12 +123,12 @@ def _apart(context: BaseContext, work: Callable[..., Any], *arguments: Any) -> A
 
 
 def _begin(folder: Path, process: str) -> None:
-    from melanoma_exp.launching import closing
+    from melanoma_exp.sweeping import closing
 
     closing.begin(folder, process)
 
 
 def _end(folder: Path, interrupted: bool) -> list[str]:
-    from melanoma_exp.launching import closing
+    from melanoma_exp.sweeping import closing
 
     return closing.end(folder, interrupted)

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from melanoma_exp.launching.folder import LOG, Job, Status
+from melanoma_exp.sweeping.folder import LOG, Job, Status
 
 EPOCH = re.compile(r"epoch (\d+)/(\d+) ")
 ROWS = 12  # running jobs that are shown
@@ -77,7 +77,9 @@ class Screen:
             self._live.update(Group(self._table(), Text(self._summary())), refresh=True)
 
     def _table(self) -> Table:
-        table = Table(box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for _ in range(3):
+            table.add_column(no_wrap=True, overflow="ellipsis")
         shown = [job for job in self._jobs if job.number in self._running]
         for job in shown[:ROWS]:
             last = next((x for x in reversed(job.last_lines()) if EPOCH.match(x)), "starting")

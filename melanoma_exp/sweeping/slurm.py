@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from melanoma_exp.launching.folder import Job, State, Status, Sweep
-from melanoma_exp.launching.slots import Watch
-from melanoma_exp.launching.spec import Slurm
 from melanoma_exp.spec import UserError
+from melanoma_exp.sweeping.folder import Job, State, Status, Sweep
+from melanoma_exp.sweeping.slots import Watch
+from melanoma_exp.sweeping.spec import Slurm
 from melanoma_exp.training.interruption import Signals
 
 TICK = 2.0  # seconds between two looks at the jobs' folders
@@ -22,7 +22,7 @@ class Submitted:
 
     def __call__(self, folder: str, number: int) -> int:
         """Runs the job and returns its exit code."""
-        from melanoma_exp.launching import job
+        from melanoma_exp.sweeping import job
 
         return job.run(Path(folder), number)
 

@@ -15,7 +15,7 @@ MODULES = (
     "mlflow.system_metrics.system_metrics_monitor",
     "melanoma_exp.runner", "melanoma_exp.recording", "melanoma_exp.training.fit",
     "melanoma_exp.training.compile", "melanoma_exp.tracking.mlflow_run",
-    "melanoma_exp.tracking.archive", "melanoma_exp.launching.job", "melanoma_exp.models.cnn",
+    "melanoma_exp.tracking.archive", "melanoma_exp.sweeping.job", "melanoma_exp.models.cnn",
     "melanoma_exp.dataset.folders", "melanoma_exp.dataset.lesions", "melanoma_exp.dataset.prints",
     "melanoma_exp.augment.augmentor",
 )  # fmt: skip

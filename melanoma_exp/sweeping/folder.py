@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from melanoma_exp import files
 from melanoma_exp.config import Experiment, parse_json
-from melanoma_exp.launching import spec
 from melanoma_exp.spec import UserError
+from melanoma_exp.sweeping import spec
 from melanoma_exp.tracking.spec import AnyTracking
 
 SWEEP, PARENT, LOCK, LOG, STATUS = (
@@ -222,6 +223,5 @@ def alone(folder: Path) -> Iterator[None]:
 
 def write(path: Path, text: str) -> None:
     """Writes a file whole or not at all."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
+    with files.aside(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from melanoma_exp import figures
 from melanoma_exp.comparison import build, files, selection
-from melanoma_exp.launching import screen
-from melanoma_exp.launching.folder import RESULTS, Job, Status, Sweep, open_sweep, write
 from melanoma_exp.spec import UserError
+from melanoma_exp.sweeping import screen
+from melanoma_exp.sweeping.folder import RESULTS, Job, Status, Sweep, open_sweep, write
 from melanoma_exp.tracking.archive import Archive, StoredRun
-from melanoma_exp.tracking.spec import Off, SweepEnd
+from melanoma_exp.tracking.spec import Off, StoreError, SweepEnd
 
 BY = "balanced_accuracy"
 CURVES = ("val/accuracy", "val/loss")
@@ -56,7 +56,18 @@ def end(folder: Path, interrupted: bool) -> list[str]:
     lines = [f"results: {place}"]
     if not (parent := sweep.parent()):
         return lines
-    tracking = sweep.tracking
+    try:
+        return [*lines, *_record(sweep, jobs, parent, interrupted)]
+    except StoreError as error:
+        again = f"melanoma-exp resume-sweep {folder}"
+        return [*lines, *error.lines, f"the sweep's own run is left as it is; later: {again}"]
+
+
+def _record(
+    sweep: Sweep, jobs: Sequence[tuple[Job, Status]], parent: str, interrupted: bool
+) -> list[str]:
+    """Compares, draws, and tells the parent run; returns lines for the screen."""
+    tracking, place = sweep.tracking, sweep.folder / RESULTS
     assert not isinstance(tracking, Off)
     archive = tracking.archive()
     here = [pair for pair in jobs if sweep.parent(pair[0].experiment().tracking)]
@@ -64,18 +75,18 @@ def end(folder: Path, interrupted: bool) -> list[str]:
     for _, status, run in runs:
         if run.status == "RUNNING" and status.state != "finished":
             archive.mark_killed(run.id)
-    finished = [(job, run) for job, status, run in runs if status.state == "finished"]
-    lines += _compare(archive, sweep, [run for _, run in finished], place)
+    finished = [(job, run) for job, _, run in runs if run.status == "FINISHED"]
+    lines = _compare(archive, sweep, [run for _, run in finished], place)
     _draw(archive, finished, place)
-    best = screen.find_best(here)
     tags, metrics = {}, {"jobs": float(len(jobs))}
     metrics["jobs_finished"] = float(sum(status.state == "finished" for _, status in jobs))
-    if best is not None:
-        job, status = best
-        run = archive.run(status.run_id)
-        tags = {"best_run": run.id, "best_job": str(job.number)}
-        metrics |= {f"best/{k[6:]}": v for k, v in run.metrics.items() if k.startswith("final/")}
-        lines.append(f"best: job {job.number} {job.name}, {screen.told(status)}, run {run.id}")
+    best = screen.find_best([(job, status) for job, status, _ in runs])
+    for job, status, run in runs:
+        if best is not None and job is best[0]:
+            tags = {"best_run": run.id, "best_job": str(job.number)}
+            final = {k: v for k, v in run.metrics.items() if k.startswith("final/")}
+            metrics |= {f"best/{key.removeprefix('final/')}": v for key, v in final.items()}
+            lines.append(f"best: job {job.number} {job.name}, {screen.told(status)}, run {run.id}")
     ended = all(status.state == "finished" for _, status in jobs)
     result = SweepEnd(
         "KILLED" if interrupted else "FINISHED" if ended else "FAILED",

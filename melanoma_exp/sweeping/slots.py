@@ -18,9 +18,9 @@ from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Protocol
 
-from melanoma_exp.launching import job as in_job
-from melanoma_exp.launching.folder import Job, State, Status, Sweep
-from melanoma_exp.launching.spec import Local
+from melanoma_exp.sweeping import job as in_job
+from melanoma_exp.sweeping.folder import Job, State, Status, Sweep
+from melanoma_exp.sweeping.spec import Local
 from melanoma_exp.training.interruption import Signals
 
 TICK = 0.5  # seconds between two looks
@@ -120,7 +120,7 @@ def fork_server(options: Local) -> ForkServerContext:
     That process knows the number of threads already: libraries read it when they are imported.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["melanoma_exp.launching.warm"])
+    context.set_forkserver_preload(["melanoma_exp.sweeping.warm"])
     threads = _threads(options)
     before = {name: os.environ.get(name) for name in threads}
     os.environ.update(threads)

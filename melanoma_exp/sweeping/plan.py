@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_exp import config
-from melanoma_exp.launching import spec
-from melanoma_exp.launching.folder import SWEEP as SWEEP_FILE
-from melanoma_exp.launching.folder import Job, Sweep, open_sweep
 from melanoma_exp.spec import UserError
+from melanoma_exp.sweeping import spec
+from melanoma_exp.sweeping.folder import SWEEP as SWEEP_FILE
+from melanoma_exp.sweeping.folder import Job, Sweep, open_sweep
 
 SHOWN = 20  # mistakes
 

@@ -1,6 +1,5 @@
 """What happens in the process of one job: run it, write down what became of it, log everything."""
 
-import json
 import os
 import sys
 import time
@@ -9,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from melanoma_exp import ending, provenance, resuming
-from melanoma_exp.launching.folder import LOG, Job, Status, Sweep, open_sweep
+from melanoma_exp.sweeping.folder import LOG, Job, Status, Sweep, open_sweep
 
 SCORE = ("val", "balanced_accuracy")  # what sweeps maximise
 
@@ -36,8 +35,10 @@ def run(folder: Path, number: int) -> int:
     begun = resuming.begun_in(job.folder)
     status = replace(status, ended=time.time(), run_id=begun.run_id if begun else "")
     if code == 0:
-        score = begun.scores[SCORE[0]][SCORE[1]] if begun and begun.scores else None
-        status = replace(status, state="finished", score=score, leaky=_is_leaky(job, status.run_id))
+        status = replace(status, state="finished")
+        if begun and begun.scores:  # not after a dry run
+            score = begun.scores[SCORE[0]][SCORE[1]]
+            status = replace(status, score=score, leaky=begun.leaky)
     else:
         status = replace(status, state="stopped" if code > 128 else "failed")
     job.note(status)
@@ -68,18 +69,10 @@ def _run(job: Job, sweep: Sweep) -> None:
         return
     experiment = job.experiment()
     parent = sweep.parent(experiment.tracking)
-    tags = {**job.tags, **({"mlflow.parentRunId": parent} if parent else {})}
+    # Sums in another order have other last bits: who repeats the run needs as many.
+    threads = {"threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "all")}
+    tags = {**job.tags, **threads, **({"mlflow.parentRunId": parent} if parent else {})}
     runner.run(experiment, job.folder, tags, begun.run_id if begun else None)
-
-
-def _is_leaky(job: Job, run_id: str) -> bool:
-    """Whether the finished run is tagged so; a dry run has no tags."""
-    if not run_id:
-        return False
-    tracking = job.experiment().tracking
-    if tracking.kind == "off":
-        return json.loads((job.folder / "tags.json").read_text()).get("leaky") != "false"
-    return tracking.archive().run(run_id).tags.get("leaky") != "false"
 
 
 def _log_to(path: Path) -> None:
