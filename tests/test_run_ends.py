@@ -126,6 +126,7 @@ def server(tmp_path: Path) -> Iterator[str]:
     running.kill(signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_a_run_is_recorded_on_a_server_with_its_artifacts(
     images: Path, tmp_path: Path, server: str
 ) -> None:

@@ -48,7 +48,7 @@ def copied(tmp_path: Path, name: str) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["02-leak", "04-ham10000"])
+@pytest.mark.parametrize("name", ["02-leak", pytest.param("04-ham10000", marks=pytest.mark.slow)])
 def test_runs_become_a_table_a_figure_and_words(study: Any, tmp_path: Path, name: str) -> None:
     store = Store(tmp_path / "mlruns")
     recorded(study, store, name, "dataset.image_size=[64,64]")
