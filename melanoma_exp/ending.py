@@ -16,8 +16,9 @@ def exit_code(work: Callable[[], None]) -> int:
     """Does the work and tells how it ended.
 
     Returns:
-        0; 2 after a mistake of the user, told in one line each; 1 where jobs of a sweep failed and
-        after any other error, told with a traceback; 128 and its number after a signal.
+        0; 2, or its own code, after what the user can mend, told in one line each; 1 where jobs of
+        a sweep failed and after any other error, told with a traceback; 128 and its number after a
+        signal.
     """
     try:
         work()
@@ -29,7 +30,7 @@ def exit_code(work: Callable[[], None]) -> int:
             return 1
         for line in lines:
             print(line, file=sys.stderr)
-        return 2
+        return error.code if isinstance(error, UserError) else 2
     except JobsFailedError as error:
         print(error, file=sys.stderr)
         return 1

@@ -23,11 +23,14 @@ class Spec(BaseModel):
 class UserError(Exception):
     """Something the user can mend, told in one line a problem.
 
-    The command line prints the lines without a traceback and exits with code 2.
+    The command line prints the lines without a traceback and exits with the code, 2 unless a kind
+    of its own says otherwise.
 
     Args:
         lines: One complete sentence a problem: what, where, what was expected, what to do.
     """
+
+    code = 2
 
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))

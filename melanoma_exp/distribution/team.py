@@ -19,7 +19,7 @@ from melanoma_exp.distribution import exchange
 from melanoma_exp.distribution.cluster import Cluster
 from melanoma_exp.distribution.replicated import replicate
 from melanoma_exp.distribution.shard import Shard
-from melanoma_exp.distribution.watch import Watch
+from melanoma_exp.distribution.watch import LostWorkerError, Watch
 from melanoma_exp.pipeline import Feed
 from melanoma_exp.spec import UserError
 from melanoma_exp.training.interruption import Signals
@@ -117,7 +117,7 @@ class Team:
         """Defers signals, and says in one line if another process is lost.
 
         Raises:
-            UserError: One is.
+            LostWorkerError: One is.
             Interrupted: A signal came and all have stopped, or there was nothing left to stop.
         """
         if self.watch is None:
@@ -130,7 +130,7 @@ class Team:
             lost = self.watch.blame(str(error), isinstance(error, PEER_FAILED))
             if not lost:
                 raise
-            raise UserError(
+            raise LostWorkerError(
                 f"distribution: {lost}; training has stopped, its checkpoints are kept: start the "
                 "same job again in the same hydra.run.dir, or resume RUN_ID on every worker"
             ) from None

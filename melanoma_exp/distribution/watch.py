@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from melanoma_exp.distribution.cluster import Cluster
+from melanoma_exp.spec import UserError
 
 INTERVAL = 2.0  # seconds between two looks at a worker
 ANSWER = 5.0  # seconds to wait for its answer
@@ -25,6 +26,12 @@ LINGER = 12.0  # seconds that a process stays, so that the others do not take it
 LAST_RESORT = 40.0  # seconds after which a process that cannot end is ended
 EXIT_CODE = 3
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # RFC 9113, 3.4
+
+
+class LostWorkerError(UserError):
+    """Another worker is gone: a restart may mend it, unlike a mistake of the user."""
+
+    code = EXIT_CODE
 
 
 class Watch:
