@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from melanoma_exp.files import sha256
+from melanoma_exp.files import sha256, sync
 
 SCHEMA = 2  # raise it when the content of `state.json` or the arrays change their meaning
 KEPT = 2
@@ -85,10 +85,10 @@ class Store:
                 with (aside / name).open("w", encoding="utf-8") as file:
                     file.write(text)
                     _sync(file)
-            _sync_folder(aside)
+            sync(aside)
             shutil.rmtree(place, ignore_errors=True)  # a damaged one that was passed over
             aside.rename(place)
-            _sync_folder(self.folder)
+            sync(self.folder)
         except OSError:
             shutil.rmtree(aside, ignore_errors=True)
             raise
@@ -142,12 +142,3 @@ def _sums(place: Path, state: str) -> str:
 def _sync(file: Any) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes new names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

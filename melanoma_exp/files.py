@@ -27,11 +27,25 @@ def aside(place: Path) -> Iterator[Path]:
         yield partial
         for path in [partial] if partial.is_file() else partial.rglob("*"):
             if path.is_file():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
+                sync(path)
         os.replace(partial, place)
     finally:
         remove(partial)
+
+
+def write(place: Path, text: str) -> None:
+    """Writes a text file whole or not at all; errors as in `aside`."""
+    with aside(place) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def sync(place: Path) -> None:
+    """Returns when a file's content, or the names in a folder, would survive a power cut."""
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def partial_of(place: Path) -> Path:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from melanoma_exp import provenance
 from melanoma_exp.checkpoint import Saved, Store
-from melanoma_exp.config import Experiment, parse_json
+from melanoma_exp.config import Experiment, determines, parse_json
 from melanoma_exp.diskspace import why_unwritable
 from melanoma_exp.material import Material
 from melanoma_exp.spec import UserError
@@ -90,8 +90,7 @@ def open_state(folder: Path, experiment: Experiment, material: Material) -> Save
     lines = []
     if before.digest != experiment.digest:
         old, new = before.flat(), experiment.flat()
-        changed = [k for k in old | new if old.get(k) != new.get(k)]
-        changed = [k for k in changed if not k.startswith(("tracking", "cache", "name"))]
+        changed = [k for k in old | new if determines(k) and old.get(k) != new.get(k)]
         lines += [f"{key}: was {old.get(key)}, is {new.get(key)}" for key in changed]
         if changed == ["train.precision"]:  # auto, on another machine
             lines.append(f"go on with train.precision={old['train.precision']}")

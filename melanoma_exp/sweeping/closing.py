@@ -9,9 +9,10 @@ from pathlib import Path
 
 from melanoma_exp import figures
 from melanoma_exp.comparison import build, files, selection
+from melanoma_exp.files import write
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweeping import screen
-from melanoma_exp.sweeping.folder import RESULTS, Job, Status, Sweep, open_sweep, write
+from melanoma_exp.sweeping.folder import RESULTS, Job, Status, Sweep, open_sweep
 from melanoma_exp.tracking.archive import Archive, StoredRun
 from melanoma_exp.tracking.spec import Off, StoreError, SweepEnd
 

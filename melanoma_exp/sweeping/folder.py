@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from melanoma_exp import files
 from melanoma_exp.config import Experiment, parse_json
+from melanoma_exp.files import write
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweeping import spec
 from melanoma_exp.tracking.spec import AnyTracking
@@ -219,9 +219,3 @@ def alone(folder: Path) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    with files.aside(path) as partial:
-        partial.write_text(text, encoding="utf-8")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from melanoma_exp.files import sync, write
 from melanoma_exp.spec import UserError
 
 ROOT = Path("mlruns") / "spool"
@@ -67,9 +68,9 @@ class Spool:
             (self.folder / FILES).mkdir(parents=True, exist_ok=True)
             self._lock = self._locked()
         if not self.exists():
-            _write(self.folder / RUN, json.dumps({"uri": uri, "name": name}))
-            _sync(self.folder)
-            _sync(self.folder.parent)
+            write(self.folder / RUN, json.dumps({"uri": uri, "name": name}))
+            sync(self.folder)
+            sync(self.folder.parent)
         self._size = _whole(self.folder / ENTRIES)
 
     def close(self) -> None:
@@ -127,7 +128,7 @@ class Spool:
 
     def mark(self, end: int) -> None:
         """Notes that all entries up to this end are delivered."""
-        _write(self.folder / DELIVERED, str(end))
+        write(self.folder / DELIVERED, str(end))
 
     def remove(self) -> None:
         """Clears the place away, all at once for whoever looks."""
@@ -188,7 +189,7 @@ class Spool:
         else:
             shutil.copy2(path, target)
         for each in (target, *target.rglob("*"), place, place.parent):
-            _sync(each)
+            sync(each)
         return target.relative_to(self.folder).as_posix()
 
 
@@ -201,19 +202,3 @@ def waiting_runs(root: Path = ROOT) -> list[Spool]:
 def _whole(path: Path) -> int:
     """Returns how many bytes of a file are whole lines."""
     return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
-
-
-def _write(path: Path, text: str) -> None:
-    """Writes a small file, all or nothing."""
-    aside = path.with_suffix(".new")
-    aside.write_text(text)
-    _sync(aside)
-    os.replace(aside, path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
