@@ -68,7 +68,7 @@ def run(sweep: Sweep, options: Local, watch: Watch, signals: Signals) -> None:
             free = sorted(set(range(slots)) - {r.slot for r in running})
             while waiting and free and signals.received is None:
                 job, slot = waiting.popleft(), free.pop(0)
-                place = (sweep.folder, job.number, environments[slot])
+                place = (sweep.folder, job.number, environments[slot], options.grace_seconds)
                 process = context.Process(target=in_job.run_in_child, args=place)
                 process.start()
                 running.append(_Running(job, process, slot, time.monotonic() + limit))
