@@ -21,7 +21,7 @@ TWO = ["launch", "--workers", "2"]
 HARD = [
     "train.batch_size=23", "train.epochs=3", "augment=dihedral", "balance=class_weight",
     "model.dropout=0.2", "model.dense_dropout=0.5", "train.clip_norm=0.5",
-    "model.norm=before_pool", "model.dense_norm=true",
+    "model.norm=before_pool",
 ]  # fmt: skip
 LONG = [*HARD, "train.batch_size=7", "train.epochs=8", "train.checkpoint.every_steps=2"]
 
