@@ -126,7 +126,8 @@ def launch(count: int, restarts: int, words: Sequence[str]) -> int:
     if code != MISTAKE:
         run_id = words[1] if words[:1] == ["resume"] else None
         program = f"melanoma-exp launch --workers {count}"
-        told = resuming.how_to_go_on(folder, run_id, program=program)
+        place = [word for word in words if word.startswith(("tracking", "cache."))]
+        told = resuming.how_to_go_on(folder, run_id, program=program, place=place)
         print(f"launch: {told}", file=sys.stderr)
     return 128 - code if code < 0 else code
 

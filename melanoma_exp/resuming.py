@@ -6,7 +6,8 @@ there goes on instead of beginning anew.
 """
 
 import json
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -120,8 +121,9 @@ def begin_state(folder: Path, experiment: Experiment, material: Material) -> Non
 
 
 def how_to_go_on(
-    folder: Path, run_id: str | None, on_all: bool = False, program: str = "melanoma-exp"
-) -> str:
+    folder: Path, run_id: str | None, on_all: bool = False, program: str = "melanoma-exp",
+    place: Sequence[str] = (),
+) -> str:  # fmt: skip
     """Returns what to type to go on with a run.
 
     Args:
@@ -129,10 +131,11 @@ def how_to_go_on(
         run_id: Of the run; None looks into the folder.
         on_all: Whether to type it on every worker.
         program: The words before `resume`.
+        place: Overrides that say where the run is recorded.
     """
     if run_id is None and (begun := begun_in(folder)):
         run_id = begun.run_id
-    again = f"{program} resume {run_id}"
+    again = " ".join([program, "resume", f"{run_id}", *map(shlex.quote, place)])
     if run_id in (None, FolderRun.id):
         again = f"the same command and hydra.run.dir={folder.absolute()}"
     return f"go on with{', on every worker' * on_all}: {again}"

@@ -145,8 +145,9 @@ def test_workers_end_with_their_launcher_and_the_run_is_resumed_as_told(
     if how == signal.SIGKILL:
         return
     (again,) = re.findall(r"^launch: go on with: melanoma-exp (.*)$", said, re.M)
-    assert shlex.split(again) == [*TWO, "resume", number]
-    run(place, shlex.split(again), [f"tracking.folder={place}/mlruns", f"cache.dir={tmp_path}/c"])
+    words = shlex.split(again)
+    assert words[:5] == [*TWO, "resume", number] and f"tracking.folder={place}/mlruns" in words
+    run(place, words, [])
     found, epochs = one_run(place)
     assert found.info.status == "FINISHED" and epochs == list(range(1, 9))
     assert apart(whole / "artifacts", artifacts(found)) == 0
