@@ -46,6 +46,7 @@ class LocalLauncher(Launcher):
         """Checks all jobs, runs them and returns how each ended."""
         from melanoma_exp.ending import JobsFailedError
         from melanoma_exp.sweeping import launch, plan, spec
+        from melanoma_exp.sweeping.queue import Listed
 
         launcher = spec.parse(self._options)
         numbers = range(initial_job_idx, initial_job_idx + len(job_overrides))
@@ -56,7 +57,7 @@ class LocalLauncher(Launcher):
         sweep = plan.plan(Path(str(self._config.hydra.sweep.dir)), launcher, composed)
         failure: JobsFailedError | None = None
         try:
-            launch.run(sweep, list(numbers))
+            launch.run(sweep, Listed(launch.missing(sweep.select(numbers).jobs)))
         except JobsFailedError as error:
             failure = error
         returned = []
