@@ -16,14 +16,14 @@ from small_run import runs, store
 
 CLOSE = 1e-5
 TWO = ["launch", "--workers", "2"]
-# 24 images: in the last batch all workers but one have no row. Masks, draws and the statistics of
-# batches are used.
+# 24 images: parts of unequal size, and a smaller last batch. Masks, draws and the statistics of
+# batches are used; of one row or two these would make much of a last digit (see replicas.py).
 HARD = [
-    "train.batch_size=23", "train.epochs=3", "augment=dihedral", "balance=class_weight",
+    "train.batch_size=9", "train.epochs=3", "augment=dihedral", "balance=class_weight",
     "model.dropout=0.2", "model.dense_dropout=0.5", "train.clip_norm=0.5",
     "model.norm=before_pool",
 ]  # fmt: skip
-LONG = [*HARD, "train.batch_size=7", "train.epochs=8", "train.checkpoint.every_steps=2"]
+LONG = [*HARD, "train.epochs=8", "train.checkpoint.every_steps=2"]
 
 
 def test_two_workers_end_as_one_process_does(images: Path, tmp_path: Path) -> None:
@@ -38,6 +38,7 @@ def test_two_workers_end_as_one_process_does(images: Path, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_four_workers_end_as_one_process_does(images: Path, tmp_path: Path) -> None:
     more = [*HARD, "train.optimizer=sgd", "train.momentum=0.9", "train.ema=0.9"]
+    more += ["model.norm=none", "train.batch_size=23"]  # in the last batch three have no row
     run(tmp_path / "one", [], command(images, tmp_path / "one", *more))
     run(tmp_path / "four", ["launch", "--workers", "4"], command(images, tmp_path / "four", *more))
     assert max(difference(tmp_path / "one", tmp_path / "four")) < CLOSE
