@@ -36,6 +36,7 @@ def test_two_workers_end_as_one_process_does(images: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_four_workers_end_as_one_process_does(images: Path, tmp_path: Path) -> None:
     more = [*HARD, "train.optimizer=sgd", "train.momentum=0.9", "train.ema=0.9"]
     more += ["model.norm=none", "train.batch_size=23"]  # in the last batch three have no row
@@ -73,6 +74,7 @@ def artifacts(found: Any) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("lost", [0, 1])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_lost_worker_is_named_and_the_run_goes_on_to_the_same_end(
@@ -103,6 +105,7 @@ def test_a_lost_worker_is_named_and_the_run_goes_on_to_the_same_end(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("lost", [0, 1])
 def test_launch_starts_again_by_itself(
     images: Path, tmp_path: Path, whole: Path, lost: int
@@ -125,6 +128,7 @@ def test_launch_starts_again_by_itself(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_their_launcher_and_the_run_is_resumed_as_told(
     images: Path, tmp_path: Path, whole: Path, how: int
