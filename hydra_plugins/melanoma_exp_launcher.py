@@ -44,7 +44,6 @@ class LocalLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Checks all jobs, runs them and returns how each ended."""
-        from melanoma_exp.ending import JobsFailedError
         from melanoma_exp.sweeping import launch, plan, spec
         from melanoma_exp.sweeping.queue import Listed
 
@@ -55,10 +54,10 @@ class LocalLauncher(Launcher):
             for number, words in zip(numbers, job_overrides, strict=True)
         ]
         sweep = plan.plan(Path(str(self._config.hydra.sweep.dir)), launcher, composed)
-        failure: JobsFailedError | None = None
+        failure: launch.JobsFailedError | None = None
         try:
             launch.run(sweep, Listed(launch.missing(sweep.select(numbers).jobs)))
-        except JobsFailedError as error:
+        except launch.JobsFailedError as error:
             failure = error
         returned = []
         for job in (job for job in sweep.jobs if job.number in numbers):

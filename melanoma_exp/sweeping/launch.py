@@ -9,7 +9,6 @@ from typing import Any
 
 from melanoma_exp import provenance, report, resuming
 from melanoma_exp.checkpoint import Store
-from melanoma_exp.ending import JobsFailedError
 from melanoma_exp.orphans import end_with_parent
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweeping import screen, slots
@@ -17,6 +16,12 @@ from melanoma_exp.sweeping.folder import Job, Sweep, alone, open_sweep
 from melanoma_exp.sweeping.queue import Queue
 from melanoma_exp.sweeping.spec import Local, Slurm
 from melanoma_exp.training.interruption import Interrupted, Signals
+
+
+class JobsFailedError(UserError):
+    """Jobs of a sweep failed; the message says how many, their failures were told."""
+
+    code = 1
 
 
 class SweepInterrupted(Interrupted):
