@@ -209,7 +209,11 @@ def test_a_killed_search_ends_as_one_that_was_not(images: Path, tmp_path: Path) 
     process.send_signal(signal.SIGKILL)
     os.killpg(int(status["process"].split(":")[1]), signal.SIGKILL)
     process.wait()
-    code, said = ended(melanoma_exp(broken, "resume-sweep", "sweep"), 500)
+    code, said = ended(melanoma_exp(broken, "resume-sweep", "sweep", "--dry-run"))
+    assert code == 0 and "job 2 (killed) goes on" in said, said
+    assert "until there are 5" in said
+    # From another place: what is relative stays so.
+    code, said = ended(melanoma_exp(tmp_path, "resume-sweep", "broken/sweep"), 500)
     assert code == 0, said
     assert [row[0] for row in kept(broken)] == list("01234")
     # Places differ, so the words do; values, states and scores are the same to the last digit.

@@ -78,9 +78,10 @@ def plan(
         )
         for one in composed
     ]  # fmt: skip
-    before = open_sweep(folder).jobs if (folder / SWEEP_FILE).exists() else ()
-    jobs = {job.number: job for job in (*before, *new)}
-    sweep = Sweep(folder, name, Path.cwd(), launcher, tuple(jobs[k] for k in sorted(jobs)))
+    before = open_sweep(folder) if (folder / SWEEP_FILE).exists() else None
+    jobs = {job.number: job for job in (*(before.jobs if before else ()), *new)}
+    directory = before.directory if before else Path.cwd()
+    sweep = Sweep(folder, name, directory, launcher, tuple(jobs[k] for k in sorted(jobs)))
     folder.mkdir(parents=True, exist_ok=True)
     sweep.save(experiments)
     return sweep

@@ -31,6 +31,7 @@ def resume_sweep(words: list[str]) -> None:
 
     import yaml
 
+    from melanoma_exp.searching import spec as searching
     from melanoma_exp.sweeping import folder, launch, spec
     from melanoma_exp.sweeping.queue import Listed
 
@@ -47,6 +48,9 @@ def resume_sweep(words: list[str]) -> None:
             how = "goes on" if launch.begun(job) else "starts"
             print(f"job {job.number} ({job.status().state}) {how}: {job.name}")
         print(f"{len(missing)} of {len(sweep.jobs)} jobs are missing")
+        if searching.exists(sweep.folder):
+            asked = searching.read(sweep.folder).options.n_trials
+            print(f"a search: new jobs are asked for until there are {asked}")
         return
     if missing:
         launcher.check()
@@ -58,9 +62,11 @@ def _search(sweep: "Sweep", overrides: list[str]) -> "Asked | None":
     """Returns the queue of a search, None for any other sweep."""
     from melanoma_exp.searching import spec
 
-    if not spec.exists(sweep.folder):
-        return None
     trials = [word.partition("=")[2] for word in overrides if word.startswith(TRIALS)]
+    if not spec.exists(sweep.folder):
+        if trials:
+            raise UserError(f"{TRIALS}{trials[-1]}: {sweep.folder} holds no search")
+        return None
     search = spec.read(sweep.folder)
     if trials:
         options = spec.parse({**search.options.model_dump(), "n_trials": trials[-1]})
