@@ -26,6 +26,7 @@ HARD = [
 LONG = [*HARD, "train.epochs=8", "train.checkpoint.every_steps=2"]
 
 
+@pytest.mark.timeout(900)
 def test_two_workers_end_as_one_process_does(images: Path, tmp_path: Path) -> None:
     run(tmp_path / "one", [], command(images, tmp_path / "one", *HARD))
     said = run(tmp_path / "two", TWO, command(images, tmp_path / "two", *HARD))
