@@ -2,12 +2,10 @@
 
 import multiprocessing
 import os
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from melanoma_exp import arrays
 from melanoma_exp.arrays import Images
 from melanoma_exp.augment.spec import NoAugment, Policy
 from melanoma_exp.cache.entry import About, hold, obtain
+from melanoma_exp.orphans import end_with_parent
 from melanoma_exp.pipeline import Reader
 from melanoma_exp.randomness import Purpose, address, generator
 from melanoma_exp.samples import Samples
@@ -146,17 +145,6 @@ def _workers(tasks: int) -> Iterator[ProcessPoolExecutor]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", __name__, "melanoma_exp.augment.augmentor"])
     workers = max(1, min(os.cpu_count() or 1, tasks))
-    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
+    # A worker whose parent is killed would wait for work for ever.
+    with ProcessPoolExecutor(workers, context, end_with_parent, (0.0,)) as pool:
         yield pool
-
-
-def _end_with_parent() -> None:
-    """Ends this worker when the process that started it is killed; it would wait for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from melanoma_exp import ending
+from melanoma_exp import ending, orphans
 from melanoma_exp.installation import conf_folder
 from melanoma_exp.spec import UserError, did_you_mean
 from melanoma_exp.verbs import VERBS
+
+LEFT_ALONE = 90.0  # seconds that a worker has to end by itself when its launcher is gone
 
 
 def main() -> None:
@@ -21,6 +23,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     # Read by TensorFlow when it is imported, also by the processes that sweeps start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    orphans.end_with_launcher(LEFT_ALONE)
     if code := ending.exit_code(lambda: _dispatch(arguments)):
         sys.exit(code)
 

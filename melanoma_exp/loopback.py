@@ -13,9 +13,13 @@ from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
+from melanoma_exp import resuming
+from melanoma_exp.orphans import LAUNCHED
+
 LEAVE = 75.0  # seconds for the others to find out and end by themselves
 TERM = 10.0  # seconds from SIGTERM to SIGKILL
 MISTAKE = 2  # exit code: nothing that a restart would mend
+STOPPED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # exit codes: somebody wants it to end
 SHOWN = 5  # last lines of a failed worker's log
 
 
@@ -31,6 +35,7 @@ class Workers:
         """
         ports = free_ports(len(commands))
         addresses = [f"127.0.0.1:{port}" for port in ports]
+        inherited, self._held = os.pipe()  # the workers end with us, who alone hold its other end
         threads = str(max(len(os.sched_getaffinity(0)) // len(commands), 1))
         self.processes: list[subprocess.Popen] = []
         with ExitStack() as opened:
@@ -42,13 +47,16 @@ class Workers:
                     env={
                         **os.environ, "TF_CONFIG": json.dumps(task),
                         "TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads,
+                        LAUNCHED: str(inherited),
                     },
+                    pass_fds=[inherited],
                     stdout=out,
                     stderr=subprocess.STDOUT if out else None,
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,  # Ctrl-C comes to us alone and is passed on once
                 )  # fmt: skip
                 self.processes.append(process)
+        os.close(inherited)
 
     def wait(self, signals: Sequence[int]) -> int | None:
         """Waits until all have ended; those that do not follow a failed one are ended.
@@ -72,6 +80,7 @@ class Workers:
                 time.sleep(TERM)
                 self.send(signal.SIGKILL)
             time.sleep(0.2)
+        os.close(self._held)
         failed = [k for k, process in enumerate(self.processes) if process.returncode]
         return first if first is not None else next(iter(failed), None)
 
@@ -105,14 +114,21 @@ def launch(count: int, restarts: int, words: Sequence[str]) -> int:
         code = workers.processes[failed].returncode
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         if passed:
-            return 128 + passed[0]
+            code = 128 + passed[0]
+            break
         print(f"launch: worker {failed} {how}", file=sys.stderr)
         if (log := logs[failed]) is not None and (lines := _tail(log)):
             print(f"{log} ends with:", *lines, sep="\n  ", file=sys.stderr)
-        if code == MISTAKE or attempt == restarts:
+        if code in (MISTAKE, *STOPPED) or attempt == restarts:
             break
         print(f"launch: starting again, {attempt + 1} of {restarts}", file=sys.stderr)
     print(f"launch: the folder of this job is {folder}", file=sys.stderr)
+    if code != MISTAKE:
+        run_id = words[1] if words[:1] == ["resume"] else None
+        program = f"melanoma-exp launch --workers {count}"
+        place = [word for word in words if word.startswith(("tracking", "cache."))]
+        told = resuming.how_to_go_on(folder, run_id, program=program, place=place)
+        print(f"launch: {told}", file=sys.stderr)
     return 128 - code if code < 0 else code
 
 

@@ -6,7 +6,8 @@ there goes on instead of beginning anew.
 """
 
 import json
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ from melanoma_exp import provenance
 from melanoma_exp.checkpoint import Saved, Store
 from melanoma_exp.config import Experiment, determines, parse_json
 from melanoma_exp.diskspace import why_unwritable
+from melanoma_exp.distribution.watch import LostWorkerError
 from melanoma_exp.material import Material
 from melanoma_exp.spec import UserError
-from melanoma_exp.tracking.spec import AnyTracking, StoreError
+from melanoma_exp.tracking.off import FolderRun
+from melanoma_exp.tracking.spec import StoreError
 
 if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
@@ -123,12 +126,49 @@ def begin_state(folder: Path, experiment: Experiment, material: Material) -> Non
     (folder / SPLIT).write_text(_split(material))
 
 
+def how_to_go_on(
+    folder: Path, run_id: str | None, on_all: bool = False, program: str = "melanoma-exp",
+    place: Sequence[str] = (),
+) -> str:  # fmt: skip
+    """Returns what to type to go on with a run.
+
+    Args:
+        folder: It was started in.
+        run_id: Of the run; None looks into the folder.
+        on_all: Whether to type it on every worker.
+        program: The words before `resume`.
+        place: Overrides that say where the run is recorded.
+    """
+    if run_id is None and (begun := begun_in(folder)):
+        run_id = begun.run_id
+    again = " ".join([program, "resume", f"{run_id}", *map(shlex.quote, place)])
+    if run_id in (None, FolderRun.id):
+        again = f"the same command and hydra.run.dir={folder.absolute()}"
+    return f"go on with{', on every worker' * on_all}: {again}"
+
+
 @contextmanager
-def told_how_to_go_on(tracking: AnyTracking, folder: Path, run_id: str) -> Iterator[None]:
+def told_that_a_worker_is_lost(folder: Path, run_id: str | None) -> Iterator[None]:
+    """Says how to go on with a run that has lost a worker.
+
+    Args:
+        folder: It was started in.
+        run_id: Of the run, None where it is new.
+
+    Raises:
+        LostWorkerError: One line.
+    """
+    try:
+        yield
+    except LostWorkerError as error:
+        raise LostWorkerError(f"{error}; {how_to_go_on(folder, run_id, on_all=True)}") from None
+
+
+@contextmanager
+def told_how_to_go_on(folder: Path, run_id: str) -> Iterator[None]:
     """Says how to go on with a run that a full disk or an absent store has stopped.
 
     Args:
-        tracking: Of the run.
         folder: It was started in.
         run_id: Of the run.
 
@@ -141,10 +181,8 @@ def told_how_to_go_on(tracking: AnyTracking, folder: Path, run_id: str) -> Itera
         line = str(error) if isinstance(error, StoreError) else why_unwritable(error)
         if not line:
             raise
-        again = f"melanoma-exp resume {run_id}"
-        if tracking.kind == "off":
-            again = f"the same command and hydra.run.dir={folder.absolute()}"
-        raise UserError(f"{line}; mend that and go on with: {again}") from error
+        again = how_to_go_on(folder, run_id)
+        raise UserError(f"{line}; mend that and {again}") from error
 
 
 def _split(material: Material) -> str:

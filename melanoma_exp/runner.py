@@ -50,7 +50,7 @@ def run(
     signals = Signals()
     if not experiment.dry_run:
         experiment.tracking.check()  # before anything that takes time
-    with signals.heard():
+    with signals.heard(), resuming.told_that_a_worker_is_lost(folder, resumed):
         experiment.distribution.look_around()
         material = prepare(experiment)
         state = experiment.tracking.state_folder(folder)
@@ -180,12 +180,13 @@ def _facts(
 def _tracked(experiment: Experiment, folder: Path, resumed: str | None) -> Iterator[Run]:
     """Starts the tracked run and closes it as finished, failed or killed."""
     tracked = experiment.tracking.start(experiment.run_name, folder, resumed)
-    with resuming.told_how_to_go_on(experiment.tracking, folder, tracked.id):
+    with resuming.told_how_to_go_on(folder, tracked.id):
         try:
             yield tracked
         except BaseException as error:
             if isinstance(error, Interrupted):
-                error.run_id = tracked.id
+                on_all = experiment.distribution.kind == "multi_worker"
+                error.told = resuming.how_to_go_on(folder, tracked.id, on_all)
             # What stopped the run is told, not that its record is gone too.
             with suppress(UserError, OSError):
                 if isinstance(error, PrunedError):

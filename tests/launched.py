@@ -17,9 +17,10 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
-def command(images: Path, place: Path, *more: str) -> list[str]:
-    """Returns the words of an untracked run of its own folder; the cache is shared."""
-    words = overrides(images, place, "tracking=off", f"cache.dir={place.parent / 'cache'}", *more)
+def command(images: Path, place: Path, *more: str, tracked: bool = False) -> list[str]:
+    """Returns the words of a run of its own folder, with its own store or none."""
+    tracking = [] if tracked else ["tracking=off"]
+    words = overrides(images, place, *tracking, f"cache.dir={place.parent / 'cache'}", *more)
     return [*words, f"hydra.run.dir={place}"]
 
 
@@ -50,14 +51,14 @@ def figures(place: Path) -> dict[str, list[float]]:
     return series
 
 
-def weights(place: Path) -> dict[str, np.ndarray]:
+def weights(artifacts: Path) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
 
     def take(name: str, node: Any) -> None:
         if isinstance(node, h5py.Dataset):
             found[name] = node[()]
 
-    with h5py.File(place / "artifacts" / "model.weights.h5") as file:
+    with h5py.File(artifacts / "model.weights.h5") as file:
         file.visititems(take)
     return found
 
@@ -68,9 +69,14 @@ def difference(one: Path, other: Path) -> tuple[float, float]:
     assert ours and ours.keys() == theirs.keys()
     assert {len(values) for values in ours.values()} == {len(v) for v in theirs.values()}
     told = max(float(np.abs(np.subtract(ours[k], theirs[k])).max()) for k in ours)
+    return told, apart(one / "artifacts", other / "artifacts")
+
+
+def apart(one: Path, other: Path) -> float:
+    """Returns the largest difference of the weights among the artifacts of two runs."""
     mine, yours = weights(one), weights(other)
     assert mine.keys() == yours.keys()
-    return told, max(float(np.abs(mine[k] - yours[k]).max()) for k in mine)
+    return max(float(np.abs(mine[k] - yours[k]).max()) for k in mine)
 
 
 def worker(launched: subprocess.Popen, index: int) -> psutil.Process:
@@ -82,11 +88,9 @@ def worker(launched: subprocess.Popen, index: int) -> psutil.Process:
 
 
 def wait_for_epoch(place: Path, epoch: int, launched: subprocess.Popen) -> None:
-    """Returns once the epoch has been logged."""
-    path = place / "metrics.jsonl"
+    """Returns once the epoch has been logged, and told."""
     while launched.poll() is None:
-        lines = path.read_text().splitlines() if path.exists() else []
-        if any(json.loads(line)["step"] == epoch for line in lines):
+        if f"epoch {epoch}/" in (place / "out.txt").read_text():
             return
         time.sleep(0.05)
     raise AssertionError((place / "out.txt").read_text())

@@ -2,8 +2,11 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -125,6 +128,14 @@ def test_processes_make_together_what_one_would(replicas: int, option: Any) -> N
             np.testing.assert_array_equal(whole, np.concatenate(split))
     last = [shard.part(5, 2, k)[3].tolist() for k, shard in enumerate(shards)]
     assert last[-1][2] == 3 and sum(count for _, count, _ in last) == 3
+
+
+def test_batch_norm_dropout_loss_and_clipping_are_those_of_the_whole_batch() -> None:
+    """On two replicas; one has no row of the smallest batch."""
+    script = Path(__file__).with_name("replicas.py")
+    done = subprocess.run([sys.executable, script, "2"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1e-12
 
 
 def parsed(*overrides: str) -> config.Experiment:

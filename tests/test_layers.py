@@ -13,7 +13,7 @@ PACKAGE = ROOT / "melanoma_exp"
 LAYERS = (
     {
         "__init__", "spec", "samples", "randomness", "installation", "files", "arrays", "cache",
-        "diskspace", "ahead",
+        "diskspace", "ahead", "orphans",
     },
     {
         "dataset", "audit", "split", "balance", "augment", "pages", "pipeline", "children",

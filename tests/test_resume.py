@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from small_run import experiment, overrides, runs, store
 
-from melanoma_exp import cli, provenance, runner
+from melanoma_exp import cli, orphans, provenance, runner
 from melanoma_exp.spec import UserError
 from melanoma_exp.training.interruption import Interrupted
 
@@ -92,7 +92,8 @@ def interrupted(images: Path, place: Path, monkeypatch: pytest.MonkeyPatch, *mor
         with pytest.raises(Interrupted) as stopped:
             runner.run(experiment(images, place, *more), place / "job", {})
     (run,) = runs(place)
-    assert run.info.status == "KILLED" and stopped.value.run_id == run.info.run_id
+    again = f"go on with: melanoma-exp resume {run.info.run_id}"
+    assert run.info.status == "KILLED" and stopped.value.told == again
     return run.info.run_id
 
 
@@ -104,6 +105,10 @@ def test_the_verb_goes_on_with_a_stopped_run_once(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     run_id = interrupted(images, tmp_path, monkeypatch)
+    with monkeypatch.context() as patch:  # by `launch`, each of whose workers would do it alone
+        patch.setenv(orphans.LAUNCHED, "0")
+        with pytest.raises(UserError, match=r"one process .distribution=single.; go on with: "):
+            verb("resume", tmp_path, run_id)
     verb("resume", tmp_path, run_id)
     assert f"run {run_id} goes on after epoch 1" in capsys.readouterr().out
     (run,) = runs(tmp_path)

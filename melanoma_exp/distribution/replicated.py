@@ -122,7 +122,8 @@ class Steps(_Model):
         present = tf.cast(tf.fill(tf.shape(labels), place[1] > 0), loss.dtype)
         accuracy.update_state(labels, predicted, sample_weight=present)
         state = [self._loss_tracker.total, self._loss_tracker.count, accuracy.total, accuracy.count]
-        sums = _sum(tf.stack([*[tf.convert_to_tensor(v) for v in state], stop]))
+        state = [tf.convert_to_tensor(value) for value in state]
+        sums = _sum(tf.stack([*state, tf.cast(stop, state[0].dtype)]))
         return tf.stack([sums[0] / sums[1], sums[2] / sums[3], sums[4]])
 
 

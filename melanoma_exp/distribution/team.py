@@ -130,9 +130,9 @@ class Team:
             lost = self.watch.blame(str(error), isinstance(error, PEER_FAILED))
             if not lost:
                 raise
+            signals.raise_if_received()  # it went because all were asked to
             raise LostWorkerError(
-                f"distribution: {lost}; training has stopped, its checkpoints are kept: start the "
-                "same job again in the same hydra.run.dir, or resume RUN_ID on every worker"
+                f"distribution: {lost}; training has stopped, its checkpoints are kept"
             ) from None
         except BaseException:
             self.watch.end()  # the others stop too, or will say who is lost

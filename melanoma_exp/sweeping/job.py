@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from melanoma_exp import ending, provenance, resuming
+from melanoma_exp.orphans import end_with_parent
 from melanoma_exp.sweeping.folder import LOG, Job, Status, Sweep, open_sweep
 from melanoma_exp.training.interruption import PrunedError
 
@@ -49,13 +50,15 @@ def run(folder: Path, number: int) -> int:
     return code
 
 
-def run_in_child(folder: Path, number: int, environment: Mapping[str, str]) -> None:
+def run_in_child(folder: Path, number: int, environment: Mapping[str, str], grace: float) -> None:
     """Runs a job in a process that was forked for it, at the head of a session of its own.
 
     A Ctrl-C in the terminal reaches the launcher alone, which decides what becomes of the jobs; and
-    the job's own worker processes can be ended with it.
+    the job's own worker processes can be ended with it. When the launcher is killed the job is
+    asked to stop, and `grace` seconds later killed.
     """
     os.setsid()
+    end_with_parent(grace)
     os.environ.update(environment)
     if threads := environment.get("OMP_NUM_THREADS"):
         import cv2

@@ -9,6 +9,7 @@ from typing import Any
 
 from melanoma_exp import provenance, report, resuming
 from melanoma_exp.checkpoint import Store
+from melanoma_exp.orphans import end_with_parent
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweeping import screen, slots
 from melanoma_exp.sweeping.folder import Job, Sweep, alone, open_sweep
@@ -124,7 +125,7 @@ def _context(options: Local | Slurm | None) -> BaseContext:
 
 def _apart(context: BaseContext, work: Callable[..., Any], *arguments: Any) -> Any:
     """Does work in a process of its own: the launcher itself never imports MLflow."""
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
+    with ProcessPoolExecutor(1, context, end_with_parent, (0.0,)) as pool:
         return pool.submit(work, *arguments).result()
 
 

@@ -72,7 +72,7 @@ def run(folder: Path, queue: Queue, options: Local, watch: Watch, signals: Signa
                 waiting.extend(queue.take(len(free)))
             while waiting and free and signals.received is None:
                 job, slot = waiting.popleft(), free.pop(0)
-                place = (folder, job.number, environments[slot])
+                place = (folder, job.number, environments[slot], options.grace_seconds)
                 process = context.Process(target=in_job.run_in_child, args=place)
                 process.start()
                 running.append(_Running(job, process, slot, time.monotonic() + limit))

@@ -9,12 +9,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(BaseException):
-    """A signal asked to stop; `signum` says which, `run_id` the run it stopped, if any."""
+    """A signal asked to stop; `signum` says which, `told` how to go on, where that is possible."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
         self.signum = signum
-        self.run_id = ""
+        self.told = ""
 
 
 class PrunedError(Exception):

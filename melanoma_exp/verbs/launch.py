@@ -7,8 +7,9 @@ from melanoma_exp.verbs.arguments import Parser
 DETAILS = """\
 The words after the options are those of any training, or `resume RUN_ID`. Worker 0 records the run
 and keeps this terminal; what the others say goes to worker-N.log below the run's folder. When one
-fails all end. Exit code: that of the first worker that failed. TensorFlow listens on all addresses
-and trusts whoever connects: not for a machine that others can reach without a firewall."""
+fails all end, and so they do with this process. Exit code: that of the first worker that failed, 3
+where it told of another that was lost. TensorFlow listens on all addresses and trusts whoever
+connects: not for a machine that others can reach without a firewall."""
 
 
 def launch(words: list[str]) -> None:

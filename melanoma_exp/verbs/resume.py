@@ -1,5 +1,9 @@
 """The verb `resume`."""
 
+import os
+
+from melanoma_exp.orphans import LAUNCHED
+from melanoma_exp.spec import UserError
 from melanoma_exp.verbs.arguments import Parser, compose_place
 
 
@@ -14,5 +18,10 @@ def resume(words: list[str]) -> None:
     here = compose_place("resume", overrides)
     syncing.deliver_before(given.run_id)  # the server must know how far the run is
     before, folder = resuming.load(here.tracking.archive(), given.run_id)
+    if LAUNCHED in os.environ and before.distribution.kind != "multi_worker":
+        raise UserError(
+            f"run {given.run_id} trains in one process (distribution={before.distribution.kind}); "
+            f"go on with: melanoma-exp resume {given.run_id}"
+        )
     again = before.model_copy(update={"tracking": here.tracking, "cache": here.cache})
     runner.run(again, folder, {}, given.run_id)

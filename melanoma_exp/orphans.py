@@ -1,0 +1,56 @@
+"""No process stays behind when the one that started it is gone, even by kill -9.
+
+The system closes the pipes of a process that ends in any way. A thread waits for the end of one
+whose other end the starting process alone holds.
+"""
+
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+
+LAUNCHED = "MELANOMA_EXP_LAUNCHED"  # the descriptor to wait for, in the environment of a worker
+
+
+def end_with(sentinel: int, grace: float) -> None:
+    """Ends this process when another is gone: by SIGTERM, as if asked to stop.
+
+    Args:
+        sentinel: A descriptor that becomes readable then.
+        grace: Seconds after which it is killed, with its process group where it heads one.
+    """
+
+    def watch() -> None:
+        wait([sentinel])
+        # The main thread alone hears signals in Python, also where it waits in a system call.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        time.sleep(grace)
+        with suppress(ProcessLookupError):
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="orphans", daemon=True).start()
+
+
+def end_with_parent(grace: float) -> None:
+    """Ends this process, started by `multiprocessing`, when the one that did so is gone.
+
+    Args:
+        grace: As of `end_with`.
+    """
+    parent = parent_process()
+    assert parent is not None
+    end_with(parent.sentinel, grace)
+
+
+def end_with_launcher(grace: float) -> None:
+    """Ends this process when the one that named a descriptor in `LAUNCHED` is gone, if one did.
+
+    Args:
+        grace: As of `end_with`.
+    """
+    if sentinel := os.environ.get(LAUNCHED):
+        end_with(int(sentinel), grace)
