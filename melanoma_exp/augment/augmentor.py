@@ -7,6 +7,7 @@ by the image's own generator, which also seeds the global generators that operat
 
 import inspect
 import random as global_random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,9 +19,9 @@ if not hasattr(PIL.Image, "ANTIALIAS"):
     PIL.Image.ANTIALIAS = PIL.Image.LANCZOS  # type: ignore[attr-defined]
 
 import Augmentor  # noqa: E402
-from Augmentor.Operations import RotateRange  # noqa: E402
+from Augmentor.Operations import Operation, RotateRange  # noqa: E402
 
-from melanoma_exp.augment import late  # noqa: E402
+from melanoma_exp.augment import turn  # noqa: E402
 
 
 def operation_names() -> list[str]:
@@ -64,15 +65,54 @@ def perform(
     Returns:
         uint8 of the same shape.
     """
+    return _applied(_chosen(built, random), image)
+
+
+def perform_many(
+    built: Augmentor.Pipeline, images: np.ndarray, randoms: Sequence[np.random.Generator]
+) -> None:
+    """Applies the operations to each image, with the pixels of `perform`.
+
+    Where a rotation is all that is drawn for an image, it is done together with its like.
+
+    Args:
+        built: From `pipeline`.
+        images: uint8 (n, height, width, 3), replaced by the results.
+        randoms: One for each image.
+
+    Raises:
+        ValueError: An image is too small to be rotated.
+    """
+    from melanoma_exp.augment import bicubic  # heavier than what checks a config
+
+    size = (images.shape[2], images.shape[1])
+    alike: dict[turn.Turn, list[int]] = defaultdict(list)
+    for row, random in enumerate(randoms):
+        match _chosen(built, random):
+            case [RotateRange() as rotation]:
+                if (planned := turn.plan(rotation, size)) is not None:
+                    alike[planned].append(row)
+            case [*operations]:
+                images[row] = _applied(operations, images[row])
+    for planned, rows in alike.items():
+        for some in np.array_split(rows, -(-len(rows) // bicubic.TOGETHER)):
+            for row, part in zip(some, bicubic.rotate(list(images[some]), planned), strict=True):
+                images[row] = PIL.Image.fromarray(part).resize(size, turn.BICUBIC)
+
+
+def _chosen(built: Augmentor.Pipeline, random: np.random.Generator) -> list[Operation]:
+    """Returns the operations to apply to an image; they draw from what this seeds."""
     seed = int(random.integers(2**32))
     global_random.seed(seed)
     np.random.seed(seed)
-    variant = PIL.Image.fromarray(image)
-    for operation in built.operations:
-        if random.random() < operation.probability:
-            shown = late.Image(variant) if isinstance(operation, RotateRange) else variant
-            variant = operation.perform_operation([shown])[0]
+    return [operation for operation in built.operations if random.random() < operation.probability]
+
+
+def _applied(operations: Sequence[Operation], image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
+    variant = PIL.Image.fromarray(image)
+    for operation in operations:
+        (variant,) = operation.perform_operation([variant])
     if variant.size != (width, height):
-        variant = variant.resize((width, height), PIL.Image.Resampling.BICUBIC)
+        variant = variant.resize((width, height), turn.BICUBIC)
     return np.asarray(variant.convert("RGB"))

@@ -5,6 +5,7 @@ generator. An `online` policy draws every training image anew each epoch; any ot
 synthetic children of the balancer once, before training, and leaves originals as they are.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -32,6 +33,16 @@ class Policy(Spec):
             uint8 of the same shape.
         """
         raise NotImplementedError
+
+    def draw_many(self, images: np.ndarray, randoms: Sequence[np.random.Generator]) -> None:
+        """Replaces each image by the variant that `draw` returns.
+
+        Args:
+            images: uint8 (n, height, width, 3).
+            randoms: A source of chance for each image.
+        """
+        for image, random in zip(images, randoms, strict=True):
+            image[...] = self.draw(image, random)
 
 
 class NoAugment(Policy):
@@ -130,6 +141,12 @@ class Augmentor(Policy):
         from melanoma_exp.augment import augmentor
 
         return augmentor.perform(augmentor.pipeline(self.operations), image, random)
+
+    def draw_many(self, images: np.ndarray, randoms: Sequence[np.random.Generator]) -> None:
+        """Replaces each image by the variant that `draw` returns; rotations cost much less so."""
+        from melanoma_exp.augment import augmentor
+
+        augmentor.perform_many(augmentor.pipeline(self.operations), images, randoms)
 
 
 AnyPolicy = Annotated[
