@@ -24,7 +24,7 @@ from melanoma_exp.spec import digest
 CHILDREN = "children.npy"
 VERSION = 3  # raise it when the same child would get other pixels
 FEWEST = 64  # children that are worth a worker
-MOST = 2**26  # bytes of the children that a worker makes at once
+MOST = 1024  # children made by one task of a worker
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,11 @@ def draw_all(rows: Samples, source: Images, policy: Policy, seed: int, path: Pat
     """
     begin = arrays.create(path, (len(rows), *source.shape[1:]))
     bytes_each = int(np.prod(source.shape[1:]))
-    # As many at once as fit, for those with the same angle cost less together; but all equally
-    # many, lest one worker is left with the last of them.
+    # Large jobs, for children that turn by one angle cost less together; but all of one size, lest
+    # one worker is left with the last of them.
     workers = max(1, min(os.cpu_count() or 1, len(rows) // FEWEST))
-    count = workers * -(-len(rows) * bytes_each // (workers * MOST))
     jobs = []
-    for part in np.array_split(np.arange(len(rows)), count):
+    for part in np.array_split(np.arange(len(rows)), workers * -(-len(rows) // (workers * MOST))):
         some, offset = rows.take(part), begin + int(part[0]) * bytes_each
         jobs.append(Job(policy, seed, source, some.image, some.source, some.copy, path, offset))
     with _workers(workers) as pool:
@@ -135,13 +134,12 @@ class Job:
 
     def run(self) -> None:
         """Draws the children and writes them."""
-        drawn = self.images.take(self.image)
-        randoms = [
+        randoms = (
             generator(self.seed, Purpose.CHILD, address(str(source)), int(copy))
             for source, copy in zip(self.source, self.copy, strict=True)
-        ]
-        self.policy.draw_many(drawn, randoms)
-        arrays.write(self.path, self.offset, drawn)
+        )
+        for place, child in self.policy.draw_many(self.images, self.image, randoms):
+            arrays.write(self.path, self.offset + place * child.nbytes, child)
 
 
 @contextmanager
@@ -149,8 +147,8 @@ def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
     # Not forked from here: this process may hold threads of OpenCV or TensorFlow. They are forked
     # from a fresh one that has imported what they need, once for all.
     context = multiprocessing.get_context("forkserver")
-    imports = ["__main__", __name__, "melanoma_exp.augment.augmentor", "melanoma_exp.augment.bicubic"]
-    context.set_forkserver_preload(imports)
+    drawing = [f"melanoma_exp.augment.{name}" for name in ("augmentor", "bicubic")]
+    context.set_forkserver_preload(["__main__", __name__, *drawing])
     with ProcessPoolExecutor(count, context, initializer=_end_with_parent) as pool:
         yield pool
 

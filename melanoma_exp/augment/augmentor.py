@@ -8,7 +8,7 @@ by the image's own generator, which also seeds the global generators that operat
 import inspect
 import random as global_random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ if not hasattr(PIL.Image, "ANTIALIAS"):
 import Augmentor  # noqa: E402
 from Augmentor.Operations import Operation, RotateRange  # noqa: E402
 
+from melanoma_exp.arrays import Images  # noqa: E402
 from melanoma_exp.augment import turn  # noqa: E402
 
 
@@ -69,35 +70,47 @@ def perform(
 
 
 def perform_many(
-    built: Augmentor.Pipeline, images: np.ndarray, randoms: Sequence[np.random.Generator]
-) -> None:
-    """Applies the operations to each image, with the pixels of `perform`.
+    built: Augmentor.Pipeline,
+    images: Images,
+    rows: np.ndarray,
+    randoms: Iterable[np.random.Generator],
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Applies the operations to many images, with the pixels of `perform`.
 
     Where a rotation is all that is drawn for an image, it is done together with its like.
 
     Args:
         built: From `pipeline`.
-        images: uint8 (n, height, width, 3), replaced by the results.
-        randoms: One for each image.
+        images: Gives the pixels of `rows`.
+        rows: int64 (n,), may repeat.
+        randoms: n of them.
+
+    Yields:
+        The place in `rows`, 0 <= place < n, in any order, and uint8 (height, width, 3).
 
     Raises:
-        ValueError: An image is too small to be rotated.
+        ValueError: The images are too small to be rotated.
     """
     from melanoma_exp.augment import bicubic  # heavier than what checks a config
 
     size = (images.shape[2], images.shape[1])
     alike: dict[turn.Turn, list[int]] = defaultdict(list)
-    for row, random in enumerate(randoms):
-        match _chosen(built, random):
-            case [RotateRange() as rotation]:
-                if (planned := turn.plan(rotation, size)) is not None:
-                    alike[planned].append(row)
-            case [*operations]:
-                images[row] = _applied(operations, images[row])
-    for planned, rows in alike.items():
-        for some in np.array_split(rows, -(-len(rows) // bicubic.TOGETHER)):
-            for row, part in zip(some, bicubic.rotate(list(images[some]), planned), strict=True):
-                images[row] = PIL.Image.fromarray(part).resize(size, turn.BICUBIC)
+    for place, random in enumerate(randoms):
+        chosen = _chosen(built, random)
+        rotates = [type(operation) for operation in chosen] == [RotateRange]
+        planned = turn.plan(chosen[0], size) if rotates else None
+        if planned is not None:
+            alike[planned].append(place)
+        else:
+            (image,) = images.take(rows[place : place + 1])
+            yield place, _applied([] if rotates else chosen, image)
+    for planned, places in alike.items():
+        for start in range(0, len(places), bicubic.TOGETHER):
+            some = places[start : start + bicubic.TOGETHER]
+            parts = bicubic.rotate(list(images.take(rows[some])), planned)
+            for place, part in zip(some, parts, strict=True):
+                enlarged = PIL.Image.fromarray(part).resize(size, turn.BICUBIC)
+                yield place, np.asarray(enlarged)
 
 
 def _chosen(built: Augmentor.Pipeline, random: np.random.Generator) -> list[Operation]:
@@ -109,6 +122,8 @@ def _chosen(built: Augmentor.Pipeline, random: np.random.Generator) -> list[Oper
 
 
 def _applied(operations: Sequence[Operation], image: np.ndarray) -> np.ndarray:
+    if not operations:
+        return image
     height, width = image.shape[:2]
     variant = PIL.Image.fromarray(image)
     for operation in operations:

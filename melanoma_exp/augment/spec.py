@@ -5,12 +5,13 @@ generator. An `online` policy draws every training image anew each epoch; any ot
 synthetic children of the balancer once, before training, and leaves originals as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from melanoma_exp.arrays import Images
 from melanoma_exp.spec import Spec, did_you_mean
 
 Fraction = Annotated[float, Field(ge=-1, le=1)]
@@ -34,15 +35,22 @@ class Policy(Spec):
         """
         raise NotImplementedError
 
-    def draw_many(self, images: np.ndarray, randoms: Sequence[np.random.Generator]) -> None:
-        """Replaces each image by the variant that `draw` returns.
+    def draw_many(
+        self, images: Images, rows: np.ndarray, randoms: Iterable[np.random.Generator]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Draws what `draw` draws, for many images.
 
         Args:
-            images: uint8 (n, height, width, 3).
-            randoms: A source of chance for each image.
+            images: Gives the pixels of `rows`.
+            rows: int64 (n,), may repeat.
+            randoms: A source of chance for each row.
+
+        Yields:
+            The place in `rows`, 0 <= place < n, in any order, and uint8 (height, width, 3).
         """
-        for image, random in zip(images, randoms, strict=True):
-            image[...] = self.draw(image, random)
+        for place, random in enumerate(randoms):
+            (image,) = images.take(rows[place : place + 1])
+            yield place, self.draw(image, random)
 
 
 class NoAugment(Policy):
@@ -142,11 +150,13 @@ class Augmentor(Policy):
 
         return augmentor.perform(augmentor.pipeline(self.operations), image, random)
 
-    def draw_many(self, images: np.ndarray, randoms: Sequence[np.random.Generator]) -> None:
-        """Replaces each image by the variant that `draw` returns; rotations cost much less so."""
+    def draw_many(
+        self, images: Images, rows: np.ndarray, randoms: Iterable[np.random.Generator]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Draws what `draw` draws; rotations by one angle cost much less together."""
         from melanoma_exp.augment import augmentor
 
-        augmentor.perform_many(augmentor.pipeline(self.operations), images, randoms)
+        return augmentor.perform_many(augmentor.pipeline(self.operations), images, rows, randoms)
 
 
 AnyPolicy = Annotated[
