@@ -19,7 +19,7 @@ import numpy as np
 import ways
 
 from melanoma_exp import provenance, runner
-from melanoma_exp.metrics.paired import t_half_width
+from melanoma_exp.metrics.student import t_half_width
 
 BOTH = ("float32", "bfloat16")
 

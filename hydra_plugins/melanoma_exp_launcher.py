@@ -44,8 +44,8 @@ class LocalLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Checks all jobs, runs them and returns how each ended."""
-        from melanoma_exp.ending import JobsFailedError
         from melanoma_exp.sweeping import launch, plan, spec
+        from melanoma_exp.sweeping.queue import Listed
 
         launcher = spec.parse(self._options)
         numbers = range(initial_job_idx, initial_job_idx + len(job_overrides))
@@ -54,10 +54,10 @@ class LocalLauncher(Launcher):
             for number, words in zip(numbers, job_overrides, strict=True)
         ]
         sweep = plan.plan(Path(str(self._config.hydra.sweep.dir)), launcher, composed)
-        failure: JobsFailedError | None = None
+        failure: launch.JobsFailedError | None = None
         try:
-            launch.run(sweep, list(numbers))
-        except JobsFailedError as error:
+            launch.run(sweep, Listed(launch.missing(sweep.select(numbers).jobs)))
+        except launch.JobsFailedError as error:
             failure = error
         returned = []
         for job in (job for job in sweep.jobs if job.number in numbers):

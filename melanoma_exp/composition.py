@@ -7,13 +7,16 @@ from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob
+from hydra.core.override_parser.types import Glob, IntervalSweep, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from melanoma_exp.spec import UserError, did_you_mean
+
+HYDRAS_OWN = ("hydra/launcher", "hydra/sweeper")  # groups that have options beside ours
 
 
 def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
@@ -26,12 +29,16 @@ def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
     Raises:
         UserError: An override names what is not there; a line each.
     """
+    running = GlobalHydra.instance()
+    outer, running.hydra = running.hydra, None  # a search composes within Hydra's own run
     try:
         with initialize_config_dir(str(conf), version_base="1.3"):
             composed = hydra_compose("config", overrides)
         return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value]
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(*diagnose(conf, overrides, error)) from error
+    finally:
+        running.hydra = outer
 
 
 def expand_globs(conf: Path, words: list[str]) -> list[str]:
@@ -72,6 +79,55 @@ def _expand(conf: Path, word: str) -> str:
 def _fits(name: str, pattern: str) -> bool:
     steps, patterns = name.split("/"), pattern.split("/")
     return len(steps) == len(patterns) and all(map(fnmatch.fnmatchcase, steps, patterns))
+
+
+def read_space(words: list[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """Tells the values to draw from apart from the overrides that hold in every job.
+
+    Args:
+        words: Overrides; of several with one key the last counts.
+
+    Returns:
+        The overrides that hold, and for each other key what `searching.spec.dimension` reads:
+        `a,b` and `choice(a,b)` are a choice, `int(interval(...))` and `range(...)` are whole
+        numbers, `interval(...)` is a number, with `tag(log, ...)` on a logarithmic scale.
+
+    Raises:
+        UserError: A word cannot be read.
+    """
+    fixed: dict[str, str] = {}
+    space: dict[str, dict[str, Any]] = {}
+    for word in words:
+        try:
+            override = OverridesParser.create().parse_override(word)
+        except HydraException as error:
+            raise UserError(f"{word}: cannot be read: {str(error).splitlines()[0]}") from error
+        key = override.key_or_group
+        fixed.pop(key, None)
+        space.pop(key, None)
+        if not override.is_sweep_override():
+            fixed[key] = word
+        else:
+            space[key] = _drawn(word, override)
+    return list(fixed.values()), space
+
+
+def _drawn(word: str, override: Any) -> dict[str, Any]:
+    swept = override.value()
+    if strange := set(swept.tags) - {"log"}:
+        raise UserError(f"{word}: there is no tag {strange.pop()}, only log")
+    log = "log" in swept.tags
+    if isinstance(swept, IntervalSweep):
+        ends = {"low": swept.start, "high": swept.end}
+        if all(isinstance(end, int) for end in ends.values()):
+            return {"kind": "whole", **ends, "step": 1, "log": log}
+        return {"kind": "real", **ends, "step": None, "log": log}
+    if isinstance(swept, RangeSweep):
+        values = list(override.sweep_iterator())
+        if values and all(isinstance(value, int) for value in values):
+            ends = {"low": min(values), "high": max(values)}
+            return {"kind": "whole", **ends, "step": abs(int(swept.step)), "log": log}
+    return {"kind": "choice", "values": list(override.sweep_string_iterator())}
 
 
 def diagnose(conf: Path, arguments: list[str], error: Exception) -> list[str]:
@@ -117,7 +173,7 @@ def _mistake(conf: Path, text: str) -> str | None:
     if override.is_add() or override.is_force_add() or override.is_delete():
         return None
     key = override.key_or_group
-    if key == "hydra/launcher":
+    if key in HYDRAS_OWN:
         return _wrong_option(conf / key, override)
     if key.startswith("hydra"):
         return None
@@ -133,6 +189,8 @@ def _mistake(conf: Path, text: str) -> str | None:
 
 def _wrong_option(folder: Path, override: Any) -> str | None:
     options = _options(folder)
+    if override.key_or_group in HYDRAS_OWN:
+        options.append("basic")
     if override.is_sweep_override() and not override.is_choice_sweep():
         return None  # a glob or a range finds for itself what is there
     wanted = (

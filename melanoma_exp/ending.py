@@ -8,17 +8,12 @@ from melanoma_exp.diskspace import why_unwritable
 from melanoma_exp.spec import UserError
 
 
-class JobsFailedError(Exception):
-    """Jobs of a sweep failed; the message says how many, their failures were told."""
-
-
 def exit_code(work: Callable[[], None]) -> int:
     """Does the work and tells how it ended.
 
     Returns:
-        0; 2, or its own code, after what the user can mend, told in one line each; 1 where jobs of
-        a sweep failed and after any other error, told with a traceback; 128 and its number after a
-        signal.
+        0; 2, or its own code, after what the user can mend, told in one line each; 1 after any
+        other error, told with a traceback; 128 and its number after a signal.
     """
     try:
         work()
@@ -31,9 +26,6 @@ def exit_code(work: Callable[[], None]) -> int:
         for line in lines:
             print(line, file=sys.stderr)
         return error.code if isinstance(error, UserError) else 2
-    except JobsFailedError as error:
-        print(error, file=sys.stderr)
-        return 1
     except SystemExit:
         raise
     except BaseException as error:

@@ -17,6 +17,7 @@ GROUPS = {
     "tracking": "where runs are recorded",
     "experiment": "complete recipes of the above",
     "hydra/launcher": "where the jobs of a sweep run",
+    "hydra/sweeper": "what the jobs of a sweep are; Hydra's own runs every combination",
 }
 EXAMPLES = (
     ("melanoma-exp", "M1 on the demo lesions"),
@@ -73,7 +74,7 @@ def summary(path: Path) -> str:
 
 def _folders(conf: Path) -> list[str]:
     groups = [path.name for path in conf.iterdir() if path.is_dir() and path.name != "hydra"]
-    return [*groups, "hydra/launcher"]
+    return [*groups, "hydra/launcher", "hydra/sweeper"]
 
 
 def _defaults(config: Path) -> dict[str, str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BEGUN, EXPERIMENT, SPLIT = "run.json", "experiment.json", "split.csv"
 SHOWN = 5  # differences
+PRUNED = "pruned"  # tag of a run that a search gave up
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ def load(archive: "Archive", run_id: str) -> tuple[Experiment, Path]:
     run = archive.run(run_id)
     if run.status == "FINISHED":
         raise UserError(f"run {run_id} has finished; `melanoma-exp rerun {run_id}` repeats it")
+    if why := run.tags.get(PRUNED):
+        raise UserError(
+            f"run {run_id} was given up by a search ({why}); `melanoma-exp rerun {run_id}` runs it "
+            "to its end"
+        )
     owner = run.tags.get("process", "")
     if run.status == "RUNNING" and provenance.is_alive(owner):
         raise UserError(f"run {run_id} is still running, as process {owner.split(':')[1]}")

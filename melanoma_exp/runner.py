@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from melanoma_exp import provenance, report, resuming
 from melanoma_exp.checkpoint import Store
@@ -15,14 +16,18 @@ from melanoma_exp.pipeline import Feed
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.spec import Run
 from melanoma_exp.training import precision, process
-from melanoma_exp.training.interruption import Interrupted, Signals
+from melanoma_exp.training.interruption import Interrupted, PrunedError, Signals
+
+if TYPE_CHECKING:
+    from melanoma_exp.training.fit import Judge
 
 Scores = dict[str, dict[str, float]]
 
 
 def run(
-    experiment: Experiment, folder: Path, tags: Mapping[str, str], resumed: str | None = None
-) -> Scores | None:
+    experiment: Experiment, folder: Path, tags: Mapping[str, str], resumed: str | None = None,
+    judge: "Judge | None" = None,
+) -> Scores | None:  # fmt: skip
     """Runs an experiment.
 
     Args:
@@ -30,6 +35,7 @@ def run(
         folder: Of this run; artifacts stay there with `tracking=off`.
         tags: Further tags of the tracked run.
         resumed: The id of an interrupted run of this experiment, to go on with it.
+        judge: May give the run up between two epochs.
 
     Returns:
         For val and test their figures; None after a dry run, and in a worker that is not the chief.
@@ -37,6 +43,7 @@ def run(
     Raises:
         UserError: Something the user can mend.
         Interrupted: A signal asked to stop; what was logged stays.
+        PrunedError: The judge gave the run up; what was logged stays, checkpoints do not.
     """
     started = time.perf_counter()
     screen = report.console()
@@ -105,9 +112,14 @@ def run(
                 report.Screen(screen, train.epochs, feed.steps) as progress,
                 team.together(signals),
             ):
-                history = fit.fit(
-                    model, train, *parts, progress, tracked.log_metrics, store, stops, saved
-                )
+                log = tracked.log_metrics
+                try:
+                    history = fit.fit(
+                        model, train, *parts, progress, log, store, stops, saved, judge
+                    )
+                except PrunedError:
+                    store.remove()  # nobody goes on with it
+                    raise
             team.part()
             if team.is_spread:
                 alone = experiment.model.build((shape[0], shape[1], shape[2]), len(classes))
@@ -176,6 +188,8 @@ def _tracked(experiment: Experiment, folder: Path, resumed: str | None) -> Itera
                 error.run_id = tracked.id
             # What stopped the run is told, not that its record is gone too.
             with suppress(UserError, OSError):
-                tracked.end("KILLED" if isinstance(error, Interrupted) else "FAILED")
+                if isinstance(error, PrunedError):
+                    tracked.set_tags({resuming.PRUNED: str(error)})
+                tracked.end("KILLED" if isinstance(error, Interrupted | PrunedError) else "FAILED")
             raise
         tracked.end("FINISHED")

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Spec(BaseModel):
@@ -35,6 +35,22 @@ class UserError(Exception):
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
+
+
+def told(error: ValidationError, above: str, tagged: bool = False) -> list[str]:
+    """Returns a line for each key that pydantic refuses.
+
+    Args:
+        error: What pydantic said.
+        above: The key that holds the others.
+        tagged: Whether a kind was chosen first, which pydantic counts as a step of the way.
+    """
+    lines: dict[str, str] = {}
+    for found in error.errors():
+        key = ".".join([above, *map(str, found["loc"][tagged:])])
+        message = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        lines.setdefault(key, f"{key}: {message} (got {found['input']})")
+    return list(lines.values())
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:

@@ -85,7 +85,8 @@ def test_jobs_of_a_sweep_are_told_apart_by_what_was_set() -> None:
     words = ["dataset=demo", "dataset.root=a/b", "seed=2", "model.dropout=0.1", "split.fold=1"]
     assert plan.told_apart("m1-s2", words) == "m1-s2 dropout=0.1"
     assert plan.told_apart("m1-s2", ["split.path=a/b"]) == "m1-s2 path=a_b"
-    assert len(plan.told_apart("m1-s2", ["train.x=" + "9" * 200])) == 100
+    assert len(plan.told_apart("m1-s2", ["train.x=" + "y" * 200])) == 100
+    assert plan.told_apart("m1", ["model.dropout=0.11513602"]) == "m1 dropout=0.115"
 
 
 def test_cfg_job_prints_the_composed_config(tmp_path: Path) -> None:
@@ -173,5 +174,5 @@ def test_a_built_wheel_finds_its_conf_without_the_checkout(tmp_path: Path) -> No
     assert "augmentor" in python("-m", "melanoma_exp", "--help", env=environment)
     checkout = Path(cli.__file__).parent
     pages = [p for p in checkout.rglob("*") if p.suffix in (".j2", ".css")]
-    assert len(pages) == 5
+    assert len(pages) == 6
     assert all((target / "melanoma_exp" / p.relative_to(checkout)).is_file() for p in pages)

@@ -12,7 +12,7 @@ from melanoma_exp import cli, composition, config
 from melanoma_exp.tracking.spec import Local
 
 FOLDER = Path(__file__).resolve().parent.parent / "experiments" / "01-published"
-NAME = "published/melanoma_cnn_model_m3"
+NAME, STOPPED = "published/melanoma_cnn_model_m3", "published/cnn_melanoma_detection_m1"
 
 
 def record(place: Path, name: str, accuracy: float, *overrides: str, end: Any = "FINISHED") -> None:
@@ -36,8 +36,11 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     record(place, NAME, 0.6)  # replaces the one before
     record(place, NAME, 0.7, "seed=2")
     record(place, NAME, 0.9, end="FAILED")
+    record(place, NAME, 0.9, end="KILLED")  # a finished one tells more
     record(place, "published/upgrad_melonoma_m1", 0.5, "train.epochs=2")
     record(place, "m1", 0.5)
+    record(place, STOPPED, 0.2, end="KILLED")
+    record(place, STOPPED, 0.1, end="FAILED")
     folder, conf = place / "01-published", place / "conf"
     shutil.copytree(FOLDER, folder)
     shutil.copytree(cli.conf_folder(), conf)
@@ -56,11 +59,12 @@ def test_a_row_is_the_newest_finished_run_of_a_seed_beside_the_published_figures
 ) -> None:
     rows = list(csv.DictReader((collected[0] / "results.csv").open()))
     assert [(r["experiment"], r["seed"], r["val_accuracy"], r["epochs"]) for r in rows] == [
-        (NAME, "1", "0.6", "2"), (NAME, "2", "0.7", "2"),
+        (STOPPED, "1", "0.2", "2"), (NAME, "1", "0.6", "2"), (NAME, "2", "0.7", "2"),
         ("published/upgrad_melonoma_m1", "1", "0.5", "2"),
     ]  # fmt: skip
-    assert rows[0]["published_val_accuracy"] == "0.799" and rows[0]["commit"] == "0123456"
-    assert [r["changed"] for r in rows] == ["", "", "train.epochs=2"]
+    assert rows[1]["published_val_accuracy"] == "0.799" and rows[1]["commit"] == "0123456"
+    assert [r["changed"] for r in rows] == ["", "", "", "train.epochs=2"]
+    assert [r["finished"] for r in rows] == ["False", "True", "True", "True"]
 
 
 def test_the_readme_says_what_was_run_what_leaks_and_what_was_changed(
@@ -75,6 +79,8 @@ def test_the_readme_says_what_was_run_what_leaks_and_what_was_changed(
     assert rows["melanoma_cnn_model_m3"].endswith("| 2 | 2 | as published |")
     assert rows["upgrad_melonoma_m1"].endswith("| train.epochs=2 |")
     assert "not yet run" in rows["upgrad_melonoma_m2"]
+    assert "| .200 / .200 |" in rows["cnn_melanoma_detection_m1"]
+    assert "| 2 of 20 | 1 |" in rows["cnn_melanoma_detection_m1"]
 
 
 def test_headers_get_our_figures_and_nothing_else_changes(collected: tuple[Path, Path]) -> None:
@@ -90,4 +96,8 @@ def test_headers_get_our_figures_and_nothing_else_changes(collected: tuple[Path,
 
 def test_curves_are_drawn_for_the_systems_that_were_run(collected: tuple[Path, Path]) -> None:
     drawn = sorted(path.name for path in collected[0].glob("*.png"))
-    assert drawn == ["curves_melanoma_cnn_model.png", "curves_upgrad_melonoma.png"]
+    assert drawn == [
+        "curves_cnn_melanoma_detection.png",
+        "curves_melanoma_cnn_model.png",
+        "curves_upgrad_melonoma.png",
+    ]

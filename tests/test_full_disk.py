@@ -3,8 +3,7 @@
 import errno
 import os
 import shutil
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,6 @@ from melanoma_exp import report, runner
 from melanoma_exp.diskspace import why_unwritable
 from melanoma_exp.spec import UserError
 from melanoma_exp.training.journal import Journal
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """A real disk of 16 MiB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("a small disk can only be mounted by root")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def fill(disk: Path) -> None:
@@ -64,8 +51,12 @@ def test_figures_that_are_refused_are_logged_later_in_order() -> None:
 
 
 def test_a_run_outlives_a_disk_that_is_full_for_a_while_and_ends_in_one_line_otherwise(
-    images: Path, small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    images: Path,
+    disk: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
 ) -> None:
+    small = disk("16m")
     asked = experiment(images, small, "train.epochs=6", f"cache.dir={images.parent}/cache")
     full_after, room_after = [1, 5], [3]
     epoch_ended = report.Screen.epoch

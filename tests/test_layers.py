@@ -23,7 +23,8 @@ LAYERS = (
     {"config"},
     {
         "artifacts", "comparison", "ending", "evaluating", "following", "loopback", "material",
-        "model_card", "prediction", "recording", "results", "resuming", "runner", "sweeping",
+        "model_card", "prediction", "recording", "results", "resuming", "runner", "searching",
+        "sweeping",
     },
     {"cli", "composition", "helptext", "verbs", "__main__"},
 )  # fmt: skip

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from melanoma_exp.metrics import paired
+from melanoma_exp.metrics import paired, student
 from melanoma_exp.metrics.paired import GroupBootstrap, Resampled
 
 
@@ -42,7 +42,7 @@ def test_holm_is_the_textbook_case() -> None:
 def test_the_corrected_t_test_is_the_formula() -> None:
     values = [0.01, 0.03, 0.02, 0.04, 0.00]
     # mean .02, s^2 = .00025, variance of the mean .00025 (1/5 + 1/4) = .0001125; t = 1.8856.
-    result = paired.corrected_resampled_t(values, 0.25)
+    result = student.corrected_resampled_t(values, 0.25)
     error = math.sqrt(0.0001125)
     assert result.estimate == pytest.approx(0.02)
     # The 97.5 % point of t with 4 degrees of freedom is 2.776445.
@@ -50,30 +50,60 @@ def test_the_corrected_t_test_is_the_formula() -> None:
     # t with 4 degrees: P(|T| > t) = 1 - sin(a) (1 + cos(a)^2 / 2), tan(a) = t / 2.
     a = math.atan(0.02 / error / 2)
     assert result.p == pytest.approx(1 - math.sin(a) * (1 + math.cos(a) ** 2 / 2))
-    plain = paired.corrected_resampled_t(values, 0.0)
+    plain = student.corrected_resampled_t(values, 0.0)
     assert plain.p < result.p
 
 
 def test_welch_is_the_formula() -> None:
     # Means 2 and 5; variances of the means 1/3 and 4/3; t = -3 / sqrt(5/3) = -2.3238;
     # degrees of freedom (5/3)^2 / ((1/3)^2 / 2 + (4/3)^2 / 2) = 2.941.
-    result = paired.welch([1, 2, 3], [3, 5, 7])
+    result = student.welch(np.array([[1], [2], [3]]), np.array([[3], [5], [7]]))
     assert result.estimate == pytest.approx(-3)
     # Between the 97.5 % points for 2 and 3 degrees, 4.3027 and 3.1824, near the latter.
     assert 3.1824 < (result.high + 3) / math.sqrt(5 / 3) < 3.26
     assert 0.10 < result.p < 0.11
-    assert paired.welch([1, 1], [1, 1]).p == 1 and paired.welch([1, 1], [2, 2]).p == 0
+    same, other = np.array([[1], [1]]), np.array([[2], [2]])
+    assert student.welch(same, same).p == 1 and student.welch(same, other).p == 0
+    assert math.isnan(student.welch(same * math.nan, other).p)
+
+
+def test_trainings_on_folds_add_up_to_the_figure_and_each_tells_of_luck() -> None:
+    random = np.random.default_rng(0)
+    cell, fold = random.integers(-1, 3, 60), random.integers(0, 5, 60)
+    hit = random.random((2, 60)) < 0.6
+    parts = paired.contributions(hit, cell, fold)
+    shares = paired.GroupBootstrap(np.arange(60), resamples=1).share(hit, cell)
+    assert parts.shape == (2, 5) and parts.sum(axis=1) == pytest.approx(shares.observed)
+    nowhere = paired.contributions(hit, np.full(60, -1), fold)
+    assert np.isnan(nowhere.sum())
+
+    # Two repeats of five equally uncertain trainings a side: one variance of the difference from
+    # ten of one degree each. The 97.5 % point of t with 10 degrees is 2.2281; with the sums of
+    # two repeats alone it would be that of 2 degrees, 4.3027.
+    a = np.array([[0.0] * 5, [0.2] * 5])
+    result = student.welch(a, a + 0.1)
+    error = math.sqrt(2 * 5 * 0.02 / 2)
+    assert result.estimate == pytest.approx(-0.5)
+    assert result.high + 0.5 == pytest.approx(2.2281 * error, rel=1e-4)
+
+
+def test_two_equal_recipes_over_folds_are_rarely_called_different() -> None:
+    random = np.random.default_rng(1)
+    spread = np.array([0.5, 1.0, 1.0, 2.0, 3.0])  # folds differ in how much luck matters
+    trials = random.normal(0, spread, (2000, 2, 2, 5))
+    alarms = np.mean([student.welch(a, b).p < 0.05 for a, b in trials])
+    assert 0.01 < alarms < 0.055  # two seeds a side: on the careful side
 
 
 def test_folds_that_do_not_vary_are_no_division_by_zero() -> None:
-    assert paired.corrected_resampled_t([0.0, 0.0], 0.25).p == 1.0
-    assert paired.corrected_resampled_t([0.1, 0.1], 0.25).p == 0.0
+    assert student.corrected_resampled_t([0.0, 0.0], 0.25).p == 1.0
+    assert student.corrected_resampled_t([0.1, 0.1], 0.25).p == 0.0
 
 
 def test_the_t_interval_is_the_formula() -> None:
     # Mean 2, s = 1, 4.302653 is the 97.5 % point of t with 2 degrees of freedom.
-    assert paired.t_half_width([1, 2, 3]) == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
-    assert math.isnan(paired.t_half_width([1]))
+    assert student.t_half_width([1, 2, 3]) == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    assert math.isnan(student.t_half_width([1]))
 
 
 LABEL = np.array([0, 0, 0, 1, 1, 2])

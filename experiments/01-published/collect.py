@@ -2,9 +2,10 @@
 
     python experiments/01-published/collect.py mlruns/mlflow.db [more stores]
 
-Reads finished runs tagged `experiment=published/...` and writes `results.csv` (a row a run), the
-README's table, `curves_<system>.png`, and the lines `ours` and `time` of the experiments' headers.
-Of several runs with the same settings and seed the newest counts.
+Reads runs tagged `experiment=published/...` and writes `results.csv` (a row a run), the README's
+table, `curves_<system>.png`, and the lines `ours` and `time` of the experiments' headers. A run
+that was stopped on its way counts as far as it came, and says how far; `melanoma-exp resume` goes
+on with it. Of several runs with the same settings and seed a finished one counts, then the newest.
 """
 
 import argparse
@@ -86,13 +87,22 @@ def main(arguments: list[str], folder: Path = HERE, conf: Path | None = None) ->
 
 
 def read(store: Path, wanted: set[str], conf: Path) -> list[Result]:
-    """Returns the finished runs of the wanted experiments, oldest first."""
+    """Returns the runs of the wanted experiments that have finished or were stopped, oldest first.
+
+    One that failed or did not end its first epoch is none.
+    """
     client = mlflow.MlflowClient(f"sqlite:///{store.absolute()}")
     places = [e.experiment_id for e in client.search_experiments()]
     found, token = [], None
     while True:
-        page = client.search_runs(places, "attributes.status = 'FINISHED'", page_token=token)
-        found += [run for run in page if run.data.tags.get("experiment") in wanted]
+        page = client.search_runs(places, page_token=token)
+        found += [
+            run
+            for run in page
+            if run.data.tags.get("experiment") in wanted
+            and run.info.status in ("FINISHED", "KILLED")
+            and "train/loss" in run.data.metrics
+        ]
         token = page.token
         if not token:
             break
@@ -110,19 +120,28 @@ def _result(client: Any, run: Any, conf: Path) -> Result:
     steps = {s: client.get_metric_history(run.info.run_id, s) for s in SERIES}
     curves = {s: [(m.step, m.value) for m in sorted(h, key=lambda m: m.step)]
               for s, h in steps.items()}  # fmt: skip
+    metrics.setdefault(
+        "seconds/fit",
+        sum(m.value for m in client.get_metric_history(run.info.run_id, "seconds")),
+    )
     return {
         "experiment": name, "run": run.info.run_id, "seed": int(run.data.params["seed"]),
         "commit": tags["git_commit"][:7] + "+" * (tags["git_dirty"] == "true"),
         "leaky": tags["leaky"], "changed": "; ".join(sorted(changed)),
         "task": run.data.params["dataset.task"], "cores": tags["machine.cores"],
-        "epochs": len(curves["train/loss"]),
+        "epochs": len(curves["train/loss"]), "epochs_asked": int(run.data.params["train.epochs"]),
+        "finished": run.info.status == "FINISHED",
         **{column: metrics.get(metric) for column, metric in COLUMNS.items()},
         "curves": curves,
     }  # fmt: skip
 
 
 def newest(results: list[Result]) -> list[Result]:
-    """Returns the last of the runs of an experiment with equal settings and seed."""
+    """Returns of the runs of an experiment with equal settings and seed the last finished one.
+
+    Where none has finished, the last.
+    """
+    results = sorted(results, key=lambda r: r["finished"])  # stable: else oldest first
     last = {(r["experiment"], r["changed"], r["seed"]): r for r in results}
     return [last[key] for key in sorted(last)]
 
@@ -183,7 +202,9 @@ def table(results: list[Result], published: dict[str, Any]) -> str:
                 cells += [_pair(group, "loss"), spread(group, "test_accuracy", short)]
                 leaks = [spread(group, f"leak_{key}", short) for key in ("source", "group")]
                 cells += [" / ".join(leaks) + " leaky" * (group[0]["leaky"] == "true")]
-                cells += [spread(group, "epochs", "{:.0f}".format), str(len(group))]
+                stopped = "" if all(r["finished"] for r in group) else " of {epochs_asked}"
+                epochs = spread(group, "epochs", "{:.0f}".format) + stopped.format(**group[0])
+                cells += [epochs, str(len(group))]
                 cells += [spread(group, "seconds", lambda s: f"{s / 60:.0f}")]
                 task = "" if group[0]["task"] == "classes" else f"; task {group[0]['task']}"
                 cells += [(group[0]["changed"] or "as published") + task]
@@ -204,6 +225,8 @@ def fill_header(path: Path, group: list[Result]) -> None:
     )
     runs = "1 run" if len(group) == 1 else f"{len(group)} seeds"
     changed = f", {group[0]['changed']}" if group[0]["changed"] else ""
+    if not all(r["finished"] for r in group):
+        changed += f", stopped after epoch {max(r['epochs'] for r in group)}"
     time = f"{spread(group, 'seconds', '{:.0f}'.format)} s of training, {group[0]['cores']} cores"
     text = path.read_text()
     text = re.sub(r"(?m)^# ours: .*$", f"# ours: {figures} ({runs}{changed})", text)

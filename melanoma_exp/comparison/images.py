@@ -20,12 +20,14 @@ class Answers:
         label: int64 (n,).
         probability: float64 (repeats, n, classes): a repeat is a run, or, where folds validated on
             different images, the runs of one seed together.
+        training: int64 (n,), which training of a repeat answered: its fold's number, else 0.
     """
 
     ids: np.ndarray
     group: np.ndarray
     label: np.ndarray
     probability: np.ndarray
+    training: np.ndarray
 
     @property
     def predicted(self) -> np.ndarray:
@@ -56,12 +58,16 @@ def answers(row: Row, part: str) -> Answers:
     if any(part not in run.parts for run in row.runs):
         raise UnpairedError(f"has no {PARTS[part]} images")
     repeats = [run.parts[part] for run in row.runs]
+    training = np.zeros(len(repeats[0].ids), np.int64)
     if len({predictions.images for predictions in repeats}) > 1:
-        repeats = [_joined(runs, part) for runs in _by_seed(row.runs)]
+        seeds = [[run.parts[part] for run in runs] for runs in _by_seed(row.runs)]
+        repeats = [_joined(parts, part) for parts in seeds]
+        training = _trainings(seeds[0])
     if len({predictions.images for predictions in repeats}) > 1:
         raise UnpairedError(f"its own runs have different {PARTS[part]} images")
     first = repeats[0]
-    return Answers(first.ids, first.group, first.label, np.stack([r.probability for r in repeats]))
+    probability = np.stack([r.probability for r in repeats])
+    return Answers(first.ids, first.group, first.label, probability, training)
 
 
 def same_images(
@@ -106,9 +112,14 @@ def _by_seed(runs: Sequence[Evaluated]) -> list[list[Evaluated]]:
     return list(found.values())
 
 
-def _joined(runs: Sequence[Evaluated], part: str) -> Predictions:
+def _trainings(folds: Sequence[Predictions]) -> np.ndarray:
+    """Returns for each image of `_joined` which of the folds it is from."""
+    order = np.argsort(np.concatenate([p.ids for p in folds]))
+    return np.repeat(np.arange(len(folds)), [len(p.ids) for p in folds])[order]
+
+
+def _joined(parts: Sequence[Predictions], part: str) -> Predictions:
     """Returns the folds of one seed as one set of images."""
-    parts = [run.parts[part] for run in runs]
     ids = np.concatenate([p.ids for p in parts])
     order = np.argsort(ids)
     if len(np.unique(ids)) != len(ids):

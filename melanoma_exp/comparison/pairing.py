@@ -2,8 +2,8 @@
 
 A share of right answers (balanced accuracy, accuracy, sensitivity, specificity) is asked three ways
 and believed when all agree: the bootstrap, which knows images and groups; swapping answers, exact
-where few images tell; and, where both rows have several runs, Welch's t-test over runs, which knows
-the luck of training. p is the largest of theirs, the interval holds those of bootstrap and Welch.
+where few images tell; and, where both rows have several runs, Welch's t-test over trainings, which
+knows their luck. p is the largest of theirs, the interval holds those of bootstrap and Welch.
 
 Several runs of a row count by their mean figure; over folds the seeds of a fold are averaged first.
 McNemar's test needs one answer an image: it is made where both rows have one run. The mean of
@@ -20,7 +20,7 @@ import numpy as np
 from melanoma_exp.comparison.images import Answers, same_images
 from melanoma_exp.comparison.reading import PARTS
 from melanoma_exp.comparison.rows import Row
-from melanoma_exp.metrics import paired
+from melanoma_exp.metrics import paired, student
 
 TESTED = 8  # rows; more pairs would leave no test any power after Holm
 LEVEL = 0.05
@@ -129,10 +129,11 @@ def compare_pairs(rows: Sequence[Row], part: str, positive: Sequence[int]) -> Te
 
 @dataclass(frozen=True)
 class _Figure:
-    """One figure of one row: hits bool (repeats, n), their cells (n,), and its resamples."""
+    """One figure of one row: hits bool (repeats, n), their cells and trainings (n,), resamples."""
 
     hit: np.ndarray
     cell: np.ndarray
+    training: np.ndarray
     resampled: paired.Resampled
 
 
@@ -147,7 +148,8 @@ def _figures(
         found["sensitivity"] = (alerted, np.where(actual, 0, -1))
         found["specificity"] = (~alerted, np.where(actual, -1, 0))
     return {
-        name: _Figure(hit, cell, bootstrap.share(hit, cell)) for name, (hit, cell) in found.items()
+        name: _Figure(hit, cell, answers.training, bootstrap.share(hit, cell))
+        for name, (hit, cell) in found.items()
     }
 
 
@@ -155,8 +157,8 @@ def _differ(figure: str, a: _Figure, b: _Figure, group: np.ndarray) -> Outcome:
     """Compares a figure in the ways the module describes."""
     asked = [paired.difference(a.resampled, b.resampled)]
     if min(len(a.hit), len(b.hit)) > 1:
-        runs = [x.resampled.observed.tolist() for x in (a, b)]
-        asked.append(paired.welch(*runs))
+        runs = [paired.contributions(x.hit, x.cell, x.training) for x in (a, b)]
+        asked.append(student.welch(*runs))
     swapped = paired.swap_p(a.hit.mean(axis=0), b.hit.mean(axis=0), a.cell, group)
     p = max(swapped, *(d.p for d in asked))
     low, high = min(d.low for d in asked), max(d.high for d in asked)
@@ -185,7 +187,7 @@ def _folds(a: Row, b: Row) -> Outcome | None:
         run.figure("val_images") / (run.figure("train_images") - run.figure("synthetic_images"))
         for run in (*a.runs, *b.runs)
     ]
-    d = paired.corrected_resampled_t(values, float(np.mean(ratios)))
+    d = student.corrected_resampled_t(values, float(np.mean(ratios)))
     return Outcome("folds", d.estimate, d.low, d.high, d.p, d.p)
 
 

@@ -8,19 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+
+from melanoma_exp.metrics.student import Difference
 
 RESAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class Difference:
-    """First minus second: the estimate, its 95 % interval and a two-sided p-value."""
-
-    estimate: float
-    low: float
-    high: float
-    p: float
 
 
 @dataclass(frozen=True)
@@ -115,7 +106,7 @@ def difference(first: Resampled, second: Resampled, seed: int = 0) -> Difference
     Each resample draws the images (once for both) and, on each side, as many runs as there are:
     the interval then holds the chance in the images and the chance in the training. With one run a
     side it holds the first alone. Few runs understate the chance in the training, two by about
-    half: ask `welch` too. Percentile interval: Efron and Tibshirani, An Introduction to the
+    half: ask `student.welch` too. Percentile interval: Efron and Tibshirani, An Introduction to the
     Bootstrap (1993), chapter 13; p-value by inverting it, one added to both counts as in Davison
     and Hinkley (1997), section 4.2.
 
@@ -158,11 +149,9 @@ def swap_p(
     Returns:
         The p-value, NaN where no cell has an image.
     """
-    inside = cell >= 0
-    if not inside.any():
+    weight = _weights(cell)
+    if np.isnan(weight).all():
         return math.nan
-    size = np.bincount(cell[inside])
-    weight = np.where(inside, 1 / (size[cell] * (size > 0).sum()), 0.0)
     names, member = np.unique(group, return_inverse=True)
     by_group = np.bincount(member, weight * (first - second), len(names))
     sign = np.random.default_rng([seed, 2]).choice([-1.0, 1.0], (RESAMPLES, len(names)))
@@ -171,42 +160,20 @@ def swap_p(
     return (as_far + 1) / (RESAMPLES + 1)
 
 
-def welch(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """Compares the means of two sets of independent runs, their spread unequal.
-
-    Resampling two or three runs understates how far apart runs lie; this does not. Welch,
-    Biometrika 34 (1947) 28-35.
+def contributions(hit: np.ndarray, cell: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """Returns what each training adds to `GroupBootstrap.share`.
 
     Args:
-        first: The figure of each run, at least 2.
-        second: Likewise.
+        hit: bool (runs, n).
+        cell: int (n,), as there.
+        training: int (n,) from 0, which training of a run answered an image: all 0, or its fold.
+
+    Returns:
+        float64 (runs, trainings); a row's sum is the run's figure, NaN where no cell has an image.
     """
-    parts = [float(np.var(values, ddof=1)) / len(values) for values in (first, second)]
-    mean, variance = float(np.mean(first) - np.mean(second)), sum(parts)
-    if variance < 1e-24:
-        return _certain(mean)
-    freedom = variance**2 / sum(
-        part**2 / (len(values) - 1) for part, values in zip(parts, (first, second), strict=True)
-    )
-    return _student(mean, math.sqrt(variance), freedom)
-
-
-def corrected_resampled_t(differences: Sequence[float], test_to_train: float) -> Difference:
-    """Tests whether the mean difference over folds is zero.
-
-    Folds share most of their training images, so their differences are not independent and the
-    plain t-test finds too much. The variance of the mean is s^2 (1/J + n_test/n_train) instead of
-    s^2/J. Nadeau and Bengio, Inference for the Generalization Error, Machine Learning 52 (2003)
-    239-281.
-
-    Args:
-        differences: One a fold, at least 2.
-        test_to_train: Images that measured a fold over images that trained it; 1/4 for 5 folds.
-    """
-    values = np.asarray(differences, np.float64)
-    mean, n = float(values.mean()), len(values)
-    error = math.sqrt(float(values.var(ddof=1)) * (1 / n + test_to_train))
-    return _certain(mean) if error < 1e-12 else _student(mean, error, n - 1)
+    weight = _weights(cell)
+    trainings = int(training.max(initial=0)) + 1
+    return np.stack([np.bincount(training, weight * run, trainings) for run in hit])
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -221,23 +188,13 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def t_half_width(values: Sequence[float]) -> float:
-    """Returns half the 95 % t interval of the mean of independent values; NaN for fewer than 2."""
-    n = len(values)
-    if n < 2:
-        return math.nan
-    return float(stdtrit(n - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(n)
-
-
-def _student(mean: float, error: float, freedom: float) -> Difference:
-    half = float(stdtrit(freedom, 0.975)) * error
-    p = 2 * float(stdtr(freedom, -abs(mean) / error))
-    return Difference(mean, mean - half, mean + half, p)
-
-
-def _certain(mean: float) -> Difference:
-    """Returns a difference that does not vary."""
-    return Difference(mean, mean, mean, 1.0 if abs(mean) < 1e-12 else 0.0)
+def _weights(cell: np.ndarray) -> np.ndarray:
+    """Returns what a hit of each image adds to the share, (n,); NaN where no cell has an image."""
+    inside = cell >= 0
+    if not inside.any():
+        return np.full(len(cell), np.nan)
+    size = np.bincount(cell[inside])
+    return np.where(inside, 1 / (size[cell] * (size > 0).sum()), 0.0)
 
 
 def _mean_share(hits: np.ndarray, size: np.ndarray) -> np.ndarray:

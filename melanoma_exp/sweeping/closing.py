@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from melanoma_exp import figures
 from melanoma_exp.comparison import build, files, selection
 from melanoma_exp.files import write
+from melanoma_exp.searching import spec as searching
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweeping import screen
 from melanoma_exp.sweeping.folder import RESULTS, Job, Status, Sweep, open_sweep
@@ -74,11 +76,15 @@ def _record(
     here = [pair for pair in jobs if sweep.parent(pair[0].experiment().tracking)]
     runs = [(job, status, archive.run(status.run_id)) for job, status in here if status.run_id]
     for _, status, run in runs:
-        if run.status == "RUNNING" and status.state != "finished":
+        if run.status == "RUNNING" and not status.is_done:
             archive.mark_killed(run.id)
     finished = [(job, run) for job, _, run in runs if run.status == "FINISHED"]
     lines = _compare(archive, sweep, [run for _, run in finished], place)
     _draw(archive, finished, place)
+    if searching.exists(sweep.folder):
+        from melanoma_exp.searching.page import write_page
+
+        write_page(sweep.folder, sweep.name, place)
     tags, metrics = {}, {"jobs": float(len(jobs))}
     metrics["jobs_finished"] = float(sum(status.state == "finished" for _, status in jobs))
     best = screen.find_best([(job, status) for job, status, _ in runs])
@@ -88,13 +94,27 @@ def _record(
             final = {k: v for k, v in run.metrics.items() if k.startswith("final/")}
             metrics |= {f"best/{key.removeprefix('final/')}": v for key, v in final.items()}
             lines.append(f"best: job {job.number} {job.name}, {screen.told(status)}, run {run.id}")
-    ended = all(status.state == "finished" for _, status in jobs)
+            if searching.exists(sweep.folder):
+                lines += _how_to_judge(job, len(jobs))
+    if pruned := sum(status.state == "pruned" for _, status in jobs):
+        metrics["jobs_pruned"] = float(pruned)
+    ended = all(status.is_done for _, status in jobs)
     result = SweepEnd(
         "KILLED" if interrupted else "FINISHED" if ended else "FAILED",
         sorted(place.iterdir()), metrics, tags,
     )  # fmt: skip
     tracking.end_sweep(parent, result)
     return [*lines, f"tracked: {tracking.describe()}, run {parent}"]
+
+
+def _how_to_judge(job: Job, among: int) -> list[str]:
+    """Returns what to do with the best job of a search: its score flatters."""
+    words = " ".join(shlex.quote(word) for word in job.overrides)
+    return [
+        f"it was chosen among {among} jobs by this very figure, which flatters it; judge it on "
+        "seeds that had no part in that:",
+        f"  melanoma-exp -m {words} hydra/sweeper=basic hydra.sweeper.params=null seed=101,102,103",
+    ]
 
 
 def to_csv(jobs: Sequence[tuple[Job, Status]]) -> str:

@@ -21,7 +21,9 @@ SWEEP, PARENT, LOCK, LOG, STATUS = (
 EXPERIMENT, RESULTS = "experiment.json", "results"
 SCHEMA = 1  # raise it when the content of `sweep.json` changes its meaning
 TAIL = 8192  # bytes of a log that are read for its last lines
-State = Literal["waiting", "running", "finished", "failed", "stopped", "killed", "timed out"]
+State = Literal[
+    "waiting", "running", "finished", "failed", "stopped", "killed", "timed out", "pruned"
+]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Status:
     """What became of a job.
 
     Attributes:
-        state: `stopped` by a signal in good order, `killed` without a chance to say so.
+        state: `stopped` by a signal in good order, `killed` without a chance to say so, `pruned`
+            by the search it is part of.
         process: Identifies the job's process, "" before it has one.
         started: Seconds since 1970 of its latest start.
         ended: Likewise; 0 while it runs.
@@ -45,6 +48,11 @@ class Status:
     run_id: str = ""
     score: float | None = None
     leaky: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to run."""
+        return self.state in ("finished", "pruned")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from melanoma_exp import ending, provenance, resuming
 from melanoma_exp.sweeping.folder import LOG, Job, Status, Sweep, open_sweep
+from melanoma_exp.training.interruption import PrunedError
 
 SCORE = ("val", "balanced_accuracy")  # what sweeps maximise
 
@@ -30,11 +31,14 @@ def run(folder: Path, number: int) -> int:
     status = Status("running", provenance.process(), time.time())
     job.note(status)
     os.chdir(sweep.directory)
+    given_up: list[PrunedError] = []
     with _logged_to(job.folder / LOG):
-        code = ending.exit_code(lambda: _run(job, sweep))
+        code = ending.exit_code(lambda: given_up.extend(_run(job, sweep)))
     begun = resuming.begun_in(job.folder)
     status = replace(status, ended=time.time(), run_id=begun.run_id if begun else "")
-    if code == 0:
+    if given_up:
+        status = replace(status, state="pruned")
+    elif code == 0:
         status = replace(status, state="finished")
         if begun and begun.scores:  # not after a dry run
             score = begun.scores[SCORE[0]][SCORE[1]]
@@ -60,19 +64,27 @@ def run_in_child(folder: Path, number: int, environment: Mapping[str, str]) -> N
     sys.exit(run(folder, number))
 
 
-def _run(job: Job, sweep: Sweep) -> None:
+def _run(job: Job, sweep: Sweep) -> list[PrunedError]:
+    """Runs the job; returns why it was given up, if it was."""
     from melanoma_exp import runner
+    from melanoma_exp.searching.judge import judge_of
 
     begun = resuming.begun_in(job.folder)
     if begun and begun.scores:
         print(f"{job.folder}: run {begun.run_id} has finished here already")
-        return
+        return []
     experiment = job.experiment()
     parent = sweep.parent(experiment.tracking)
     # Sums in another order have other last bits: who repeats the run needs as many.
     threads = {"threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "all")}
     tags = {**job.tags, **threads, **({"mlflow.parentRunId": parent} if parent else {})}
-    runner.run(experiment, job.folder, tags, begun.run_id if begun else None)
+    judge = judge_of(sweep.folder, sweep.name, job.number)
+    try:
+        runner.run(experiment, job.folder, tags, begun.run_id if begun else None, judge)
+    except PrunedError as pruned:
+        print(f"pruned: {pruned}")
+        return [pruned]
+    return []
 
 
 @contextmanager

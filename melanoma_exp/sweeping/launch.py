@@ -9,12 +9,18 @@ from typing import Any
 
 from melanoma_exp import provenance, report, resuming
 from melanoma_exp.checkpoint import Store
-from melanoma_exp.ending import JobsFailedError
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweeping import screen, slots
-from melanoma_exp.sweeping.folder import Job, Sweep, alone
+from melanoma_exp.sweeping.folder import Job, Sweep, alone, open_sweep
+from melanoma_exp.sweeping.queue import Queue
 from melanoma_exp.sweeping.spec import Local, Slurm
 from melanoma_exp.training.interruption import Interrupted, Signals
+
+
+class JobsFailedError(UserError):
+    """Jobs of a sweep failed; the message says how many, their failures were told."""
+
+    code = 1
 
 
 class SweepInterrupted(Interrupted):
@@ -25,12 +31,12 @@ class SweepInterrupted(Interrupted):
         self.sweep = sweep
 
 
-def run(sweep: Sweep, numbers: Sequence[int]) -> None:
-    """Runs jobs of a sweep and records what came out; those that have finished are passed over.
+def run(sweep: Sweep, queue: Queue) -> None:
+    """Runs jobs of a sweep and records what came out.
 
     Args:
         sweep: With all jobs it has so far.
-        numbers: Of the jobs to run.
+        queue: Gives the jobs to run.
 
     Raises:
         UserError: The sweep is being run already, a job of it is still at work, or tracking fails.
@@ -39,24 +45,25 @@ def run(sweep: Sweep, numbers: Sequence[int]) -> None:
     """
     shown, signals = report.console(), Signals()
     with alone(sweep.folder), signals.heard():
-        todo = missing(sweep.select(numbers))
-        _check_idle(todo)
-        shown.print(f"sweep of {len(sweep.jobs)} jobs: {sweep.folder}", soft_wrap=True)
-        if len(todo) < len(numbers):
-            shown.print(f"{len(numbers) - len(todo)} have finished already", soft_wrap=True)
-        context = _context(sweep.launcher if todo else None)
+        _check_idle(missing(sweep.jobs))
+        number = len(sweep.jobs) + queue.to_come
+        shown.print(f"sweep of {number} jobs: {sweep.folder}", soft_wrap=True)
+        if done := len(sweep.jobs) - len(missing(sweep.jobs)):
+            shown.print(f"{done} have finished already", soft_wrap=True)
+        context = _context(sweep.launcher if done < number else None)
         _apart(context, _begin, sweep.folder, provenance.process())
         stopped = None
         try:
             with signals.deferred():
-                _run_jobs(sweep, todo, shown, signals)
+                _run_jobs(sweep, queue, shown, signals)
         except Interrupted as error:
             stopped = error.signum
         except BaseException:
             _apart(context, _end, sweep.folder, False)
             raise
         lines = _apart(context, _end, sweep.folder, stopped is not None)
-    failed = missing(sweep.select(numbers))
+    jobs = open_sweep(sweep.folder).jobs
+    failed = missing(jobs)
     if ended := [job for job in failed if job.status().state != "waiting"]:
         screen.print_failures(shown, ended)
     for line in lines:
@@ -65,14 +72,14 @@ def run(sweep: Sweep, numbers: Sequence[int]) -> None:
         raise SweepInterrupted(stopped, sweep.folder)
     if failed:
         raise JobsFailedError(
-            f"{len(failed)} of {len(numbers)} jobs did not finish, see above; when that is mended: "
+            f"{len(failed)} of {len(jobs)} jobs did not finish, see above; when that is mended: "
             f"melanoma-exp resume-sweep {sweep.folder}"
         )
 
 
-def missing(sweep: Sweep) -> list[Job]:
-    """Returns the jobs that have not finished."""
-    return [job for job in sweep.jobs if job.status().state != "finished"]
+def missing(jobs: Sequence[Job]) -> list[Job]:
+    """Returns those that have not finished."""
+    return [job for job in jobs if not job.status().is_done]
 
 
 def begun(job: Job) -> bool:
@@ -84,17 +91,16 @@ def begun(job: Job) -> bool:
     return Store(state / known.run_id).newest() is not None
 
 
-def _run_jobs(sweep: Sweep, todo: Sequence[Job], shown: Any, signals: Signals) -> None:
+def _run_jobs(sweep: Sweep, queue: Queue, shown: Any, signals: Signals) -> None:
     options = sweep.launcher
     at_once = slots.count(options) if isinstance(options, Local) else options.at_once
-    with screen.Screen(shown, sweep.jobs, at_once) as watch:
-        chosen = sweep.select([job.number for job in todo])
+    with screen.Screen(shown, sweep.jobs, queue, at_once) as watch:
         if isinstance(options, Local):
-            slots.run(chosen, options, watch, signals)
+            slots.run(sweep.folder, queue, options, watch, signals)
         else:
             from melanoma_exp.sweeping import slurm
 
-            slurm.run(chosen, options, watch, signals)
+            slurm.run(sweep.folder, queue, options, watch, signals)
 
 
 def _check_idle(jobs: Sequence[Job]) -> None:

@@ -1,6 +1,6 @@
 """From what Hydra composed to the jobs of a sweep: all are checked before the first one starts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,17 @@ class Composed:
     subfolder: str
 
 
-def plan(folder: Path, launcher: spec.Local | spec.Slurm, composed: Sequence[Composed]) -> Sweep:
+def plan(
+    folder: Path, launcher: spec.Local | spec.Slurm, composed: Sequence[Composed],
+    shared: Collection[str] | None = None,
+) -> Sweep:  # fmt: skip
     """Checks every job and writes the sweep's folder, in which earlier jobs stay.
 
     Args:
         folder: Of the sweep.
         launcher: Where its jobs run.
         composed: The jobs to run now.
+        shared: Overrides that tell no job of the sweep apart; None finds them among these jobs.
 
     Raises:
         UserError: Jobs are rejected, a line for each mistake; or the folder holds another sweep.
@@ -48,9 +52,8 @@ def plan(folder: Path, launcher: spec.Local | spec.Slurm, composed: Sequence[Com
     folder = folder.absolute()
     experiments: dict[int, config.Experiment] = {}
     mistakes: dict[str, list[int]] = {}
-    # What all jobs share tells none of them apart.
-    shared = set.intersection(*(set(one.overrides) for one in composed))
-    shared = shared if len(composed) > 1 else set()
+    if shared is None and len(composed) > 1:
+        shared = set.intersection(*(set(one.overrides) for one in composed))
     for one in composed:
         try:
             parsed = config.parse(one.content)
@@ -59,13 +62,13 @@ def plan(folder: Path, launcher: spec.Local | spec.Slurm, composed: Sequence[Com
                 mistakes.setdefault(line, []).append(one.number)
             continue
         name = parsed.name or told_apart(
-            parsed.run_name, [word for word in one.overrides if word not in shared]
+            parsed.run_name, [word for word in one.overrides if word not in (shared or ())]
         )
         experiments[one.number] = parsed.model_copy(update={"name": name})
     if mistakes:
         told = [_told(line, numbers, len(composed)) for line, numbers in mistakes.items()]
         raise UserError(*told[:SHOWN], "no job was started")
-    name = "/".join(folder.parts[-2:])
+    name = name_of(folder)
     new = [
         Job(
             one.number, tuple(one.overrides), experiments[one.number].run_name,
@@ -75,12 +78,18 @@ def plan(folder: Path, launcher: spec.Local | spec.Slurm, composed: Sequence[Com
         )
         for one in composed
     ]  # fmt: skip
-    before = open_sweep(folder).jobs if (folder / SWEEP_FILE).exists() else ()
-    jobs = {job.number: job for job in (*before, *new)}
-    sweep = Sweep(folder, name, Path.cwd(), launcher, tuple(jobs[k] for k in sorted(jobs)))
+    before = open_sweep(folder) if (folder / SWEEP_FILE).exists() else None
+    jobs = {job.number: job for job in (*(before.jobs if before else ()), *new)}
+    directory = before.directory if before else Path.cwd()
+    sweep = Sweep(folder, name, directory, launcher, tuple(jobs[k] for k in sorted(jobs)))
     folder.mkdir(parents=True, exist_ok=True)
     sweep.save(experiments)
     return sweep
+
+
+def name_of(folder: Path) -> str:
+    """Returns what the sweep in a folder is called."""
+    return "/".join(folder.parts[-2:])
 
 
 def told_apart(name: str, overrides: Sequence[str]) -> str:
@@ -90,8 +99,16 @@ def told_apart(name: str, overrides: Sequence[str]) -> str:
     """
     silent = ("dataset.", "split.fold=", "tracking.", "cache.", "hydra.", "+", "~")
     words = [word.partition("=") for word in overrides if not word.startswith(silent)]
-    told = [f"{key.rpartition('.')[2]}={value}" for key, _, value in words if "." in key]
+    told = [f"{key.rpartition('.')[2]}={_short(value)}" for key, _, value in words if "." in key]
     return " ".join([name, *told])[:100].translate(str.maketrans("/\\", "__")).strip()
+
+
+def _short(value: str) -> str:
+    """Returns a number of many digits with three that count."""
+    try:
+        return f"{float(value):.3g}" if len(value) > 6 else value
+    except ValueError:
+        return value
 
 
 def _told(line: str, numbers: Sequence[int], jobs: int) -> str:

@@ -13,25 +13,27 @@ from rich.table import Table
 from rich.text import Text
 
 from melanoma_exp.sweeping.folder import LOG, Job, Status
+from melanoma_exp.sweeping.queue import Queue
 
 EPOCH = re.compile(r"epoch (\d+)/(\d+) ")
 ROWS = 12  # running jobs that are shown
-STYLES = {"finished": "green", "waiting": "dim", "running": "default"}
+STYLES = {"finished": "green", "pruned": "dim", "waiting": "dim", "running": "default"}
 
 
 class Screen:
     """Shows done, failed and running jobs, the time left, and the best so far."""
 
-    def __init__(self, screen: Console, jobs: Sequence[Job], slots: int) -> None:
+    def __init__(self, screen: Console, jobs: Sequence[Job], queue: Queue, slots: int) -> None:
         """Prepares.
 
         Args:
             screen: Where to.
-            jobs: All of the sweep, those of an earlier start that have finished included.
+            jobs: Of the sweep so far, those of an earlier start that have finished included.
+            queue: Gives those that are run now.
             slots: How many may run at once.
         """
-        self._screen, self._jobs, self._slots = screen, jobs, slots
-        self._todo = sum(job.status().state != "finished" for job in jobs)
+        self._screen, self._queue, self._slots = screen, queue, slots
+        self._jobs = {job.number: job for job in jobs}
         self._running: dict[int, float] = {}  # job's number: monotonic second of its start
         self._statuses = {job.number: job.status() for job in jobs}
         self._took: list[float] = []  # seconds of jobs that finished under our eyes
@@ -54,6 +56,7 @@ class Screen:
 
     def started(self, job: Job) -> None:
         """Says so, where there is no terminal."""
+        self._jobs[job.number] = job
         self._running[job.number] = time.monotonic()
         self._statuses[job.number] = Status("running")
         if not self._screen.is_terminal:
@@ -64,7 +67,7 @@ class Screen:
         """Says how it ended, how many are left and which is best."""
         seconds = time.monotonic() - self._running.pop(job.number)
         status = self._statuses[job.number] = job.status()
-        if status.state == "finished":
+        if status.is_done:
             self._took.append(seconds)
         line = f"job {job.number} {told(status)} after {_told_seconds(seconds)}: {escape(job.name)}"
         self._screen.print(line, soft_wrap=True, style=STYLES.get(status.state, "red"))
@@ -80,7 +83,7 @@ class Screen:
         table = Table(box=None, pad_edge=False, show_header=False)
         for _ in range(3):
             table.add_column(no_wrap=True, overflow="ellipsis")
-        shown = [job for job in self._jobs if job.number in self._running]
+        shown = [self._jobs[number] for number in sorted(self._running)]
         for job in shown[:ROWS]:
             last = next((x for x in reversed(job.last_lines()) if EPOCH.match(x)), "starting")
             table.add_row(f"job {job.number}", escape(job.name), escape(last))
@@ -90,17 +93,15 @@ class Screen:
 
     def _summary(self) -> str:
         counts = Counter(status.state for status in self._statuses.values())
-        done, failed = (
-            counts["finished"],
-            sum(counts.values())
-            - sum(counts[state] for state in ("finished", "running", "waiting")),
-        )
-        parts = [f"{done} of {len(self._jobs)} done", f"{failed} failed"]
-        parts.append(f"{counts['running']} running")
-        left = counts["running"] + counts["waiting"]
+        done = counts["finished"] + counts["pruned"]
+        failed = sum(counts.values()) - done - counts["running"] - counts["waiting"]
+        parts = [f"{done} of {len(self._jobs) + self._queue.to_come} done"]
+        parts += [f"{counts['pruned']} of them pruned"] if counts["pruned"] else []
+        parts += [f"{failed} failed", f"{counts['running']} running"]
+        left = counts["running"] + counts["waiting"] + self._queue.to_come
         if self._took and left:
             parts.append(f"about {_told_seconds(self._seconds_left())} left")
-        best = find_best([(job, self._statuses[job.number]) for job in self._jobs])
+        best = find_best([(job, self._statuses[n]) for n, job in self._jobs.items()])
         if best is not None:
             job, status = best
             parts.append(f"best so far: job {job.number} {told(status)}")
@@ -110,7 +111,8 @@ class Screen:
         """Returns the mean duration times what is left, shared by the slots."""
         mean = sum(self._took) / len(self._took)
         now = time.monotonic()
-        waiting = sum(status.state == "waiting" for status in self._statuses.values())
+        states = [status.state for status in self._statuses.values()]
+        waiting = states.count("waiting") + self._queue.to_come
         begun = sum(max(0.0, mean - (now - start)) for start in self._running.values())
         return (waiting * mean + begun) / max(1, min(self._slots, waiting + len(self._running)))
 

@@ -16,10 +16,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
 from typing import Protocol
 
 from melanoma_exp.sweeping import job as in_job
-from melanoma_exp.sweeping.folder import Job, State, Status, Sweep
+from melanoma_exp.sweeping.folder import Job, State, Status
+from melanoma_exp.sweeping.queue import Queue
 from melanoma_exp.sweeping.spec import Local
 from melanoma_exp.training.interruption import Signals
 
@@ -52,31 +54,36 @@ class _Running:
     is_late: bool = False
 
 
-def run(sweep: Sweep, options: Local, watch: Watch, signals: Signals) -> None:
-    """Runs the jobs of a sweep; however one ends, the others go on.
+def run(folder: Path, queue: Queue, options: Local, watch: Watch, signals: Signals) -> None:
+    """Runs the jobs of the sweep in a folder; however one ends, the others go on.
 
     A signal (`signals` is deferring them) is passed on to the jobs as SIGTERM, and no further job
     is started; a second one ends everything at once.
     """
     slots = count(options)
     environments = [environment(options, slot) for slot in range(slots)]
-    waiting, running = deque(sweep.jobs), list[_Running]()
+    waiting, running = deque[Job](), list[_Running]()
     limit = (options.timeout_minutes or float("inf")) * 60
     context = fork_server(options)
     try:
-        while running or waiting and signals.received is None:
+        while True:
             free = sorted(set(range(slots)) - {r.slot for r in running})
+            if not waiting and free and signals.received is None:
+                waiting.extend(queue.take(len(free)))
             while waiting and free and signals.received is None:
                 job, slot = waiting.popleft(), free.pop(0)
-                place = (sweep.folder, job.number, environments[slot])
+                place = (folder, job.number, environments[slot])
                 process = context.Process(target=in_job.run_in_child, args=place)
                 process.start()
                 running.append(_Running(job, process, slot, time.monotonic() + limit))
                 watch.started(job)
+            if not running:
+                break
             connection.wait([r.process.sentinel for r in running], TICK)
             for one in [r for r in running if not r.process.is_alive()]:
                 running.remove(one)
                 _clean_up(one)
+                queue.ended(one.job)
                 watch.ended(one.job)
             _stop_late(running, options.grace_seconds, asked=signals.received is not None)
             watch.tick()
@@ -178,7 +185,7 @@ def _clean_up(one: _Running) -> None:
     if status.state == "waiting":  # it died before its first word
         status = Status("running", started=time.time())
     state: State = status.state
-    if one.is_late and state != "finished":
+    if one.is_late and not status.is_done:
         state = "timed out"
     elif state == "running":
         state = "killed" if code is None or code < 0 else "failed"

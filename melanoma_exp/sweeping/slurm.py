@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_exp.spec import UserError
-from melanoma_exp.sweeping.folder import Job, State, Status, Sweep
+from melanoma_exp.sweeping.folder import Job, State, Status
+from melanoma_exp.sweeping.queue import Queue
 from melanoma_exp.sweeping.slots import Watch
 from melanoma_exp.sweeping.spec import Slurm
 from melanoma_exp.training.interruption import Signals
@@ -34,17 +35,22 @@ class Submitted:
         return DelayedSubmission(self, folder, number)
 
 
-def run(sweep: Sweep, options: Slurm, watch: Watch, signals: Signals) -> None:
-    """Submits the jobs of a sweep and waits for them.
+def run(folder: Path, queue: Queue, options: Slurm, watch: Watch, signals: Signals) -> None:
+    """Submits the jobs of the sweep in a folder and waits for them.
 
     A signal (`signals` is deferring them) cancels the jobs: Slurm sends them SIGTERM, they write a
     checkpoint and end.
     """
-    submitted = _submit(sweep, options)
+    executor = _executor(folder, options)
     begun: set[int] = set()
-    left = list(zip(sweep.jobs, submitted, strict=True))
+    left: list[tuple[Job, Any]] = []
     asked = False
-    while left:
+    while True:
+        if signals.received is None and len(left) < options.at_once:
+            jobs = queue.take(options.at_once - len(left))
+            left += zip(jobs, _submit(executor, folder, jobs), strict=True)
+        if not left:
+            return
         if signals.received is not None and not asked:
             asked = True
             for _, handle in left:
@@ -57,23 +63,20 @@ def run(sweep: Sweep, options: Slurm, watch: Watch, signals: Signals) -> None:
             if is_over:
                 left.remove((job, handle))
                 _note_end(job, handle)
+                queue.ended(job)
                 watch.ended(job)
         watch.tick()
         time.sleep(TICK)
 
 
-def _submit(sweep: Sweep, options: Slurm) -> Sequence[Any]:
+def _executor(folder: Path, options: Slurm) -> Any:
     import submitit
-    from submitit.core.utils import FailedJobError
 
     # A cluster without accounting makes it warn at every look; the job's own state is believed.
     logging.getLogger("submitit").setLevel(logging.ERROR)
-
-    for job in sweep.jobs:
-        job.note(Status("waiting"))
     is_slurm = options.cluster == "slurm"
     more: dict[str, Any] = {"slurm_max_num_timeout": options.requeued} if is_slurm else {}
-    executor = submitit.AutoExecutor(sweep.folder / FOLDER, cluster=options.cluster, **more)
+    executor = submitit.AutoExecutor(folder / FOLDER, cluster=options.cluster, **more)
     executor.update_parameters(
         name="melanoma-exp",
         timeout_min=max(1, round(options.timeout_minutes)),
@@ -89,10 +92,18 @@ def _submit(sweep: Sweep, options: Slurm) -> Sequence[Any]:
             slurm_setup=list(options.setup),
             slurm_additional_parameters=options.extra,
         )
-    numbers = [job.number for job in sweep.jobs]
-    folder = str(sweep.folder.absolute())
+    return executor
+
+
+def _submit(executor: Any, folder: Path, jobs: Sequence[Job]) -> Sequence[Any]:
+    """Submits jobs as one array and returns what is known of each."""
+    from submitit.core.utils import FailedJobError
+
+    for job in jobs:
+        job.note(Status("waiting"))
+    numbers = [job.number for job in jobs]
     try:
-        return executor.map_array(Submitted(), [folder] * len(numbers), numbers)
+        return executor.map_array(Submitted(), [str(folder.absolute())] * len(numbers), numbers)
     except FailedJobError as error:
         told = (str(error).splitlines() or ["it said nothing"])[-1]
         raise UserError(f"hydra/launcher=slurm: the jobs were not taken: {told}") from error

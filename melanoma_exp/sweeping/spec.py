@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from melanoma_exp.spec import Spec, UserError
+from melanoma_exp.spec import Spec, UserError, told
 
 Minutes = Annotated[float, Field(gt=0)]
 
@@ -73,9 +73,4 @@ def parse(content: Mapping[str, Any]) -> Local | Slurm:
     try:
         return _ADAPTER.validate_python(dict(content))
     except ValidationError as error:
-        lines: dict[str, str] = {}
-        for found in error.errors():
-            key = ".".join(map(str, found["loc"][1:2]))
-            message = found["msg"].removeprefix("Input ")
-            lines.setdefault(key, f"hydra.launcher.{key}: {message} (got {found['input']})")
-        raise UserError(*lines.values()) from None
+        raise UserError(*told(error, "hydra.launcher", tagged=True)) from None

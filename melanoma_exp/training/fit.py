@@ -4,14 +4,14 @@ Keras' `fit` runs one epoch at a time. What happens between epochs is decided he
 part of it must be restored bit for bit when a run is continued.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import keras
 
 from melanoma_exp.checkpoint import Saved, Store
 from melanoma_exp.training.course import History
-from melanoma_exp.training.interruption import Signals
+from melanoma_exp.training.interruption import PrunedError, Signals
 from melanoma_exp.training.loop import Loop
 from melanoma_exp.training.spec import Train
 
@@ -44,6 +44,13 @@ class Feed(Protocol):
         """Returns a tf.data.Dataset of the batches of an epoch, from step `first` on."""
 
 
+class Judge(Protocol):
+    """Decides between two epochs whether training is worth the next one."""
+
+    def __call__(self, history: Mapping[str, Sequence[float]]) -> str:
+        """Returns why training is to be given up, "" where it is not."""
+
+
 def fit(
     model: keras.Model,
     spec: Train,
@@ -54,6 +61,7 @@ def fit(
     store: Store,
     signals: Signals,
     saved: Saved | None = None,
+    judge: Judge | None = None,
 ) -> History:
     """Trains a compiled model and leaves it with the weights that are to be kept.
 
@@ -67,12 +75,14 @@ def fit(
         store: Where checkpoints go.
         signals: Asked after every step whether to stop.
         saved: The checkpoint to go on from.
+        judge: Asked after every epoch; after the last it is only told.
 
     Returns:
         For each figure its value in every epoch.
 
     Raises:
         Interrupted: A signal asked to stop; a checkpoint was written.
+        PrunedError: The judge gave the training up.
         UserError: All epochs are done and the log still refuses figures.
         OSError: It still cannot be written.
     """
@@ -82,5 +92,8 @@ def fit(
     with signals.deferred():
         while not loop.is_over:
             loop.run_epoch()
+            why = judge(loop.course.history) if judge is not None else ""
+            if why and not loop.is_over:
+                raise PrunedError(why)
     loop.finish()
     return loop.course.history

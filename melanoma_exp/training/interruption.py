@@ -17,6 +17,10 @@ class Interrupted(BaseException):
         self.run_id = ""
 
 
+class PrunedError(Exception):
+    """A judge gave a training up; the message says why."""
+
+
 class Signals:
     """Listens while it is entered.
 

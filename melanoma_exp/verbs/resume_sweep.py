@@ -1,11 +1,17 @@
 """The verb `resume-sweep`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from melanoma_exp.installation import conf_folder
 from melanoma_exp.spec import UserError
 from melanoma_exp.verbs.arguments import Parser
 
-PREFIX = "hydra.launcher."
+if TYPE_CHECKING:
+    from melanoma_exp.searching.asking import Asked
+    from melanoma_exp.sweeping.folder import Sweep
+
+LAUNCHER, TRIALS = "hydra.launcher.", "hydra.sweeper.n_trials="
 
 
 def resume_sweep(words: list[str]) -> None:
@@ -15,31 +21,60 @@ def resume_sweep(words: list[str]) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="as the sweep printed it")
     parser.add_argument("--dry-run", action="store_true", help="list what would run, and stop")
     given, overrides = parser.split(words)
-    strange = [word for word in overrides if not word.startswith(PREFIX)]
+    strange = [word for word in overrides if not word.startswith((LAUNCHER, TRIALS))]
     if strange:
         raise UserError(
-            f"resume-sweep: takes {PREFIX}... overrides only (got {' '.join(strange)}): the jobs "
-            "are as they were"
+            f"resume-sweep: takes {LAUNCHER}... overrides only, of a search {TRIALS}... too (got "
+            f"{' '.join(strange)}): the jobs are as they were"
         )
     from dataclasses import replace
 
     import yaml
 
+    from melanoma_exp.searching import spec as searching
     from melanoma_exp.sweeping import folder, launch, spec
+    from melanoma_exp.sweeping.queue import Listed
 
     sweep = folder.open_sweep(given.folder)
     changes = {
-        key.removeprefix(PREFIX): yaml.safe_load(value)
+        key.removeprefix(LAUNCHER): yaml.safe_load(value)
         for key, _, value in (word.partition("=") for word in overrides)
+        if key.startswith(LAUNCHER)
     }
     launcher = spec.parse({**sweep.launcher.model_dump(), **changes})
-    missing = launch.missing(sweep)
+    missing = launch.missing(sweep.jobs)
     if given.dry_run:
         for job in missing:
             how = "goes on" if launch.begun(job) else "starts"
             print(f"job {job.number} ({job.status().state}) {how}: {job.name}")
         print(f"{len(missing)} of {len(sweep.jobs)} jobs are missing")
+        if searching.exists(sweep.folder):
+            asked = searching.read(sweep.folder).options.n_trials
+            print(f"a search: new jobs are asked for until there are {asked}")
         return
     if missing:
         launcher.check()
-    launch.run(replace(sweep, launcher=launcher), [job.number for job in sweep.jobs])
+    sweep = replace(sweep, launcher=launcher)
+    launch.run(sweep, _search(sweep, overrides) or Listed(missing))
+
+
+def _search(sweep: "Sweep", overrides: list[str]) -> "Asked | None":
+    """Returns the queue of a search, None for any other sweep."""
+    from melanoma_exp.searching import spec
+
+    trials = [word.partition("=")[2] for word in overrides if word.startswith(TRIALS)]
+    if not spec.exists(sweep.folder):
+        if trials:
+            raise UserError(f"{TRIALS}{trials[-1]}: {sweep.folder} holds no search")
+        return None
+    search = spec.read(sweep.folder)
+    if trials:
+        options = spec.parse({**search.options.model_dump(), "n_trials": trials[-1]})
+        search = search.model_copy(update={"options": options})
+    search.options.check()
+    from melanoma_exp import composition
+    from melanoma_exp.searching.asking import Asked
+
+    search.save(sweep.folder)
+    conf = conf_folder()
+    return Asked(search, sweep.folder, sweep.launcher, lambda w: composition.compose(conf, w))

@@ -1,0 +1,61 @@
+"""Hydra's way to the search of melanoma_exp: `hydra/sweeper=optuna`.
+
+Hydra finds plugins in this namespace package alone, and imports them whenever it starts: nothing
+heavy is imported at the top. The plugin that Hydra's project offers holds an Optuna which cannot
+open a storage with today's SQLAlchemy, waits for the slowest job of a batch and cannot prune.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+
+class OptunaSweeper(Sweeper):
+    """A search: jobs are asked for one by one, each by what earlier ones have shown."""
+
+    def __init__(self, **options: Any) -> None:
+        self._options = {
+            key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+            for key, value in options.items()
+        }
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Takes what Hydra gives."""
+        self._config = config
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Runs the search.
+
+        Args:
+            arguments: The overrides of the command line; they win over `params`.
+        """
+        from melanoma_exp import composition, installation
+        from melanoma_exp.searching import spec
+        from melanoma_exp.spec import UserError
+        from melanoma_exp.sweeping import launch
+        from melanoma_exp.sweeping import spec as launchers
+
+        conf = installation.conf_folder()
+        options = spec.parse(self._options)
+        options.check()
+        from melanoma_exp.searching import asking  # imports Optuna
+
+        launcher: Any = OmegaConf.to_container(self._config.hydra.launcher)
+        if not str(launcher.pop("_target_")).startswith("hydra_plugins.melanoma_exp_launcher."):
+            raise UserError("hydra/sweeper=optuna: jobs are launched by local or slurm")
+        drawn = [f"{key}={value}" for key, value in options.params.items()]
+        fixed, space = composition.read_space(composition.expand_globs(conf, [*drawn, *arguments]))
+        dimensions = {key: spec.dimension(key, content) for key, content in space.items()}
+        search = spec.Search(options=options, words=tuple(fixed), space=dimensions)
+        queue = asking.begin(
+            search,
+            Path(str(self._config.hydra.sweep.dir)),
+            launchers.parse(launcher),
+            lambda words: composition.compose(conf, words),
+        )
+        launch.run(queue.begin(), queue)
