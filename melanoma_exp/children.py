@@ -21,8 +21,9 @@ from melanoma_exp.samples import Samples
 from melanoma_exp.spec import digest
 
 CHILDREN = "children.npy"
-VERSION = 2  # raise it when the same child would get other pixels
-CHUNK = 64  # children made by one task of a worker
+VERSION = 3  # raise it when the same child would get other pixels
+FEWEST = 64  # children that are worth a worker
+MOST = 1024  # children made by one task of a worker
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,14 @@ def draw_all(rows: Samples, source: Images, policy: Policy, seed: int, path: Pat
     """
     begin = arrays.create(path, (len(rows), *source.shape[1:]))
     bytes_each = int(np.prod(source.shape[1:]))
-    starts = range(0, len(rows), CHUNK)
-    parts = [rows.take(np.arange(k, min(k + CHUNK, len(rows)))) for k in starts]
-    jobs = [
-        Job(policy, seed, source, part.image, part.source, part.copy, path, begin + k * bytes_each)
-        for k, part in zip(starts, parts, strict=True)
-    ]
-    with _workers(len(jobs)) as pool:
+    # Large jobs, for children that turn by one angle cost less together; but all of one size, lest
+    # one worker is left with the last of them.
+    workers = max(1, min(os.cpu_count() or 1, len(rows) // FEWEST))
+    jobs = []
+    for part in np.array_split(np.arange(len(rows)), workers * -(-len(rows) // (workers * MOST))):
+        some, offset = rows.take(part), begin + int(part[0]) * bytes_each
+        jobs.append(Job(policy, seed, source, some.image, some.source, some.copy, path, offset))
+    with _workers(workers) as pool:
         for _ in pool.map(Job.run, jobs):
             pass
 
@@ -131,20 +133,21 @@ class Job:
 
     def run(self) -> None:
         """Draws the children and writes them."""
-        drawn = self.images.take(self.image)
-        for k, (source, copy) in enumerate(zip(self.source, self.copy, strict=True)):
-            random = generator(self.seed, Purpose.CHILD, address(str(source)), int(copy))
-            drawn[k] = self.policy.draw(drawn[k], random)
-        arrays.write(self.path, self.offset, drawn)
+        randoms = (
+            generator(self.seed, Purpose.CHILD, address(str(source)), int(copy))
+            for source, copy in zip(self.source, self.copy, strict=True)
+        )
+        for place, child in self.policy.draw_many(self.images, self.image, randoms):
+            arrays.write(self.path, self.offset + place * child.nbytes, child)
 
 
 @contextmanager
-def _workers(tasks: int) -> Iterator[ProcessPoolExecutor]:
+def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
     # Not forked from here: this process may hold threads of OpenCV or TensorFlow. They are forked
     # from a fresh one that has imported what they need, once for all.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", __name__, "melanoma_exp.augment.augmentor"])
-    workers = max(1, min(os.cpu_count() or 1, tasks))
+    drawing = [f"melanoma_exp.augment.{name}" for name in ("augmentor", "bicubic")]
+    context.set_forkserver_preload(["__main__", __name__, *drawing])
     # A worker whose parent is killed would wait for work for ever.
-    with ProcessPoolExecutor(workers, context, end_with_parent, (0.0,)) as pool:
+    with ProcessPoolExecutor(count, context, end_with_parent, (0.0,)) as pool:
         yield pool

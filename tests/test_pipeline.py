@@ -106,8 +106,9 @@ def test_class_weights_reach_the_rows(feed, rows, option):
 
 @pytest.fixture
 def children(rows, pixels, option, tmp_path, monkeypatch):
-    """Makes or reads the 36 children of a plan, in chunks small enough to need two workers."""
-    monkeypatch.setattr(made_children, "CHUNK", 10)
+    """Makes or reads the 36 children of a plan, in jobs small enough to need three workers."""
+    monkeypatch.setattr(made_children, "FEWEST", 10)
+    monkeypatch.setattr(made_children, "MOST", 10)
     plan = option("balance", "add_per_class", count=12).apply(rows, 1).samples
 
     def make(workers=1, seed=1, data="digest", place="cache", plan=plan, augment="augmentor"):

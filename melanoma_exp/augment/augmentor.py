@@ -7,7 +7,8 @@ by the image's own generator, which also seeds the global generators that operat
 
 import inspect
 import random as global_random
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ if not hasattr(PIL.Image, "ANTIALIAS"):
     PIL.Image.ANTIALIAS = PIL.Image.LANCZOS  # type: ignore[attr-defined]
 
 import Augmentor  # noqa: E402
-from Augmentor.Operations import RotateRange  # noqa: E402
+from Augmentor.Operations import Operation, RotateRange  # noqa: E402
 
-from melanoma_exp.augment import late  # noqa: E402
+from melanoma_exp.arrays import Images  # noqa: E402
+from melanoma_exp.augment import turn  # noqa: E402
 
 
 def operation_names() -> list[str]:
@@ -64,15 +66,68 @@ def perform(
     Returns:
         uint8 of the same shape.
     """
+    return _applied(_chosen(built, random), image)
+
+
+def perform_many(
+    built: Augmentor.Pipeline,
+    images: Images,
+    rows: np.ndarray,
+    randoms: Iterable[np.random.Generator],
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Applies the operations to many images, with the pixels of `perform`.
+
+    Where a rotation is all that is drawn for an image, it is done together with its like.
+
+    Args:
+        built: From `pipeline`.
+        images: Gives the pixels of `rows`.
+        rows: int64 (n,), may repeat.
+        randoms: n of them.
+
+    Yields:
+        The place in `rows`, 0 <= place < n, in any order, and uint8 (height, width, 3).
+
+    Raises:
+        ValueError: The images are too small to be rotated.
+    """
+    from melanoma_exp.augment import bicubic  # heavier than what checks a config
+
+    size = (images.shape[2], images.shape[1])
+    alike: dict[turn.Turn, list[int]] = defaultdict(list)
+    for place, random in enumerate(randoms):
+        chosen = _chosen(built, random)
+        rotates = [type(operation) for operation in chosen] == [RotateRange]
+        planned = turn.plan(chosen[0], size) if rotates else None
+        if planned is not None:
+            alike[planned].append(place)
+        else:
+            (image,) = images.take(rows[place : place + 1])
+            yield place, _applied([] if rotates else chosen, image)
+    for planned, places in alike.items():
+        for start in range(0, len(places), bicubic.TOGETHER):
+            some = places[start : start + bicubic.TOGETHER]
+            parts = bicubic.rotate(list(images.take(rows[some])), planned)
+            for place, part in zip(some, parts, strict=True):
+                enlarged = PIL.Image.fromarray(part).resize(size, turn.BICUBIC)
+                yield place, np.asarray(enlarged)
+
+
+def _chosen(built: Augmentor.Pipeline, random: np.random.Generator) -> list[Operation]:
+    """Returns the operations to apply to an image; they draw from what this seeds."""
     seed = int(random.integers(2**32))
     global_random.seed(seed)
     np.random.seed(seed)
-    variant = PIL.Image.fromarray(image)
-    for operation in built.operations:
-        if random.random() < operation.probability:
-            shown = late.Image(variant) if isinstance(operation, RotateRange) else variant
-            variant = operation.perform_operation([shown])[0]
+    return [operation for operation in built.operations if random.random() < operation.probability]
+
+
+def _applied(operations: Sequence[Operation], image: np.ndarray) -> np.ndarray:
+    if not operations:
+        return image
     height, width = image.shape[:2]
+    variant = PIL.Image.fromarray(image)
+    for operation in operations:
+        (variant,) = operation.perform_operation([variant])
     if variant.size != (width, height):
-        variant = variant.resize((width, height), PIL.Image.Resampling.BICUBIC)
+        variant = variant.resize((width, height), turn.BICUBIC)
     return np.asarray(variant.convert("RGB"))

@@ -5,11 +5,13 @@ generator. An `online` policy draws every training image anew each epoch; any ot
 synthetic children of the balancer once, before training, and leaves originals as they are.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from melanoma_exp.arrays import Images
 from melanoma_exp.spec import Spec, did_you_mean
 
 Fraction = Annotated[float, Field(ge=-1, le=1)]
@@ -32,6 +34,23 @@ class Policy(Spec):
             uint8 of the same shape.
         """
         raise NotImplementedError
+
+    def draw_many(
+        self, images: Images, rows: np.ndarray, randoms: Iterable[np.random.Generator]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Draws what `draw` draws, for many images.
+
+        Args:
+            images: Gives the pixels of `rows`.
+            rows: int64 (n,), may repeat.
+            randoms: A source of chance for each row.
+
+        Yields:
+            The place in `rows`, 0 <= place < n, in any order, and uint8 (height, width, 3).
+        """
+        for place, random in enumerate(randoms):
+            (image,) = images.take(rows[place : place + 1])
+            yield place, self.draw(image, random)
 
 
 class NoAugment(Policy):
@@ -130,6 +149,14 @@ class Augmentor(Policy):
         from melanoma_exp.augment import augmentor
 
         return augmentor.perform(augmentor.pipeline(self.operations), image, random)
+
+    def draw_many(
+        self, images: Images, rows: np.ndarray, randoms: Iterable[np.random.Generator]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Draws what `draw` draws; rotations by one angle cost much less together."""
+        from melanoma_exp.augment import augmentor
+
+        return augmentor.perform_many(augmentor.pipeline(self.operations), images, rows, randoms)
 
 
 AnyPolicy = Annotated[
