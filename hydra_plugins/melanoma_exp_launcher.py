@@ -4,7 +4,7 @@ Hydra finds plugins in this namespace package alone, and imports them whenever i
 heavy is imported at the top.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,14 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
+
+
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options of a plugin without OmegaConf's types."""
+    return {
+        key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+        for key, value in options.items()
+    }
 
 
 class _Ended(JobReturn):
@@ -29,10 +37,7 @@ class LocalLauncher(Launcher):
     """Jobs on this machine."""
 
     def __init__(self, **options: Any) -> None:
-        self._options = {
-            key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-            for key, value in options.items()
-        }
+        self._options = plain(options)
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig

@@ -12,15 +12,14 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from hydra_plugins.melanoma_exp_launcher import plain
+
 
 class OptunaSweeper(Sweeper):
     """A search: jobs are asked for one by one, each by what earlier ones have shown."""
 
     def __init__(self, **options: Any) -> None:
-        self._options = {
-            key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-            for key, value in options.items()
-        }
+        self._options = plain(options)
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
