@@ -130,7 +130,7 @@ def _result(client: Any, run: Any, conf: Path) -> Result:
         "leaky": tags["leaky"], "changed": "; ".join(sorted(changed)),
         "task": run.data.params["dataset.task"], "cores": tags["machine.cores"],
         "epochs": len(curves["train/loss"]), "epochs_asked": int(run.data.params["train.epochs"]),
-        "finished": run.info.status == "FINISHED",
+        "epochs_published": asked["train.epochs"], "finished": run.info.status == "FINISHED",
         **{column: metrics.get(metric) for column, metric in COLUMNS.items()},
         "curves": curves,
     }  # fmt: skip
@@ -250,10 +250,15 @@ def draw(path: Path, system: str, published: dict[str, Any], results: list[Resul
             for part, line, marker in (("train", "-", "o"), ("val", "--", "s")):
                 points = r["curves"][f"{part}/{quantity}"]
                 label = f"{published[name]['stage']}, {part}"
-                axes.plot(*zip(*points, strict=True), line, color=colour, lw=1.2, label=label)
+                style = f".{line}"  # a single epoch is to be seen too
+                axes.plot(
+                    *zip(*points, strict=True), style, ms=3, color=colour, lw=1.2, label=label
+                )
                 told = published[name][f"{part}_{quantity}"]
                 if told and r["task"] == "classes":
-                    axes.plot(points[-1][0], float(told), marker, color=colour, mfc="none", ms=6)
+                    place = r["epochs_published"]
+                    axes.plot(place, float(told), marker, color=colour, mfc="none", ms=6)
+        axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     figure.axes[0].set_ylim(0, 1)
     handles, labels = figure.axes[0].get_legend_handles_labels()
