@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_exp import ending, orphans
+from melanoma_exp.distribution.watch import EXIT_CODE
 from melanoma_exp.installation import conf_folder
 from melanoma_exp.spec import UserError, did_you_mean
 from melanoma_exp.verbs import VERBS
@@ -24,7 +25,13 @@ def main() -> None:
     # Read by TensorFlow when it is imported, also by the processes that sweeps start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     orphans.end_with_launcher(LEFT_ALONE)
-    if code := ending.exit_code(lambda: _dispatch(arguments)):
+    code = ending.exit_code(lambda: _dispatch(arguments))
+    if code == EXIT_CODE:
+        # All is told and recorded. On its way out TensorFlow would wait for the lost worker.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    if code:
         sys.exit(code)
 
 
