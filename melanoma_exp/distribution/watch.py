@@ -23,7 +23,7 @@ ANSWER = 5.0  # seconds to wait for its answer
 PATIENCE = 3  # unanswered looks in a row after which it counts as lost
 FINDING = 25.0  # seconds after an operation has failed until one that is silent is known
 LINGER = 12.0  # seconds that a process stays, so that the others do not take it for the lost one
-LAST_RESORT = 40.0  # seconds after which a process that cannot end is ended
+LAST_RESORT = 33.0  # seconds after which a process that cannot end is ended
 EXIT_CODE = 3  # of a process that has lost another
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # RFC 9113, 3.4
 
