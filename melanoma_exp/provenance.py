@@ -47,8 +47,11 @@ def is_alive(identity: str) -> bool | None:
     if host != socket.gethostname() or not number.isdigit():
         return None
     try:
-        # A later process may have got the same number.
-        return f"{psutil.Process(int(number)).create_time():.0f}" == started
+        found = psutil.Process(int(number))
+        # One that has ended stays listed until its parent, in a container process 1, collects it;
+        # and a later process may have got the same number.
+        ended = found.status() == psutil.STATUS_ZOMBIE
+        return not ended and f"{found.create_time():.0f}" == started
     except psutil.NoSuchProcess:
         return False
 

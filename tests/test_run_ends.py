@@ -2,17 +2,19 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from mlflow_server import MlflowServer
 from small_run import experiment, overrides, runs, store
 
-from melanoma_exp import cli, composition, config, runner
+from melanoma_exp import cli, composition, config, provenance, runner
 from melanoma_exp.spec import UserError
 
 
@@ -146,3 +148,17 @@ def test_a_server_that_does_not_answer_is_one_clear_line() -> None:
     absent = Server(kind="server", uri="http://127.0.0.1:9", experiment="e")
     with pytest.raises(UserError, match=r"^tracking.uri: no MLflow server answers at http://127"):
         absent.start("run", Path())
+
+
+def test_a_process_that_has_ended_and_was_not_collected_is_not_alive() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    seen = psutil.Process(child.pid)
+    identity = f"{socket.gethostname()}:{child.pid}:{seen.create_time():.0f}"
+    assert provenance.is_alive(identity)
+    assert child.stdin is not None
+    child.stdin.close()
+    while seen.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    assert provenance.is_alive(identity) is False
+    child.wait()
+    assert provenance.is_alive(identity) is False
