@@ -55,7 +55,7 @@ class Judge:
 
 
 def judge_of(folder: Path, sweep: str, number: int) -> Judge | None:
-    """Returns what judges a job, None where the sweep is no search or lets every job end.
+    """Returns what judges a job of a search, None where every job is let to its end.
 
     Args:
         folder: Of the sweep.
@@ -65,8 +65,6 @@ def judge_of(folder: Path, sweep: str, number: int) -> Judge | None:
     Raises:
         UserError: The study cannot be opened.
     """
-    if not spec.exists(folder):
-        return None
     search = spec.read(folder)
     rule = search.options.pruner
     return Judge(rule, Study(search, folder, sweep), number) if rule else None

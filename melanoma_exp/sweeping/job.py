@@ -10,6 +10,7 @@ from pathlib import Path
 
 from melanoma_exp import ending, provenance, resuming
 from melanoma_exp.orphans import end_with_parent
+from melanoma_exp.searching import spec as searching
 from melanoma_exp.sweeping.folder import LOG, Job, Status, Sweep, open_sweep
 from melanoma_exp.training.interruption import PrunedError
 
@@ -70,7 +71,6 @@ def run_in_child(folder: Path, number: int, environment: Mapping[str, str], grac
 def _run(job: Job, sweep: Sweep) -> list[PrunedError]:
     """Runs the job; returns why it was given up, if it was."""
     from melanoma_exp import runner
-    from melanoma_exp.searching.judge import judge_of
 
     begun = resuming.begun_in(job.folder)
     if begun and begun.scores:
@@ -81,7 +81,11 @@ def _run(job: Job, sweep: Sweep) -> list[PrunedError]:
     # Sums in another order have other last bits: who repeats the run needs as many.
     threads = {"threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "all")}
     tags = {**job.tags, **threads, **({"mlflow.parentRunId": parent} if parent else {})}
-    judge = judge_of(sweep.folder, sweep.name, job.number)
+    judge = None
+    if searching.exists(sweep.folder):
+        from melanoma_exp.searching.judge import judge_of  # imports Optuna, which is an extra
+
+        judge = judge_of(sweep.folder, sweep.name, job.number)
     try:
         runner.run(experiment, job.folder, tags, begun.run_id if begun else None, judge)
     except PrunedError as pruned:
