@@ -148,12 +148,15 @@ def how_to_go_on(
 
 
 @contextmanager
-def told_that_a_worker_is_lost(folder: Path, run_id: str | None) -> Iterator[None]:
+def told_that_a_worker_is_lost(
+    folder: Path, run_id: str | None, place: Sequence[str]
+) -> Iterator[None]:
     """Says how to go on with a run that has lost a worker.
 
     Args:
         folder: It was started in.
         run_id: Of the run, None where it is new.
+        place: Overrides that say where the run is recorded.
 
     Raises:
         LostWorkerError: One line.
@@ -161,16 +164,18 @@ def told_that_a_worker_is_lost(folder: Path, run_id: str | None) -> Iterator[Non
     try:
         yield
     except LostWorkerError as error:
-        raise LostWorkerError(f"{error}; {how_to_go_on(folder, run_id, on_all=True)}") from None
+        again = how_to_go_on(folder, run_id, on_all=True, place=place)
+        raise LostWorkerError(f"{error}; {again}") from None
 
 
 @contextmanager
-def told_how_to_go_on(folder: Path, run_id: str) -> Iterator[None]:
+def told_how_to_go_on(folder: Path, run_id: str, place: Sequence[str]) -> Iterator[None]:
     """Says how to go on with a run that a full disk or an absent store has stopped.
 
     Args:
         folder: It was started in.
         run_id: Of the run.
+        place: Overrides that say where it is recorded.
 
     Raises:
         UserError: One line instead of whatever failed to be written.
@@ -181,7 +186,7 @@ def told_how_to_go_on(folder: Path, run_id: str) -> Iterator[None]:
         line = str(error) if isinstance(error, StoreError) else why_unwritable(error)
         if not line:
             raise
-        again = how_to_go_on(folder, run_id)
+        again = how_to_go_on(folder, run_id, place=place)
         raise UserError(f"{line}; mend that and {again}") from error
 
 

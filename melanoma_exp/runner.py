@@ -47,10 +47,10 @@ def run(
     """
     started = time.perf_counter()
     screen = report.console()
-    signals = Signals()
+    signals, place = Signals(), experiment.tracking.words()
     if not experiment.dry_run:
         experiment.tracking.check()  # before anything that takes time
-    with signals.heard(), resuming.told_that_a_worker_is_lost(folder, resumed):
+    with signals.heard(), resuming.told_that_a_worker_is_lost(folder, resumed, place):
         experiment.distribution.look_around()
         material = prepare(experiment)
         state = experiment.tracking.state_folder(folder)
@@ -97,9 +97,9 @@ def run(
             report.print_resumed(screen, resumed, saved)
         with (
             _tracked(experiment, folder, resumed) as tracked,
-            tempfile.TemporaryDirectory() as place,
+            tempfile.TemporaryDirectory() as files,
         ):
-            record = recording.Record(tracked, experiment, material, Path(place))
+            record = recording.Record(tracked, experiment, material, Path(files))
             place_tags = {"process": provenance.process(), "folder": str(folder.absolute())}
             tracked.set_tags({**tags, **place_tags, "precision": said or train.precision})
             resuming.note_run(folder, resuming.Begun(tracked.id, None))
@@ -180,13 +180,14 @@ def _facts(
 def _tracked(experiment: Experiment, folder: Path, resumed: str | None) -> Iterator[Run]:
     """Starts the tracked run and closes it as finished, failed or killed."""
     tracked = experiment.tracking.start(experiment.run_name, folder, resumed)
-    with resuming.told_how_to_go_on(folder, tracked.id):
+    place = experiment.tracking.words()
+    with resuming.told_how_to_go_on(folder, tracked.id, place):
         try:
             yield tracked
         except BaseException as error:
             if isinstance(error, Interrupted):
                 on_all = experiment.distribution.kind == "multi_worker"
-                error.told = resuming.how_to_go_on(folder, tracked.id, on_all)
+                error.told = resuming.how_to_go_on(folder, tracked.id, on_all, place=place)
             # What stopped the run is told, not that its record is gone too.
             with suppress(UserError, OSError):
                 if isinstance(error, PrunedError):

@@ -8,10 +8,13 @@ the verb that does the work. This module imports nothing heavy, and no spec may.
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+_PASSWORD = re.compile(r"(//[^/@:]*:)[^/@]*@")  # within a URL
 
 
 class Spec(BaseModel):
@@ -49,7 +52,8 @@ def told(error: ValidationError, above: str, tagged: bool = False) -> list[str]:
     for found in error.errors():
         key = ".".join([above, *map(str, found["loc"][tagged:])])
         message = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        lines.setdefault(key, f"{key}: {message} (got {found['input']})")
+        got = _PASSWORD.sub(r"\1***@", str(found["input"]))
+        lines.setdefault(key, f"{key}: {message} (got {got})")
     return list(lines.values())
 
 

@@ -125,7 +125,8 @@ def test_launch_starts_again_by_itself(
     assert found.info.status == "FINISHED" and epochs == list(range(1, 9))
     assert apart(whole / "artifacts", artifacts(found)) == 0
     told = said if lost == 1 else (place / "worker-1.log").read_text()
-    assert f"go on with, on every worker: melanoma-exp resume {found.info.run_id}\n" in told
+    again = f"melanoma-exp resume {found.info.run_id} tracking.folder={place}/mlruns"
+    assert f"go on with, on every worker: {again}\n" in told
 
 
 @pytest.mark.slow

@@ -92,7 +92,7 @@ def interrupted(images: Path, place: Path, monkeypatch: pytest.MonkeyPatch, *mor
         with pytest.raises(Interrupted) as stopped:
             runner.run(experiment(images, place, *more), place / "job", {})
     (run,) = runs(place)
-    again = f"go on with: melanoma-exp resume {run.info.run_id}"
+    again = f"go on with: melanoma-exp resume {run.info.run_id} tracking.folder={place}/mlruns"
     assert run.info.status == "KILLED" and stopped.value.told == again
     return run.info.run_id
 

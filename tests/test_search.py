@@ -145,6 +145,7 @@ def test_a_space_is_checked_before_any_job(words: list[str], line: str) -> None:
     [
         (["hydra.sweeper.pruner.monitor=loss"], "^hydra.sweeper.pruner.monitor: .*val_loss.*loss"),
         (["hydra.sweeper.storage=nosql://x"], "^hydra.sweeper.storage: nosql://x cannot be opened"),
+        (["hydra.sweeper.storage='a://u:secret@h/d'"], r"^hydra.sweeper.storage: .* a://u:\*{3}@h"),
     ],
 )
 def test_a_wrong_option_is_one_line(
@@ -215,7 +216,9 @@ def kept(place: Path) -> list[tuple[str, ...]]:
 def test_a_killed_search_ends_as_one_that_was_not(images: Path, tmp_path: Path) -> None:
     """Launcher and job get SIGKILL in the third job; then it is resumed, and made longer."""
     tpe = ["hydra.sweeper.sampler=tpe", "train.learning_rate=tag(log,interval(1e-4,1.0))",
-           "hydra.sweeper.n_startup_trials=2", "hydra.sweeper.n_trials=5"]  # fmt: skip
+           "hydra.sweeper.n_startup_trials=2", "hydra.sweeper.n_trials=5",
+           # The job that is killed cannot be given up before: two have finished then.
+           "hydra.sweeper.pruner.n_startup_trials=3"]  # fmt: skip
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     for folder in (whole, broken):
         folder.mkdir()

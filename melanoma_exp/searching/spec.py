@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from melanoma_exp.files import write
 from melanoma_exp.spec import Spec, UserError, told
@@ -53,6 +54,16 @@ class Optuna(Spec):
     storage: str | None
     study_name: str | None
     params: dict[str, Any]
+
+    @field_validator("storage")
+    @classmethod
+    def _hold_no_password(cls, storage: str | None) -> str | None:
+        if storage and urlsplit(storage).password is not None:
+            raise ValueError(
+                "should hold no password, for it is kept with the sweep; put it where the "
+                "database's driver looks, such as ~/.pgpass"
+            )
+        return storage
 
     def check(self) -> None:
         """Finds out whether a search can begin here.

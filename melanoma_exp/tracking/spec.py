@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
 
 
+USUAL = Path("mlruns")  # where runs are kept if nobody says otherwise
+
+
 class StoreError(UserError):
     """The place where runs are recorded is full, locked or does not answer: later it may be mended.
 
@@ -91,6 +94,10 @@ class Off(Spec):
         """
         raise UserError("tracking: needs to know where runs are recorded (got tracking=off)")
 
+    def words(self) -> list[str]:
+        """Returns none: no verb finds what is recorded nowhere."""
+        return []
+
     def describe(self) -> str:
         """Says where runs are kept."""
         return "nowhere (tracking=off)"
@@ -154,6 +161,10 @@ class Local(Spec):
 
         return Archive(self.uri, self.experiment)
 
+    def words(self) -> list[str]:
+        """Returns the overrides with which a verb finds these runs from the same folder."""
+        return [] if self.folder == USUAL else [f"tracking.folder={self.folder}"]
+
     def describe(self) -> str:
         """Says where runs are kept."""
         return self.uri
@@ -213,7 +224,7 @@ class Server(Spec):
 
     def state_folder(self, folder: Path) -> Path:
         """Returns where unfinished runs keep their checkpoints: on this machine."""
-        return Path("mlruns") / "checkpoints"
+        return USUAL / "checkpoints"
 
     def archive(self) -> "Archive":
         """Opens the store for reading.
@@ -224,6 +235,10 @@ class Server(Spec):
         from melanoma_exp.tracking.archive import Archive
 
         return Archive(self.uri, self.experiment)
+
+    def words(self) -> list[str]:
+        """Returns the overrides with which a verb finds these runs."""
+        return ["tracking=server", f"tracking.uri={self.uri}"]
 
     def describe(self) -> str:
         """Says where runs are kept."""

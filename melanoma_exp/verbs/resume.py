@@ -1,6 +1,7 @@
 """The verb `resume`."""
 
 import os
+import shlex
 
 from melanoma_exp.orphans import LAUNCHED
 from melanoma_exp.spec import UserError
@@ -21,7 +22,7 @@ def resume(words: list[str]) -> None:
     if LAUNCHED in os.environ and before.distribution.kind != "multi_worker":
         raise UserError(
             f"run {given.run_id} trains in one process (distribution={before.distribution.kind}); "
-            f"go on with: melanoma-exp resume {given.run_id}"
+            f"go on with: melanoma-exp {shlex.join(['resume', given.run_id, *overrides])}"
         )
     again = before.model_copy(update={"tracking": here.tracking, "cache": here.cache})
     runner.run(again, folder, {}, given.run_id)
