@@ -55,7 +55,6 @@ def product(experiment: Experiment, material: Material, count: int) -> Built:
 
 def notebook(experiment: Experiment, material: Material, count: int) -> Built:
     """Builds what the notebooks build, with all defaults of TensorFlow and Keras."""
-    process.import_tensorflow()
     import keras
     import tensorflow as tf
 

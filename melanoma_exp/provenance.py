@@ -29,6 +29,8 @@ def collect() -> dict[str, str]:
     tags["machine.cpu"] = _cpu()
     tags["machine.cores"] = str(os.cpu_count())
     tags["machine.system"] = platform.platform()
+    # Which kernels TensorFlow computes with, and so how the figures are rounded.
+    tags["machine.onednn"] = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")
     return tags
 
 

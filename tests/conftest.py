@@ -19,8 +19,10 @@ from melanoma_exp.dataset.spec import AnyDataset
 from melanoma_exp.metrics.spec import Evaluation
 from melanoma_exp.samples import Samples
 from melanoma_exp.split import AnySplit
+from melanoma_exp.training import process
 
 ROOT = Path(__file__).parents[1]
+process.use_onednn()  # as the command line does; a test may be the first to import TensorFlow
 GROUPS: dict[str, Any] = {
     "augment": AnyPolicy, "balance": AnyBalance, "dataset": AnyDataset, "evaluation": Evaluation,
     "split": AnySplit,

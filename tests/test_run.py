@@ -43,8 +43,10 @@ def test_a_run_leaves_everything_a_researcher_expects(finished: Any) -> None:
     assert {f"final/{part}/{name}" for part in ("val", "test") for name in SCORES} <= set(
         run.data.metrics
     )
-    assert {"git_commit", "git_dirty", "dataset_digest", "split_digest", "config_digest", "leaky",
-            "version.tensorflow", "machine.cpu"} <= set(run.data.tags)  # fmt: skip
+    assert {
+        "git_commit", "git_dirty", "dataset_digest", "split_digest", "config_digest", "leaky",
+        "version.tensorflow", "machine.cpu", "machine.onednn",
+    } <= set(run.data.tags)  # fmt: skip
     assert run.data.params["model.filters"] == "[[4], [8]]"
     (data,) = run.inputs.dataset_inputs
     assert data.dataset.digest == run.data.tags["dataset_digest"]

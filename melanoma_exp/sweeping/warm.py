@@ -9,6 +9,8 @@ import importlib
 import os
 import sys
 
+from melanoma_exp.training.process import use_onednn
+
 MODULES = (
     "cv2", "tensorflow", "keras", "sklearn.metrics", "matplotlib.backends.backend_agg", "git",
     "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
@@ -23,6 +25,7 @@ MODULES = (
 
 def _import_quietly() -> None:
     """Imports; what libraries write of missing GPUs goes nowhere."""
+    use_onednn()
     sys.stderr.flush()
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

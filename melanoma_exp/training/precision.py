@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from melanoma_exp.spec import UserError
+from melanoma_exp.training.process import ONEDNN
 from melanoma_exp.training.spec import Train
 
 CPU_FLAGS = ("amx_bf16", "avx512_bf16")  # of /proc/cpuinfo; oneDNN emulates bfloat16 without them
@@ -30,7 +31,7 @@ def settle(spec: Train) -> tuple[Train, str]:
         UserError: The precision is not for this machine.
     """
     gpus = _gpu_capabilities()
-    native, reason = native_bfloat16(read_cpuinfo(), gpus, os.environ.get("TF_ENABLE_ONEDNN_OPTS"))
+    native, reason = native_bfloat16(read_cpuinfo(), gpus, os.environ.get(ONEDNN))
     if spec.precision == "auto":
         chosen = "bfloat16" if native else "float32"
         return spec.model_copy(update={"precision": chosen}), f"{chosen} by auto: {reason}"

@@ -2,20 +2,34 @@
 
 import ctypes
 import os
+import platform
 import sys
 import tempfile
 
 from melanoma_exp.training.spec import Train
 
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 CHATTER = ("cudart_stub", "absl::InitializeLog", "cuda_platform", "oneDNN", "cpu_feature_guard")
 
 
+def use_onednn() -> None:
+    """Has TensorFlow compute with oneDNN's kernels, unless the environment says otherwise.
+
+    By itself TensorFlow does so on x86 processors with AVX-512 alone; on others it multiplies
+    patches of images by Eigen. Measured on two AVX2 cores, M1 at 180x180: 30 -> 15 CPU-ms an image.
+    It asks the environment once, while it is imported.
+    """
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        os.environ.setdefault(ONEDNN, "1")
+
+
 def import_tensorflow() -> None:
-    """Imports TensorFlow and finds its devices.
+    """Imports TensorFlow with its fast kernels and finds its devices.
 
     Its libraries write lines about missing GPUs to the process's standard error, past Python and
     its own log level; these are left out, anything else they write is passed on.
     """
+    use_onednn()
     with tempfile.TemporaryFile() as heard:
         sys.stderr.flush()
         stderr = os.dup(2)
@@ -56,7 +70,8 @@ def keep_freed_memory() -> None:
     """Tells glibc to reuse freed memory instead of returning it to the system.
 
     Activations of one step are freed and allocated again in the next; through mmap every page is
-    then faulted in anew. Measured on two AVX2 cores, M1 at 180x180: 31 -> 24 CPU-ms an image.
+    then faulted in anew. Measured on two AVX2 cores, M1 at 180x180 without oneDNN: 31 -> 24 CPU-ms
+    an image.
     """
     if not sys.platform.startswith("linux"):
         return
