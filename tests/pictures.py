@@ -1,12 +1,17 @@
-"""Textured pictures, each unlike the others at every scale, and copies that only look different."""
+"""Pictures: textured ones, each unlike the others, copies that only look different, and skin."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 
 from melanoma_exp.dataset.neighbours import turned
+
+SIZE = (72, 96)
 
 
 def picture(seed: int, side: int = 96) -> Image.Image:
@@ -35,3 +40,18 @@ def save(image: Image.Image, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path)
     return path
+
+
+def skin(height: int = SIZE[0], width: int = SIZE[1]) -> np.ndarray:
+    """An image as smooth, as coloured and as uneven as a lesion on skin."""
+    random = np.random.default_rng(5)
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    depth = 1 / (1 + np.exp(12 * (np.hypot(y - 0.1, 1.3 * x + 0.2) - 0.55)))[..., None]
+    image = (1 - depth) * (224, 170, 150) + depth * (90, 50, 45)
+    image += 25 * cv2.GaussianBlur(random.normal(size=image.shape), (0, 0), 1.2)
+    return np.clip(image + 20 * x[..., None], 0, 255).astype(np.uint8)
+
+
+def drawn(policy: Any, image: np.ndarray, seeds: Iterable[int] = range(1)) -> list[np.ndarray]:
+    """Returns what a policy makes of an image, by seed."""
+    return [policy.draw(image, np.random.default_rng(seed)) for seed in seeds]
