@@ -52,6 +52,7 @@ def process() -> None:
     from melanoma_exp.training import process as training_process
 
     training_process.keep_freed_memory()
+    training_process.import_tensorflow()
     import keras
 
     from melanoma_exp.training.compile import compile_model

@@ -44,9 +44,10 @@ COLUMNS = {
     "leak_test_group": "leak/test_rows_with_train_group", "seconds": "seconds/fit",
     "parameters": "parameters",
 }  # fmt: skip
+LAST = 6  # epochs, over which a last one is seen to swing
 HEADS = ("experiment", "published train / val accuracy", "our train / val accuracy",
-         "published train / val loss", "our train / val loss", "test accuracy", "leak", "epochs",
-         "seeds", "minutes", "settings")  # fmt: skip
+         f"val, last {LAST} epochs", "published train / val loss", "our train / val loss",
+         "test accuracy", "leak", "epochs", "seeds", "minutes", "settings")  # fmt: skip
 PARTS = ("train", "val")
 Result = dict[str, Any]
 
@@ -132,6 +133,8 @@ def _result(client: Any, run: Any, conf: Path) -> Result:
         "epochs": len(curves["train/loss"]), "epochs_asked": int(run.data.params["train.epochs"]),
         "epochs_published": asked["train.epochs"], "finished": run.info.status == "FINISHED",
         **{column: metrics.get(metric) for column, metric in COLUMNS.items()},
+        "val_accuracy_low": min(v for _, v in curves["val/accuracy"][-LAST:]),
+        "val_accuracy_high": max(v for _, v in curves["val/accuracy"][-LAST:]),
         "curves": curves,
     }  # fmt: skip
 
@@ -196,9 +199,11 @@ def table(results: list[Result], published: dict[str, Any]) -> str:
         ]
         mine = [groups[key] for key in groups if key[0] == name] or [[]]
         for group in reversed(mine):
-            cells = [name.removeprefix("published/"), theirs[0], "not yet run", theirs[1]]
+            cells = [name.removeprefix("published/"), theirs[0], "not yet run", "", theirs[1]]
             if group:
                 cells[2] = _pair(group, "accuracy")
+                low = min(r["val_accuracy_low"] for r in group)
+                cells[3] = f"{short(low)} to {short(max(r['val_accuracy_high'] for r in group))}"
                 cells += [_pair(group, "loss"), spread(group, "test_accuracy", short)]
                 leaks = [spread(group, f"leak_{key}", short) for key in ("source", "group")]
                 cells += [" / ".join(leaks) + " leaky" * (group[0]["leaky"] == "true")]
