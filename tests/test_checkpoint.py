@@ -3,6 +3,7 @@
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def same(one: Any, other: Any) -> bool:
 def test_training_goes_on_bit_for_bit_from_within_an_epoch_and_its_last_step(
     options: tuple[str, ...], stops: list[tuple[int, int]], tmp_path: Path
 ) -> None:
+    begun = time.perf_counter()
     spec = train_spec(*options)
     whole = train(spec, tmp_path / "whole")
     for k, (epoch, step) in enumerate(stops):
@@ -87,7 +89,9 @@ def test_training_goes_on_bit_for_bit_from_within_an_epoch_and_its_last_step(
             epoch - 1,
             step,
         )
-        assert same(whole, train(spec, place, saved=saved))
+        ended = train(spec, place, saved=saved)
+        assert same(whole, ended)
+        assert sum(ended[1]["seconds"]) < time.perf_counter() - begun
 
 
 def test_a_signal_during_validation_repeats_it_and_nothing_else(

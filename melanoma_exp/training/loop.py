@@ -56,6 +56,7 @@ class Loop(keras.callbacks.Callback):
     def run_epoch(self) -> None:
         """Trains what is left of an epoch, validates, decides and writes a checkpoint."""
         state, spec = self.course, self._spec
+        self._start = time.perf_counter()  # where only the validation is left, too
         if state.step < self._train.steps:
             self._run_steps()
         elif spec.ema is not None:
