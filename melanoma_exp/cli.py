@@ -79,6 +79,7 @@ def _compose_and_run() -> None:
             told.append(error)  # Hydra would announce it in its own words
             return None
 
+    composition.refuse_null(conf_folder(), sys.argv[1:])
     words = composition.expand_globs(conf_folder(), sys.argv[1:])
     sys.argv[1:] = words
     try:

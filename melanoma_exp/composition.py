@@ -29,6 +29,7 @@ def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
     Raises:
         UserError: An override names what is not there; a line each.
     """
+    refuse_null(conf, overrides)
     running = GlobalHydra.instance()
     outer, running.hydra = running.hydra, None  # a search composes within Hydra's own run
     try:
@@ -39,6 +40,27 @@ def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
         raise UserError(*diagnose(conf, overrides, error)) from error
     finally:
         running.hydra = outer
+
+
+def refuse_null(conf: Path, words: list[str]) -> None:
+    """Refuses `group=null`, at which Hydra itself would end with a traceback.
+
+    Args:
+        conf: The folder of YAMLs.
+        words: Of the command line.
+
+    Raises:
+        UserError: A word is such; a line each.
+    """
+    pairs = [word.partition("=") for word in words]
+    lines = [
+        f"{group}={value}: a group cannot be null; leave it out for its default "
+        f"(there are {', '.join(_options(conf / group))})"
+        for group, _, value in pairs
+        if "null" in value.lower().split(",") and group and (conf / group).is_dir()
+    ]
+    if lines:
+        raise UserError(*lines)
 
 
 def expand_globs(conf: Path, words: list[str]) -> list[str]:
@@ -197,7 +219,7 @@ def _wrong_option(folder: Path, override: Any) -> str | None:
         override.sweep_string_iterator() if override.is_sweep_override() else [override.value()]
     )
     for name in map(str, wanted):
-        if name not in options and name != "None":
+        if name not in options:
             guess = did_you_mean(name, options)
             told, there = f"{override.key_or_group}={name}", ", ".join(options)
             return f"{told}: there is no such option{guess} (there are {there})"

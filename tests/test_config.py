@@ -44,6 +44,21 @@ def test_every_option_says_what_it_is_in_its_first_line(option: str) -> None:
     assert yaml.safe_load(path.read_text())
 
 
+GROUPS = sorted({option.partition("=")[0] for option in OPTIONS} - {"hydra"})
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_an_option_that_is_not_there_is_never_passed_over(group: str) -> None:
+    told = lines(f"{group}=no_such")
+    assert any(line.startswith(f"{group}=no_such: there is no such option") for line in told)
+
+
+@pytest.mark.parametrize("word", ["experiment=null", "experiment=m1,null", "dataset=null"])
+def test_a_group_is_not_null(word: str) -> None:
+    (told,) = lines(word)
+    assert told.startswith(f"{word}: a group cannot be null; leave it out")
+
+
 def test_the_parsed_experiment_survives_its_own_json_unchanged() -> None:
     experiment = compose("model=m3", "augment=augmentor", "dataset.task=melanoma")
     assert config.parse_json(experiment.model_dump_json()) == experiment
@@ -73,7 +88,7 @@ def test_every_mistake_is_told_at_once_with_the_nearest_thing_that_exists() -> N
 @pytest.mark.parametrize(
     ("override", "line"),
     [
-        ("model.dropout=1.7", "model.dropout: should be less than 1 (got 1.7)"),
+        ("model.dropout=1.7", "model.dropout: should be less than or equal to 0.99 (got 1.7)"),
         ("+train.epoch=2", "train.epoch: there is no such key; did you mean train.epochs?"),
         ("split.val=0", "split.val: should be greater than 0 (got 0)"),
         ("train.momentum=0.9", "train: momentum is for sgd and rmsprop (got adam)"),
