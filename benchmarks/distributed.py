@@ -1,10 +1,11 @@
 """Measures what a training step costs on two processes and on one with the same cores.
 
-    python benchmarks/distributed.py
+    python benchmarks/distributed.py [BATCH]
 
-M1 at 180x180, batch 32: one process with two threads and two workers with one thread each, all at
-the same time, so that other work on the machine matters to both alike. Prints CPU milliseconds a
-step of all processes together, their ratio, and those of the sum of the gradients alone.
+M1 at 180x180, with batches of 32 where none is given: one process with two threads and two workers
+with one thread each, all at the same time, so that other work on the machine matters to both alike.
+Prints CPU milliseconds a step of all processes together, their ratio, and those of the sum of the
+gradients alone.
 """
 
 import json
@@ -18,15 +19,15 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
-BATCH, SIZE, CLASSES, WARM, STEPS = 32, 180, 9, 8, 20
+SIZE, CLASSES, WARM, STEPS = 180, 9, 8, 20
 
 
-def main() -> None:
+def main(batch: str = "32") -> None:
     """Starts the three processes and prints what they say."""
     from melanoma_exp.loopback import free_ports
 
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    started = [_start(None, 0, 2), *(_start(addresses, k, 1) for k in range(2))]
+    started = [_start(batch, None, 0, 2), *(_start(batch, addresses, k, 1) for k in range(2))]
     found = [json.loads(process.communicate()[0].splitlines()[-1]) for process in started]
     one, two = found[0]["step"], found[1]["step"] + found[2]["step"]
     print(f"one process, two threads:      {one:.0f} CPU-ms a step")
@@ -35,18 +36,18 @@ def main() -> None:
     print(f"sum of the gradients, {size:.1f} MB: {cost:.0f} CPU-ms of both")
 
 
-def _start(addresses: list[str] | None, index: int, threads: int) -> subprocess.Popen:
+def _start(batch: str, addresses: list[str] | None, index: int, threads: int) -> subprocess.Popen:
     task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
     environment = {
         **os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads),
         "TF_CONFIG": json.dumps(task) if addresses else "",
     }  # fmt: skip
-    command = [sys.executable, __file__, "process"]
+    command = [sys.executable, __file__, "process", batch]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def process() -> None:
+def process(batch: int) -> None:
     """Measures as one of the processes; prints JSON."""
     from melanoma_exp import cli, composition, config
     from melanoma_exp.training import process as training_process
@@ -61,7 +62,7 @@ def process() -> None:
     kind = "multi_worker" if os.environ["TF_CONFIG"] else "single"
     words = [f"distribution={kind}", "train.precision=float32"]
     experiment = config.parse(composition.compose(cli.conf_folder(), words))
-    team = experiment.distribution.create(BATCH)
+    team = experiment.distribution.create(batch)
     training_process.prepare_process(experiment.train, 1)
     with team.strategy.scope():
         model = experiment.model.build((SIZE, SIZE, 3), CLASSES)
@@ -73,7 +74,7 @@ def process() -> None:
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             marks.append(time.process_time())
 
-    batches = team.divide(_feed()).dataset()
+    batches = team.divide(_feed(batch)).dataset()
     model.fit(batches, steps_per_epoch=WARM + STEPS, verbose=0, callbacks=[Clock()], shuffle=False)
     shapes = [tuple(weights.shape) for weights in model.trainable_variables]
     print(
@@ -91,11 +92,11 @@ def process() -> None:
     os._exit(0)
 
 
-def _feed() -> Any:
+def _feed(batch: int) -> Any:
     from melanoma_exp.pipeline import Feed, Reader
     from melanoma_exp.samples import Samples
 
-    n = BATCH * (WARM + STEPS)
+    n = batch * (WARM + STEPS)
     pixels = np.random.default_rng(0).integers(0, 256, (n, SIZE, SIZE, 3)).astype(np.uint8)
     names = np.array([f"image{k}" for k in range(n)])
     classes = tuple(f"class{k}" for k in range(CLASSES))
@@ -103,7 +104,7 @@ def _feed() -> Any:
         classes, np.arange(n), names, np.zeros(n, np.int64), np.arange(n) % CLASSES, names,
         np.full(n, "train"),
     )  # fmt: skip
-    return Feed(rows, Reader(pixels, pixels[:0]), BATCH, seed=1)
+    return Feed(rows, Reader(pixels, pixels[:0]), batch, seed=1)
 
 
 def _cost_of_sum(strategy: Any, shapes: list[tuple[int, ...]]) -> float:
@@ -125,4 +126,4 @@ def _cost_of_sum(strategy: Any, shapes: list[tuple[int, ...]]) -> float:
 
 
 if __name__ == "__main__":
-    process() if sys.argv[1:] == ["process"] else main()
+    process(int(sys.argv[2])) if sys.argv[1:2] == ["process"] else main(*sys.argv[1:])

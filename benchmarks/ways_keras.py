@@ -2,8 +2,8 @@
 
 The notebook way is what the published notebooks do: float32 images of
 `image_dataset_from_directory` through `cache().shuffle(1000).prefetch(AUTOTUNE)`, rescaling and
-random layers inside the model, plain `fit`. XLA, which Keras would choose by itself for nets
-without random layers, is off: it is slower on CPUs.
+random layers inside the model, plain `fit` (`notebook.py`). XLA, which Keras would choose by itself
+for nets without random layers, is off: it is slower on CPUs.
 """
 
 import sys
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import ways
+from notebook import compile_as_notebook, notebook_model
 
 from melanoma_exp.config import Experiment
 from melanoma_exp.material import Material
-from melanoma_exp.models.spec import each
 from melanoma_exp.pipeline import Feed
 from melanoma_exp.training import process
 
@@ -55,7 +55,6 @@ def product(experiment: Experiment, material: Material, count: int) -> Built:
 
 def notebook(experiment: Experiment, material: Material, count: int) -> Built:
     """Builds what the notebooks build, with all defaults of TensorFlow and Keras."""
-    import keras
     import tensorflow as tf
 
     samples = ways.some(material, count)
@@ -68,47 +67,14 @@ def notebook(experiment: Experiment, material: Material, count: int) -> Built:
         .shuffle(1000)
         .prefetch(tf.data.AUTOTUNE)
     )
-    model = _notebook_model(experiment, images.shape[1:], len(samples.classes))
-    model.compile(
-        optimizer=keras.optimizers.Adam(experiment.train.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-        jit_compile=False,
-    )
+    model = notebook_model(experiment, images.shape[1:], len(samples.classes))
+    compile_as_notebook(model, experiment.train.learning_rate)
 
     def turn() -> dict[str, Any]:
         model.fit(batches, verbose=0, shuffle=False)
         return {"images": len(images)}
 
     return turn, {"precision": "float32", "told": "defaults of Keras, float32"}
-
-
-def _notebook_model(experiment: Experiment, shape: tuple[int, ...], classes: int) -> Any:
-    import keras
-    from keras import layers
-
-    net, policy = experiment.model, experiment.augment
-    stack: list[Any] = [keras.Input(shape)]
-    if policy.kind == "flip_rotate_zoom":
-        fill = {"fill_mode": policy.fill_mode, "interpolation": policy.interpolation}
-        stack += [
-            layers.RandomFlip(policy.flip),
-            layers.RandomRotation(policy.rotation, **fill),
-            layers.RandomZoom(policy.zoom_height, policy.zoom_width, **fill),
-        ]
-    stack.append(layers.Rescaling(1 / 255))
-    options = zip(
-        net.filters, each(net.padding, net.filters), each(net.dropout, net.filters), strict=True
-    )
-    for filters, padding, dropout in options:
-        for width in filters:
-            stack.append(layers.Conv2D(width, net.kernel, padding=padding, activation="relu"))
-        stack += [layers.MaxPooling2D(), *([layers.Dropout(dropout)] if dropout else [])]
-    stack.append(layers.Flatten())
-    for units, dropout in zip(net.dense, each(net.dense_dropout, net.dense), strict=True):
-        stack += [layers.Dense(units, activation="relu")]
-        stack += [layers.Dropout(dropout)] if dropout else []
-    return keras.Sequential([*stack, layers.Dense(classes)])
 
 
 def peak(experiment: Experiment, material: Material, count: int) -> Built:

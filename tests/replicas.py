@@ -14,6 +14,7 @@ from keras import layers
 
 from melanoma_exp.distribution.replicated import replicate
 from melanoma_exp.distribution.shard import rows_of
+from melanoma_exp.training.fused import fuse
 
 ROWS = (9, 7, 2, 1)  # of the batches of an epoch: replicas with unequal parts, and without any
 EPOCHS = 2
@@ -29,6 +30,7 @@ def make() -> keras.Model:
             layers.Dropout(0.5), layers.Dense(3),
         ]
     )  # fmt: skip
+    fuse(model)
     model.compile(
         keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.5),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -21,6 +21,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from melanoma_exp.training import fused
+
 _Model: Any = keras.Model if TYPE_CHECKING else object
 _tracing = threading.local()  # replicas on one machine are traced in threads of their own
 
@@ -31,7 +33,7 @@ def replicate(
     """Gives a compiled model these steps, in place; called within the strategy's scope.
 
     Args:
-        model: Takes images and gives logits; has one metric, the accuracy.
+        model: Takes images and gives logits; has one metric, the accuracy. `fused.fuse` knows it.
         wants_to_stop: Whether this process does, asked before every step.
         stop: Called after a step before which any process wanted to: after the same step in all of
             them, so that none waits for another.
@@ -127,19 +129,17 @@ class Steps(_Model):
         return tf.stack([sums[0] / sums[1], sums[2] / sums[3], sums[4]])
 
 
-class Dropout(keras.layers.Dropout):
+class Dropout(fused.Dropout):
     """Draws the mask of the whole batch and takes this replica's rows, as one process would."""
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """Drops out; inputs float (rows, ...)."""
+    def mask(self, shape: Any, dtype: Any) -> Any:
+        """Returns what this replica's values are multiplied by."""
         place = getattr(_tracing, "place", None)
-        if not training or not self.rate or place is None:
-            return super().call(inputs, training=training)
-        whole = tf.concat([place[2:], tf.shape(inputs, tf.int64)[1:]], 0)
-        mask = keras.random.dropout(
-            tf.ones(whole, inputs.dtype), self.rate, seed=self.seed_generator
-        )
-        return inputs * mask[place[0] : place[0] + tf.shape(inputs, tf.int64)[0]]
+        if place is None:
+            return super().mask(shape, dtype)
+        rows, shape = tf.cast(place, tf.int32), tf.cast(shape, tf.int32)
+        whole = super().mask(tf.concat([rows[2:], shape[1:]], 0), dtype)
+        return whole[rows[0] : rows[0] + shape[0]]
 
 
 class BatchNormalization(keras.layers.BatchNormalization):
@@ -159,7 +159,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 EXACT: dict[type, type] = {
-    keras.layers.Dropout: Dropout,
+    fused.Dropout: Dropout,
     keras.layers.BatchNormalization: BatchNormalization,
 }
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Norm = Literal["none", "before_pool", "after_pool"]
 Padding = Literal["same", "valid"]
-Rate = Annotated[float, Field(ge=0, lt=1)]
+Rate = Annotated[float, Field(ge=0, le=0.99)]
 Width = Annotated[int, Field(ge=1)]
 
 
