@@ -17,11 +17,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from melanoma_exp.dataset import nearhashes
+
 SIDE = 32  # pixels of a thumbnail's side
 HASH_SIDE = 8  # lowest cosine coefficients in each direction; 63 bits without the mean
 HASH_LIMIT = 10  # bits that may differ
 DISTANCE = 0.3  # 1 - correlation of detail; 0 is the same, about 1 unrelated
-BLOCK = 128  # rows compared at once: memory stays at 128 by 8 n words
+BLOCK = 1024  # rows at once: memory stays small beside the images
 DETAIL_SCALE = 3.0  # grey levels: the contrast beyond which detail counts ever less
 DISC = 0.85  # of the half side
 VERSION = 1  # raise it when other pairs would be found
@@ -82,15 +84,16 @@ def find(thumbnails: np.ndarray) -> Pairs:
         thumbnails: uint8 (n, `SIDE`, `SIDE`, 3), area-averaged.
     """
     grey = np.empty(thumbnails.shape[:3], np.float32)
-    for rows in _blocks(len(grey), 1024):
+    for rows in _blocks(len(grey)):
         grey[rows] = thumbnails[rows] @ LUMA
     detail = _detail(grey)
     best: dict[tuple[int, int], tuple[float, int]] = {}
-    for first, second, turn in _proposed(_hashes(grey)):
-        distance = 1 - np.einsum("ij,ij->i", detail[first], detail[second][:, _places(turn)])
-        for k in np.flatnonzero(distance <= DISTANCE):
-            pair = (int(first[k]), int(second[k]))
-            best[pair] = min(best.get(pair, (np.inf, 0)), (max(float(distance[k]), 0.0), turn))
+    hashes = _hashes(grey)
+    for turn, others in enumerate(hashes):
+        for first, second in nearhashes.pairs(hashes[0], others, HASH_LIMIT):
+            for distance, k in _near(detail, first, second, turn):
+                pair = (int(first[k]), int(second[k]))
+                best[pair] = min(best.get(pair, (np.inf, 0)), (distance, turn))
     found = sorted(best)
     return Pairs(
         first=np.array([a for a, _ in found], np.int64),
@@ -100,15 +103,15 @@ def find(thumbnails: np.ndarray) -> Pairs:
     )
 
 
-def _proposed(hashes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Yields rows `first` < `second` whose hashes nearly agree once the second is turned."""
-    for rows in _blocks(len(hashes[0]), BLOCK):
-        for turn, others in enumerate(hashes):
-            later = others[rows.start :]
-            differing = np.bitwise_count(hashes[0][rows, None] ^ later)
-            first, second = np.nonzero(differing <= HASH_LIMIT)
-            ordered = first < second
-            yield first[ordered] + rows.start, second[ordered] + rows.start, turn
+def _near(
+    detail: np.ndarray, first: np.ndarray, second: np.ndarray, turn: int
+) -> Iterator[tuple[float, int]]:
+    """Yields the distance and the place of each proposed pair that is one."""
+    places = _places(turn)
+    for some in _blocks(len(first)):
+        distance = 1 - np.einsum("ij,ij->i", detail[first[some]], detail[second[some]][:, places])
+        for k in np.flatnonzero(distance <= DISTANCE):
+            yield max(float(distance[k]), 0.0), some.start + int(k)
 
 
 def _hashes(grey: np.ndarray) -> np.ndarray:
@@ -116,7 +119,7 @@ def _hashes(grey: np.ndarray) -> np.ndarray:
     frequency, place = np.arange(HASH_SIDE)[:, None], np.arange(SIDE)
     waves = np.cos(np.pi * frequency * (2 * place + 1) / (2 * SIDE)).astype(np.float32)
     positive = np.empty((len(grey), HASH_SIDE, HASH_SIDE), bool)
-    for rows in _blocks(len(grey), 1024):
+    for rows in _blocks(len(grey)):
         positive[rows] = waves @ grey[rows] @ waves.T > 0
     odd = np.arange(HASH_SIDE) % 2 == 1  # these waves change sign when mirrored
     hashes = []
@@ -150,5 +153,5 @@ def _places(turn: int) -> np.ndarray:
     return turned(np.arange(SIDE * SIDE).reshape(SIDE, SIDE), turn).ravel()
 
 
-def _blocks(n: int, size: int) -> Iterator[slice]:
-    return (slice(start, min(start + size, n)) for start in range(0, n, size))
+def _blocks(n: int) -> Iterator[slice]:
+    return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))
