@@ -128,7 +128,7 @@ def checked(*words: str) -> None:
         (["seed=1,2"], "^seed: a search over it finds the luckiest one"),
         (["split=published", "model.dropout=0.1,0.2"], "^split=published: .* that is the leak"),
         ([], "^hydra.sweeper.params: there is nothing to search"),
-        (["model=m2", "model.dropout=interval(0.0,1.5)"], r"^model.dropout: .* 1 \(got 1.5\)"),
+        (["model=m2", "model.dropout=interval(0.0,1.5)"], r"^model.dropout: .* 0.99 \(got 1.5\)"),
         (["train.learning_rate=tag(log,interval(0.0,1.0))"], "learning_rate: should rise, with"),
         (["model=m1,m5"], "^model=m5: there is no such option"),
         (["distribution=multi_worker", "seed=1", "model=m1,m2"], "^distribution=multi_worker: "),
