@@ -165,9 +165,12 @@ def test_a_rejected_job_is_told_before_any_starts(images: Path, tmp_path: Path) 
         ("hydra/launcher=basic", "hydra/launcher=basic: sweeps are launched by local or slurm"),
         ("hydra/launcher=slrum", "hydra/launcher=slrum: there is no such option; .*slurm"),
         ("hydra/launcher=slurm", "hydra/launcher=slurm: there is no command sbatch"),
+        ("dataset=isic9", "dataset.root: isic9 needs a folder: .*\nno job was started"),
     ],
 )
-def test_a_wrong_launcher_is_one_line(tmp_path: Path, word: str, line: str) -> None:
+def test_what_no_job_could_run_with_is_told_before_any_starts(
+    tmp_path: Path, word: str, line: str
+) -> None:
     place = f"hydra.sweep.dir={tmp_path}"
     code, said = ended(melanoma_exp(tmp_path, "-m", "seed=1,2", word, place, PATH="/nowhere"))
     assert code == 2 and re.search(line, said) and "Traceback" not in said, said

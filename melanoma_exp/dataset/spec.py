@@ -78,6 +78,15 @@ class Dataset(Spec):
             survey=survey,
         )
 
+    def look_around(self) -> None:
+        """Makes sure that a folder is named where one is needed; it may lie on another machine.
+
+        Raises:
+            UserError: None is.
+        """
+        if getattr(self, "root", Path()) is None:
+            _root(None, getattr(self, "kind", ""))
+
     def find(self, cache: Path) -> Listing:
         """Returns every image file with its label and group, nothing decoded yet."""
         raise NotImplementedError
@@ -185,8 +194,9 @@ class Ham10000(Dataset):
 def _root(root: Path | None, kind: str) -> Path:
     """Returns the folder of a dataset or says how to get one."""
     how = {
-        "isic9": "get the 9-class ISIC set (folders Train/ and Test/, published on Kaggle as "
-        '"Skin Cancer: Malignant vs. Benign / 9 classes ISIC") and pass dataset.root=FOLDER',
+        "isic9": 'get the 9-class ISIC set (on Kaggle "Skin Cancer ISIC", '
+        "nodoubttome/skin-cancer9-classesisic) and pass dataset.root=FOLDER, the folder of Train/ "
+        "and Test/",
         "ham10000": "get HAM10000 from the Harvard Dataverse (doi:10.7910/DVN/DBW86T), unpack the "
         "images beside HAM10000_metadata.csv and pass dataset.root=FOLDER",
         "folder": "pass dataset.root=FOLDER, a folder that holds one folder a class",

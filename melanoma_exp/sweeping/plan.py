@@ -57,6 +57,7 @@ def plan(
     for one in composed:
         try:
             parsed = config.parse(one.content)
+            parsed.dataset.look_around()
         except UserError as error:
             for line in error.lines:
                 mistakes.setdefault(line, []).append(one.number)
