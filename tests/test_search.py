@@ -255,7 +255,7 @@ def test_without_optuna_one_line_says_what_to_install(images: Path, tmp_path: Pa
     words = [*overrides(images, tmp_path), "hydra/sweeper=optuna", "model.dropout=0.1,0.2"]
     code, said = ended(melanoma_exp(tmp_path, "-m", *words, PYTHONPATH=path))
     assert code == 2 and said.strip().endswith("pip install 'melanoma_exp[sweep]'"), said
-    plain = [*overrides(images, tmp_path, "dry_run=true"), "seed=1"]
+    plain = [*overrides(images, tmp_path, "train.epochs=1", *QUICK), "seed=1"]
     code, said = ended(melanoma_exp(tmp_path, "-m", *plain, PYTHONPATH=path))
     assert code == 0, said  # any other sweep needs it not
 
