@@ -51,6 +51,7 @@ def notebook_model(experiment: Experiment, shape: tuple[int, ...], classes: int)
     for units, dropout in zip(net.dense, each(net.dense_dropout, net.dense), strict=True):
         stack += [layers.Dense(units, activation="relu")]
         stack += [layers.Dropout(dropout)] if dropout else []
+    stack += [layers.Dropout(net.head_dropout)] if net.head_dropout else []
     return keras.Sequential([*stack, layers.Dense(classes)])
 
 
@@ -75,16 +76,33 @@ def main() -> None:
     given = parser.parse_intermixed_args()
     words = [f"experiment=published/{given.name}", *given.overrides]
     experiment = config.parse(composition.compose(Path(conf_folder()), words))
-    root = Path(str(getattr(experiment.dataset, "root", None)))
-    if not (root / "Train").is_dir():
-        raise SystemExit(f"{root / 'Train'} is no folder of classes: give dataset.root=DIR")
+    if lacking := _lacking(experiment):
+        raise SystemExit(f"{given.name}: this way has no {', '.join(lacking)}")
+    experiment.dataset.look_around()
     print("experiment,seed,epoch,train_accuracy,train_loss,val_accuracy,val_loss", flush=True)
     for seed in map(int, given.seeds.split(",")):
-        _train(given.name, experiment, root / "Train", seed)
+        _train(given.name, experiment, seed)
 
 
-def _train(name: str, experiment: Experiment, folder: Path, seed: int) -> None:
-    process.import_tensorflow()
+def _lacking(experiment: Experiment) -> list[str]:
+    """Returns the settings that would be passed over, were it trained here."""
+    net, policy, train = experiment.model, experiment.augment, experiment.train
+    wanted = {
+        "model.rescale=false": not net.rescale,
+        "model.norm": set(each(net.norm, net.filters)) != {"none"},
+        "model.dense_norm": any(each(net.dense_norm, net.dense)),
+        "model.head_units": net.head_units is not None,
+        f"augment={policy.kind}": policy.kind not in ("none", "flip_rotate_zoom"),
+        "shifts": any((*getattr(policy, "shift_height", ()), *getattr(policy, "shift_width", ()))),
+        f"balance={experiment.balance.kind}": experiment.balance.kind != "none",
+        f"dataset.task={experiment.dataset.task}": experiment.dataset.task != "classes",
+        f"train.schedule={train.schedule}": train.schedule != "constant",
+    }
+    return [name for name, is_wanted in wanted.items() if is_wanted]
+
+
+def _train(name: str, experiment: Experiment, seed: int) -> None:
+    process.import_tensorflow()  # with the kernels that runs have: only the way differs
     import keras
     import tensorflow as tf
 
@@ -92,8 +110,8 @@ def _train(name: str, experiment: Experiment, folder: Path, seed: int) -> None:
     size = experiment.dataset.image_size
     train, val = (
         keras.utils.image_dataset_from_directory(
-            folder, validation_split=0.2, subset=subset, seed=123, image_size=size,
-            batch_size=experiment.train.batch_size, verbose=False,
+            experiment.dataset.root / "Train", validation_split=0.2, subset=subset, seed=123,
+            image_size=size, batch_size=experiment.train.batch_size, verbose=False,
         )
         for subset in ("training", "validation")
     )  # fmt: skip
