@@ -1,7 +1,7 @@
 """Files on their way to a run."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,22 @@ from melanoma_exp.tracking.spec import Run
 class Artifacts:
     """Writes files into a folder and hands them to a run."""
 
-    def __init__(self, run: Run, place: Path) -> None:
+    def __init__(self, run: Run, place: Path, draws: bool) -> None:
         """Prepares.
 
         Args:
             run: Where they are kept.
             place: A folder for them until then.
+            draws: Whether figures are drawn.
         """
-        self._run, self.place = run, place
+        self._run, self.place, self._draws = run, place, draws
 
-    def figure(self, name: str, figure: Figure) -> None:
-        """Keeps a figure as `figures/<name>.png`."""
+    def figure(self, name: str, draw: Callable[[], Figure]) -> None:
+        """Keeps a figure as `figures/<name>.png`, where figures are drawn."""
+        if not self._draws:
+            return
         path = self.place / f"{name}.png"
-        figures.save(figure, path)
+        figures.save(draw(), path)
         self._run.log_file(path, "figures")
 
     def text(self, name: str, text: str) -> None:

@@ -4,7 +4,7 @@ Pixels are read from files of the cache and varied in numpy and OpenCV; TensorFl
 finished batches. Any step of any epoch can be asked for at any time, by any thread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -155,20 +155,43 @@ class Feed:
             epoch: From 0.
             first: The step it begins with; a later one gives what an earlier one would have given.
         """
+        return made_ahead(lambda step: self.batch(epoch, step), first, self.steps, self.specs)
+
+    @property
+    def specs(self) -> list["tf.TensorSpec"]:
+        """Shape and dtype of what `batch` returns."""
         import tensorflow as tf
 
-        shape = self.reader.pixels.shape[1:]
-        # Not tf.data's prefetch: with determinism on TensorFlow quietly leaves that out.
-        ahead = Ahead(lambda step: self.batch(epoch, step), self.steps)
+        shape = (None, *self.reader.pixels.shape[1:])
+        return [
+            tf.TensorSpec(shape, tf.uint8), tf.TensorSpec((None,), tf.int64),
+            tf.TensorSpec((None,), tf.float32),
+        ]  # fmt: skip
 
-        def wrapped(index: "tf.Tensor") -> tuple["tf.Tensor", ...]:
-            function: Callable = lambda step: ahead.take(int(step))  # noqa: E731
-            images, labels, weights = tf.numpy_function(
-                function, [index], (tf.uint8, tf.int64, tf.float32)
-            )
-            images.set_shape((None, *shape))
-            labels.set_shape((None,))
-            weights.set_shape((None,))
-            return images, labels, weights
 
-        return tf.data.Dataset.range(first, self.steps).map(wrapped)
+def made_ahead(
+    make: Callable[[int], tuple[np.ndarray, ...]], first: int, end: int,
+    specs: Sequence["tf.TensorSpec"],
+) -> "tf.data.Dataset":  # fmt: skip
+    """Returns what a function gives of `first` up to `end` - 1, made while the last one is used.
+
+    Args:
+        make: Gives one element. Called in one thread, one call at a time.
+        first: The first element's number.
+        end: The number that no longer has an element.
+        specs: Shape and dtype of each array of an element.
+    """
+    import tensorflow as tf
+
+    # Not tf.data's prefetch: with determinism on TensorFlow quietly leaves that out.
+    ahead = Ahead(make, end)
+
+    def taken(number: "tf.Tensor") -> tuple["tf.Tensor", ...]:
+        arrays = tf.numpy_function(
+            lambda n: ahead.take(int(n)), [number], [spec.dtype for spec in specs]
+        )
+        for array, spec in zip(arrays, specs, strict=True):
+            array.set_shape(spec.shape)
+        return tuple(arrays)
+
+    return tf.data.Dataset.range(first, end).map(taken)

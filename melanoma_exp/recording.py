@@ -38,7 +38,7 @@ class Record:
             place: A folder for files on their way to the run.
         """
         self._run, self._experiment, self._material = run, experiment, material
-        self._files = Artifacts(run, place)
+        self._files = Artifacts(run, place, experiment.evaluation.figures)
         # Also needed at the end, which another process may reach than the one that began.
         text = experiment.model_dump_json(indent=2)
         (place / "experiment.json").write_text(text, encoding="utf-8")
@@ -94,7 +94,7 @@ class Record:
         import keras
 
         files, reader, experiment = self._files, self._material.reader, self._experiment
-        files.figure("curves", figures.curves(dict(history), self._mark))
+        files.figure("curves", lambda: figures.curves(dict(history), self._mark))
         # The same layers without the optimizer, whose moments are twice the size of the weights.
         kept = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
         weights = files.place / manifest.WEIGHTS
@@ -140,21 +140,28 @@ class Record:
         return found.to_dict() if found else None
 
     def _figures_of_data(self, feed: Feed) -> None:
-        material, policy = self._material, self._experiment.augment
+        material = self._material
         originals = material.unbalanced
         _, first = np.unique(originals.label, return_index=True)
         shown = originals.take(first)
         images = material.reader.read(shown)
-        self._files.figure("examples", figures.examples(images, shown.label, self._classes))
+        self._files.figure("examples", lambda: figures.examples(images, shown.label, self._classes))
         self._files.figure(
             "class_counts",
-            figures.class_counts(self._classes, originals.counts(), feed.samples.counts()),
+            lambda: figures.class_counts(self._classes, originals.counts(), feed.samples.counts()),
         )
-        if policy.kind != "none":
+        if self._experiment.augment.kind != "none":
             some = images[np.linspace(0, len(images) - 1, min(PREVIEWED, len(images))).astype(int)]
-            seed = self._experiment.seed
-            draws = [
+            self._files.figure(
+                "augmentation", lambda: figures.augmentation_preview(some, self._draws(some))
+            )
+
+    def _draws(self, originals: np.ndarray) -> np.ndarray:
+        """Returns what the policy makes of originals (n, h, w, 3), uint8 (n, DRAWS, h, w, 3)."""
+        policy, seed = self._experiment.augment, self._experiment.seed
+        return np.array(
+            [
                 [policy.draw(i, generator(seed, Purpose.FIGURE, n, k)) for k in range(DRAWS)]
-                for n, i in enumerate(some)
+                for n, i in enumerate(originals)
             ]
-            self._files.figure("augmentation", figures.augmentation_preview(some, np.array(draws)))
+        )

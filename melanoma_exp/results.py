@@ -35,13 +35,16 @@ def record(
     files.text(f"evaluation_{name}.json", summary.to_json(found, name, spec, leaky=material.leaky))
     title, spread = _title(name, mark), _title(name, mark, spec)
     table = found.table
-    files.figure(f"confusion_{name}", figures.confusion(table.confusion, found.classes, title))
     columns = {"recall": table.recall, "precision": table.precision, "AUC": table.auc}
     files.figure(
-        f"classes_{name}", figures.class_scores(found.classes, table.support, columns, spread)
+        f"confusion_{name}", lambda: figures.confusion(table.confusion, found.classes, title)
+    )
+    files.figure(
+        f"classes_{name}",
+        lambda: figures.class_scores(found.classes, table.support, columns, spread),
     )
     if found.alerts:
-        files.figure(f"alerts_{name}", figures.alert_curves(found.alerts, spread))
+        files.figure(f"alerts_{name}", lambda: figures.alert_curves(found.alerts, spread))
     _mistakes(files, name, part, material, title)
 
 
@@ -52,12 +55,14 @@ def record_worth(files: Artifacts, name: str, part: Judged, spec: Evaluation, ma
     """
     found, title = part.assessment, _title(name, mark, spec)
     if found.alerts:
-        files.figure(f"decision_curve_{name}", figures.decision_curves(found.alerts, title))
+        files.figure(f"decision_curve_{name}", lambda: figures.decision_curves(found.alerts, title))
     pairs = {
         "most probable class" if key == "classes" else key: pair
         for key, pair in found.calibration.items()
     }
-    files.figure(f"calibration_{name}", figures.reliability(pairs, found.temperature, title))
+    files.figure(
+        f"calibration_{name}", lambda: figures.reliability(pairs, found.temperature, title)
+    )
 
 
 def record_explained(
@@ -78,7 +83,7 @@ def record_explained(
     images, ids = material.reader.read(chosen), [Path(i).stem for i in chosen.id]
     files.figure(
         f"explanations_{name}",
-        figures.explanations(images, seen.maps, seen.randomised, heads, ids, title),
+        lambda: figures.explanations(images, seen.maps, seen.randomised, heads, ids, title),
     )
 
 
@@ -110,8 +115,10 @@ def _predictions(files: Artifacts, name: str, part: Judged, material: Material) 
 
 def _mistakes(files: Artifacts, name: str, part: Judged, material: Material, title: str) -> None:
     samples, probability = part.samples, part.probability
-    gallery = figures.mistakes(
-        material.reader.read(samples), [Path(i).name for i in samples.id], samples.label,
-        probability.argmax(axis=1), probability, samples.classes, title,
+    files.figure(
+        f"mistakes_{name}",
+        lambda: figures.mistakes(
+            material.reader.read(samples), [Path(i).name for i in samples.id], samples.label,
+            probability.argmax(axis=1), probability, samples.classes, title,
+        ),
     )  # fmt: skip
-    files.figure(f"mistakes_{name}", gallery)

@@ -134,11 +134,12 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished(images: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, Path]:
     """One finished run: its place, the MLflow run and its artifacts."""
-    from small_run import CHILDREN, experiment, runs
+    from small_run import CHILDREN, JUDGED, experiment, runs
 
     from melanoma_exp import runner
 
     place = tmp_path_factory.mktemp("finished")
-    runner.run(experiment(images, place, *CHILDREN), place, {"asked": "by a test"})
+    asked = experiment(images, place, *CHILDREN, *JUDGED)
+    runner.run(asked, place, {"asked": "by a test"})
     (run,) = runs(place)
     return place, run, Path(run.info.artifact_uri.removeprefix("file://"))

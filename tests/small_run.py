@@ -8,7 +8,9 @@ from melanoma_exp import cli, composition, config
 SMALL = [
     "dataset=folder", "dataset.image_size=[16,16]", "model=m3", "model.filters=[[4],[8]]",
     "model.dense=[8]", "train.epochs=2", "train.batch_size=8",
+    "evaluation.figures=false", "evaluation.explained=0", "evaluation.resamples=100",
 ]  # fmt: skip
+JUDGED = ["evaluation.figures=true", "evaluation.explained=6", "evaluation.resamples=2000"]
 CHILDREN = ["augment=augmentor", "balance.count=6"]
 
 

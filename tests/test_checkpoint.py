@@ -71,7 +71,10 @@ def same(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize(
     ("options", "stops"),
-    [(EVERYTHING, [(2, 4), (3, 3)]), (PLAIN, [(1, 2), (2, 1)])],
+    [
+        (EVERYTHING, [(2, 4), (3, 3)]),
+        pytest.param(PLAIN, [(1, 2), (2, 1)], marks=pytest.mark.slow),
+    ],
     ids=["everything", "cosine"],
 )
 def test_training_goes_on_bit_for_bit_from_within_an_epoch_and_its_last_step(

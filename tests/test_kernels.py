@@ -14,7 +14,12 @@ JOBS = "import melanoma_exp.sweeping.warm"
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="about x86 processors")
 @pytest.mark.parametrize(
-    ("imports", "given", "used"), [(RUN, None, True), (JOBS, None, True), (RUN, "0", False)]
+    ("imports", "given", "used"),
+    [
+        (RUN, None, True),
+        pytest.param(JOBS, None, True, marks=pytest.mark.slow),
+        (RUN, "0", False),
+    ],
 )
 def test_onednn_is_used_unless_it_is_switched_off(
     imports: str, given: str | None, used: bool

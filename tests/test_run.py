@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from small_run import CHILDREN, experiment, runs, store
+from small_run import CHILDREN, JUDGED, experiment, runs, store
 
 from melanoma_exp import config, material, runner, verbs
 from melanoma_exp.metrics.decision import Decision
@@ -91,7 +91,7 @@ def test_the_decision_gives_the_recorded_alerts_from_the_kept_weights(
     decision = Decision.from_json((artifacts / "decision.json").read_text())
     assert (decision.name, decision.positive) == ("melanoma", ("melanoma",))
     assert decision.validation.sensitivity >= 0.95
-    again = experiment(images, place, *CHILDREN)
+    again = experiment(images, place, *CHILDREN, *JUDGED)
     model = again.model.build((16, 16, 3), 3)
     model.load_weights(artifacts / "model.weights.h5")
     reader = material.prepare(again)
@@ -209,5 +209,6 @@ def test_tracking_off_leaves_everything_in_the_runs_folder(images: Path, tmp_pat
     off = experiment(images, tmp_path, "tracking=off", "augment=dihedral")
     runner.run(off, tmp_path, {})
     assert (tmp_path / "artifacts/predictions_test.csv").exists()
+    assert not (tmp_path / "artifacts/figures").exists()  # none were asked for
     assert json.loads((tmp_path / "tags.json").read_text())["status"] == "FINISHED"
     assert not (tmp_path / "mlruns").exists()

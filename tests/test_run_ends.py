@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from mlflow_server import MlflowServer
-from small_run import experiment, overrides, runs, store
+from small_run import JUDGED, experiment, overrides, runs, store
 
 from melanoma_exp import cli, composition, config, provenance, runner
 from melanoma_exp.spec import UserError
@@ -35,7 +35,9 @@ def test_a_full_disk_is_one_clear_line(
     assert not list(small.rglob("*.npy")) and not list(small.rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "signum", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_stopped_run_is_marked_killed_and_keeps_what_was_logged(
     images: Path, tmp_path: Path, signum: int
 ) -> None:
@@ -132,7 +134,8 @@ def test_a_run_is_recorded_on_a_server_with_its_artifacts(
     tracked = composition.compose(
         cli.conf_folder(),
         overrides(images, tmp_path, "tracking=off")[:-1]
-        + ["tracking=server", f"tracking.uri={server}", "train.epochs=1"],
+        + ["tracking=server", f"tracking.uri={server}", "train.epochs=1"]
+        + JUDGED,
     )
     runner.run(config.parse(tracked), tmp_path, {})
     client = mlflow.MlflowClient(server)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from small_run import overrides, runs
-from test_sweep import QUICK, ended, jobs_csv, melanoma_exp, parent_of
+from test_sweep import ended, jobs_csv, melanoma_exp, parent_of
 
 from melanoma_exp import cli, composition
 from melanoma_exp.searching import spec
@@ -162,7 +162,7 @@ def test_a_wrong_option_is_one_line(
 def command(images: Path, place: Path, *more: str) -> list[str]:
     """Returns a search in which a rate of 1000 is always behind one of 0.001."""
     return [
-        "-m", *overrides(images, place, "train.epochs=3", *QUICK), "hydra/sweeper=optuna",
+        "-m", *overrides(images, place, "train.epochs=3"), "hydra/sweeper=optuna",
         "train.learning_rate=0.001,1000.0", "hydra.sweeper.n_trials=3",
         "hydra.sweeper.sampler=random", "hydra.sweeper.seed=7",
         "hydra.sweeper.pruner.monitor=val_loss",
@@ -255,7 +255,7 @@ def test_without_optuna_one_line_says_what_to_install(images: Path, tmp_path: Pa
     words = [*overrides(images, tmp_path), "hydra/sweeper=optuna", "model.dropout=0.1,0.2"]
     code, said = ended(melanoma_exp(tmp_path, "-m", *words, PYTHONPATH=path))
     assert code == 2 and said.strip().endswith("pip install 'melanoma_exp[sweep]'"), said
-    plain = [*overrides(images, tmp_path, "train.epochs=1", *QUICK), "seed=1"]
+    plain = [*overrides(images, tmp_path, "train.epochs=1"), "seed=1"]
     code, said = ended(melanoma_exp(tmp_path, "-m", *plain, PYTHONPATH=path))
     assert code == 0, said  # any other sweep needs it not
 

@@ -22,8 +22,6 @@ from melanoma_exp.spec import UserError
 from melanoma_exp.sweeping import folder, slots, spec
 from melanoma_exp.sweeping.folder import Job, Status
 
-QUICK = ["evaluation.explained=0", "evaluation.resamples=100"]
-
 
 def words(images: Path, place: Path, *more: str) -> list[str]:
     """Returns the command line of a sweep of small jobs."""
@@ -91,7 +89,7 @@ def test_a_sweep_survives_its_jobs_and_is_gone_on_with(images: Path, tmp_path: P
         "PYTHONPATH": f"{tmp_path / 'site'}:{os.environ.get('PYTHONPATH', '')}",
         "MENDED": str(tmp_path / "mended"),
     }  # fmt: skip
-    command = words(images, tmp_path, "seed=0,1,2,3", *QUICK, "hydra.launcher.slots=2")
+    command = words(images, tmp_path, "seed=0,1,2,3", "hydra.launcher.slots=2")
     code, said = ended(melanoma_exp(tmp_path, "-m", *command, **environment), 700)
     assert code == 1, said
     states = [row["state"] for row in jobs_csv(tmp_path)]
@@ -232,7 +230,7 @@ def test_a_folder_that_is_no_sweep_is_told(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_stopped_sweep_says_how_to_go_on_and_does(images: Path, tmp_path: Path) -> None:
-    command = words(images, tmp_path, "seed=1,2", "train.epochs=5000", *QUICK)
+    command = words(images, tmp_path, "seed=1,2", "train.epochs=5000")
     process = melanoma_exp(tmp_path, "-m", *command)
     log = tmp_path / "sweep/0/job.log"
     deadline = time.monotonic() + 200
@@ -254,7 +252,7 @@ def test_jobs_of_a_killed_launcher_stop_and_are_gone_on_with_exactly(
 ) -> None:
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-    more = ["seed=1,2", "train.epochs=30", *QUICK, "hydra.launcher.slots=2"]
+    more = ["seed=1,2", "train.epochs=30", "hydra.launcher.slots=2"]
     whole, place = tmp_path / "whole", tmp_path / "killed"
     code, said = ended(melanoma_exp(whole, "-m", *words(images, whole, *more)), 700)
     assert code == 0, said
@@ -292,7 +290,7 @@ def test_jobs_of_a_killed_launcher_stop_and_are_gone_on_with_exactly(
 @pytest.mark.timeout(900)
 def test_jobs_go_through_submitit_too(images: Path, tmp_path: Path) -> None:
     pytest.importorskip("submitit")
-    command = [w for w in words(images, tmp_path, *QUICK) if not w.startswith("tracking.")]
+    command = [w for w in words(images, tmp_path) if not w.startswith("tracking.")]
     launcher = ["hydra/launcher=slurm", "hydra.launcher.cluster=local", "tracking=off"]
     process = melanoma_exp(tmp_path, "-m", *command, "seed=1,99999999999", *launcher)
     assert ended(process)[0] == 2

@@ -91,7 +91,7 @@ def test_sweeps_at_once_lose_nothing(images: Path, tmp_path: Path) -> None:
     epochs = 3
     command = [
         *(w for w in overrides(images, tmp_path, *CHILDREN) if not w.startswith("train.epochs")),
-        f"train.epochs={epochs}", "seed=range(8)", "evaluation.explained=0",
+        f"train.epochs={epochs}", "seed=range(8)",
         "hydra.launcher.slots=8",
     ]  # fmt: skip
     environment = counting(tmp_path)

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from melanoma_exp.ahead import Ahead
-from melanoma_exp.pipeline import Feed
+from melanoma_exp.pipeline import Feed, made_ahead
 
 
 def rows_of(replica: int, replicas: int, total: int) -> tuple[int, int]:
@@ -66,28 +65,13 @@ class Shard:
     def dataset(self, epoch: int = 0, first: int = 0) -> Any:
         """Returns the distributed batches of an epoch, from step `first` on."""
         replicas = self.strategy.num_replicas_in_sync // self.processes
-        shape = self.feed.reader.pixels.shape[1:]
 
         def make(number: int) -> tuple[np.ndarray, ...]:
             """Returns an element; they go to the replicas of this process in turn."""
             step, replica = divmod(number, replicas)
             return self.part(epoch, step, self.index * replicas + replica)
 
-        ahead = Ahead(make, self.steps * replicas)
-
-        def parts(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            def wrapped(number: tf.Tensor) -> tuple[tf.Tensor, ...]:
-                made = tf.numpy_function(
-                    lambda n: ahead.take(int(n)),
-                    [number],
-                    (tf.uint8, tf.int64, tf.float32, tf.int64),
-                )
-                for tensor, known in zip(
-                    made, ((None, *shape), (None,), (None,), (3,)), strict=True
-                ):
-                    tensor.set_shape(known)
-                return tuple(made)
-
-            return tf.data.Dataset.range(first * replicas, self.steps * replicas).map(wrapped)
-
-        return self.strategy.distribute_datasets_from_function(parts)
+        specs = [*self.feed.specs, tf.TensorSpec((3,), tf.int64)]
+        return self.strategy.distribute_datasets_from_function(
+            lambda context: made_ahead(make, first * replicas, self.steps * replicas, specs)
+        )

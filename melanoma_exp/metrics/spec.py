@@ -49,6 +49,7 @@ class Evaluation(Spec):
         partial_auc_above: Sensitivity above which the partial area is taken.
         prevalence: For predictive values and the number needed to biopsy.
         explained: Most images drawn with Grad-CAM; 0 does without.
+        figures: Whether a run's figures are drawn; tables, predictions and scores are the same.
         ages: Where age bands begin, ascending, in years.
         subgroups: For each attribute the metadata columns it may stand in, the first that exists
             counts; an attribute without any is reported as not assessable.
@@ -64,6 +65,7 @@ class Evaluation(Spec):
     partial_auc_above: Inside
     prevalence: Prevalence
     explained: int = Field(ge=0, le=64)
+    figures: bool = True  # what was recorded before there was a choice has them
     ages: tuple[Annotated[int, Field(ge=1, le=120)], ...]
     subgroups: dict[str, tuple[str, ...]]
 
