@@ -194,4 +194,7 @@ def made_ahead(
             array.set_shape(spec.shape)
         return tuple(arrays)
 
-    return tf.data.Dataset.range(first, end).map(taken)
+    options = tf.data.Options()
+    # Nothing is to be tuned, and an iterator that ends may wait for the tuner as long as it lived.
+    options.autotune.enabled = False
+    return tf.data.Dataset.range(first, end).map(taken).with_options(options)

@@ -1,4 +1,4 @@
-"""Dropout and Adam in fewer passes give what Keras' own give, or draw as they would."""
+"""Dropout, ReLU and Adam in fewer passes give what Keras' own give, or draw as they would."""
 
 import re
 
@@ -57,6 +57,47 @@ def test_masks_differ_by_step_by_seed_and_by_neighbour_and_repeat_with_the_seed(
     flat = first.ravel()
     for distance in (1, 2, 3, 4, 8, 1000):
         assert abs(np.corrcoef(flat[:-distance], flat[distance:])[0, 1]) < 0.02
+
+
+def pooled(dtype: str, fuse: bool) -> keras.Model:
+    """Convolutions before a pool, before a normalisation, and one that a pool shares."""
+    keras.utils.set_random_seed(1)
+    x = inputs = keras.Input((12, 12, 3))
+    conv = {"padding": "same", "activation": "relu", "dtype": dtype}
+    x = keras.layers.Conv2D(4, 3, name="inner", **conv)(x)
+    x = keras.layers.Conv2D(4, 3, name="last", **conv)(x)
+    x = keras.layers.MaxPooling2D(name="moved", dtype=dtype)(x)
+    x = keras.layers.Conv2D(4, 3, name="normed", **conv)(x)
+    x = keras.layers.BatchNormalization(dtype=dtype)(x)
+    x = keras.layers.MaxPooling2D(name="behind_norm", dtype=dtype)(x)
+    shared = keras.layers.Conv2D(4, 3, name="shared", **conv)(x)
+    x = keras.layers.MaxPooling2D(name="not_alone", dtype=dtype)(shared)
+    x = keras.layers.Concatenate(dtype=dtype)(
+        [keras.layers.Flatten(dtype=dtype)(x), keras.layers.Flatten(dtype=dtype)(shared)]
+    )
+    model = keras.Model(inputs, keras.layers.Dense(3, dtype="float32")(x))
+    if fuse:
+        fused.fuse(model)
+    return model
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_a_relu_behind_its_pool_gives_the_same_values_and_gradients_to_the_bit(dtype: str) -> None:
+    images = tf.random.normal((5, 12, 12, 3), seed=1)
+    found = []
+    for fuse in (False, True):
+        model = pooled(dtype, fuse)
+        with tf.GradientTape() as tape:
+            logits = model(images, training=True)
+            loss = tf.reduce_sum(logits**2)
+        found.append([logits, *tape.gradient(loss, model.trainable_variables)])
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, two)
+    moved = [x.name for x in model.layers if type(x) is fused.RectifiedMaxPooling2D]
+    assert moved == ["moved"]
+    convs = [x for x in model.layers if isinstance(x, keras.layers.Conv2D)]
+    linear = [x.name for x in convs if x.activation is keras.activations.linear]
+    assert linear == ["last"]
 
 
 @pytest.mark.parametrize(
