@@ -161,6 +161,7 @@ class Screen:
         """
         self._screen, self._epochs, self._steps = screen, epochs, steps
         self._start = self._spoken = time.monotonic()
+        self._first: int | None = None  # steps that were done before, by a run that is gone on with
         self._advised = False
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -187,13 +188,11 @@ class Screen:
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
         """Moves the line."""
-        self._bar.update(
-            self._task,
-            completed=(epoch - 1) * self._steps + step,
-            epoch=epoch,
-            loss=loss,
-            accuracy=accuracy,
-        )
+        done = (epoch - 1) * self._steps + step
+        if self._first is None:
+            self._first = done - 1
+            self._bar.reset(self._task, completed=self._first)
+        self._bar.update(self._task, completed=done, epoch=epoch, loss=loss, accuracy=accuracy)
         if not self._screen.is_terminal and time.monotonic() - self._spoken > PLAIN_EVERY:
             figures = f"loss {loss:.3f} accuracy {accuracy:.3f}"
             self._say(epoch, f"step {step}/{self._steps} {figures}", step)
@@ -217,6 +216,9 @@ class Screen:
     def _say(self, epoch: int, text: str, step: int) -> None:
         self._spoken = time.monotonic()
         done = (epoch - 1) * self._steps + step
-        left = (self._spoken - self._start) / done * (self._epochs * self._steps - done)
-        end = f"{left / 60:.0f} min left" if left >= 90 else f"{left:.0f} s left"
-        self._screen.print(f"epoch {epoch}/{self._epochs}  {text}  {end}", soft_wrap=True)
+        line = f"epoch {epoch}/{self._epochs}  {text}"
+        if self._first is not None:  # else only an epoch's validation was left to do
+            passed = self._spoken - self._start
+            left = passed / (done - self._first) * (self._epochs * self._steps - done)
+            line += f"  {left / 60:.0f} min left" if left >= 90 else f"  {left:.0f} s left"
+        self._screen.print(line, soft_wrap=True)

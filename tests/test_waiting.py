@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from rich.console import Console
 from test_checkpoint import train
@@ -100,3 +101,22 @@ def test_the_screen_tells_it_above_three_percent_with_one_hint() -> None:
     lines = [line for line in out.getvalue().splitlines() if line]
     assert "waited" not in lines[0] and "waited for data 12%" in lines[1]
     assert lines[2].startswith("note the images come too slowly") and len(lines) == 4
+
+
+@pytest.mark.parametrize("before", [0, 10])
+def test_the_time_left_is_told_of_the_steps_seen_not_of_a_run_gone_on_with(
+    before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, clock = io.StringIO(), [100.0]
+    monkeypatch.setattr(report.time, "monotonic", lambda: clock[0])
+    figures = {"train/loss": 1.0, "images_per_second": 9.0}
+    with report.Screen(Console(file=out, width=200), epochs=20, steps=4) as screen:
+        if before:  # its last epoch lacked the validation alone
+            screen.epoch(before, figures)
+        for step in range(1, 5):
+            clock[0] += 1.0
+            screen.step(before + 1, step, 1.0, 0.5)
+        screen.epoch(before + 1, figures)
+    lines = [line for line in out.getvalue().splitlines() if line]
+    assert lines[-1].endswith(f"{(19 - before) * 4} s left")
+    assert not before or "left" not in lines[0]
