@@ -29,6 +29,8 @@ class MlflowServer:
             "--port", str(self.port), "--workers", str(workers), "--serve-artifacts",
             "--backend-store-uri", store or f"sqlite:///{folder}/server.db",
             "--artifacts-destination", str(folder / "kept"),
+            # By default a worker that does not answer for 5 s, on a busy machine, is killed.
+            "--uvicorn-opts", "--timeout-worker-healthcheck 60",
         ]  # fmt: skip
         self._process: subprocess.Popen | None = None
 
