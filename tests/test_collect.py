@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,20 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder, conf = place / "01-published", place / "conf"
     shutil.copytree(FOLDER, folder)
     shutil.copytree(cli.conf_folder(), conf)
-    for path in folder.glob("*.png"):
-        path.unlink()
+    for path in [*folder.glob("*.png"), folder / "results.csv", folder / "curves.csv"]:
+        path.unlink(missing_ok=True)
+    collect(place, folder, conf)
+    return folder, conf
+
+
+def collect(place: Path, folder: Path, conf: Path) -> None:
+    sys.path.insert(0, str(FOLDER))
     found = importlib.util.spec_from_file_location("collect", FOLDER / "collect.py")
     assert found and found.loader
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
+    sys.path.remove(str(FOLDER))
     module.main([str(place / "mlruns" / "mlflow.db")], folder, conf)
-    return folder, conf
 
 
 def test_a_row_is_the_newest_finished_run_of_a_seed_beside_the_published_figures(
@@ -102,3 +109,28 @@ def test_curves_are_drawn_for_the_systems_that_were_run(collected: tuple[Path, P
         "curves_melanoma_cnn_model.png",
         "curves_upgrad_melonoma.png",
     ]
+
+
+def test_what_was_collected_stays_when_its_store_is_gone(
+    collected: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, conf = tmp_path / "01-published", tmp_path / "conf"
+    shutil.copytree(collected[0], folder)
+    shutil.copytree(collected[1], conf)
+    files = [folder / name for name in ("results.csv", "curves.csv", "README.md")]
+    before = [path.read_text() for path in files]
+    pictures = sorted(folder.glob("*.png"))
+    drawn = [path.read_bytes() for path in pictures]
+    record(tmp_path, "m1", 0.5)
+    collect(tmp_path, folder, conf)
+    assert [path.read_text() for path in files] == before
+    assert [path.read_bytes() for path in pictures] == drawn
+    record(tmp_path, NAME, 0.8)  # newer than the one that is kept
+    record(tmp_path, STOPPED, 0.4)
+    collect(tmp_path, folder, conf)
+    rows = list(csv.DictReader(files[0].open()))
+    assert [(r["experiment"], r["seed"], r["val_accuracy"], r["finished"]) for r in rows] == [
+        (STOPPED, "1", "0.4", "True"), (NAME, "1", "0.8", "True"), (NAME, "2", "0.7", "True"),
+        ("published/upgrad_melonoma_m1", "1", "0.5", "True"),
+    ]  # fmt: skip
+    assert len(files[1].read_text().splitlines()) == 1 + 4 * 2

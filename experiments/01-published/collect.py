@@ -2,10 +2,12 @@
 
     python experiments/01-published/collect.py mlruns/mlflow.db [more stores]
 
-Reads runs tagged `experiment=published/...` and writes `results.csv` (a row a run), the README's
-table, `curves_<system>.png`, and the lines `ours` and `time` of the experiments' headers. A run
-that was stopped on its way counts as far as it came, and says how far; `melanoma-exp resume` goes
-on with it. Of several runs with the same settings and seed a finished one counts, then the newest.
+Reads runs tagged `experiment=published/...` and writes `results.csv` (a row a run), `curves.csv` (a
+row an epoch), the README's table, `curves_<system>.png`, and the lines `ours` and `time` of the
+experiments' headers. Runs that stand in those files already stay, whatever became of their store. A
+run that was stopped on its way counts as far as it came, and says how far; `melanoma-exp resume`
+goes on with it. Of several runs with the same settings and seed a finished one counts, then the
+longest, then the newest.
 """
 
 import argparse
@@ -17,25 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-from matplotlib.ticker import MaxNLocator
+from curves import SERIES, draw, read_curves, write_curves
 
 from melanoma_exp import cli, composition, config
-from melanoma_exp.figures.style import (
-    BLUE,
-    BODY,
-    FAINT,
-    GREY,
-    ORANGE,
-    TITLE,
-    VERMILLION,
-    WIDTH,
-    new_figure,
-    plain_axes,
-    save,
-)  # fmt: skip
 
 HERE = Path(__file__).resolve().parent
-SERIES = ("train/accuracy", "val/accuracy", "train/loss", "val/loss")
 LEAK = "leak/val_rows_with_train_source", "leak/val_rows_with_train_group"
 COLUMNS = {
     "train_accuracy": "train/accuracy", "val_accuracy": "val/accuracy",
@@ -44,6 +32,8 @@ COLUMNS = {
     "leak_test_group": "leak/test_rows_with_train_group", "seconds": "seconds/fit",
     "parameters": "parameters",
 }  # fmt: skip
+FIGURES = {*COLUMNS, "val_accuracy_low", "val_accuracy_high"}
+COUNTS = {"seed", "epochs", "epochs_asked", "epochs_published"}
 LAST = 6  # epochs, over which a last one is seen to swing
 HEADS = ("experiment", "published train / val accuracy", "our train / val accuracy",
          f"val, last {LAST} epochs", "published train / val loss", "our train / val loss",
@@ -69,8 +59,10 @@ def main(arguments: list[str], folder: Path = HERE, conf: Path | None = None) ->
     conf = conf or cli.conf_folder()
     with (folder / "published.csv").open(newline="") as file:
         published = {f"published/{r['system']}_{r['stage']}": r for r in csv.DictReader(file)}
-    results = newest([r for store in stores for r in read(store, set(published), conf)])
+    found = [r for store in stores for r in read(store, set(published), conf)]
+    results = newest([*kept(folder), *found])
     write_csv(folder / "results.csv", results, published)
+    write_curves(folder / "curves.csv", results)
     readme = folder / "README.md"
     text = re.sub(
         r"(<!-- table -->\n).*(<!-- end of table -->)",
@@ -139,12 +131,35 @@ def _result(client: Any, run: Any, conf: Path) -> Result:
     }  # fmt: skip
 
 
-def newest(results: list[Result]) -> list[Result]:
-    """Returns of the runs of an experiment with equal settings and seed the last finished one.
+def kept(folder: Path) -> list[Result]:
+    """Returns the runs that were collected before; those of an older time have no curves."""
+    path = folder / "results.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    curves = read_curves(folder / "curves.csv")
+    return [
+        {key: _value(key, text) for key, text in row.items() if not key.startswith("published_")}
+        | {"curves": curves.get(row["run"], {})}
+        for row in rows
+    ]
 
-    Where none has finished, the last.
+
+def _value(key: str, text: str) -> Any:
+    if key in FIGURES:
+        return float(text) if text else None
+    if key in COUNTS:
+        return int(text)
+    return text == "True" if key == "finished" else text
+
+
+def newest(results: list[Result]) -> list[Result]:
+    """Returns one of the runs of an experiment with equal settings and seed, oldest given first.
+
+    A finished one, then the longest, then the last.
     """
-    results = sorted(results, key=lambda r: r["finished"])  # stable: else oldest first
+    results = sorted(results, key=lambda r: (r["finished"], r["epochs"]))  # stable
     last = {(r["experiment"], r["changed"], r["seed"]): r for r in results}
     return [last[key] for key in sorted(last)]
 
@@ -236,45 +251,6 @@ def fill_header(path: Path, group: list[Result]) -> None:
     text = path.read_text()
     text = re.sub(r"(?m)^# ours: .*$", f"# ours: {figures} ({runs}{changed})", text)
     path.write_text(re.sub(r"(?m)^# time: .*$", f"# time: {time}", text))
-
-
-def draw(path: Path, system: str, published: dict[str, Any], results: list[Result]) -> None:
-    """Overlays the curves of a system's stages; nothing is drawn where none was run."""
-    shown = {r["experiment"]: r for _, g in alike(results).items() for r in g[:1]}
-    shown = {name: shown[name] for name in published if name in shown}
-    if not shown:
-        return
-    figure = new_figure(WIDTH, 3.4)
-    for axes, quantity in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
-        plain_axes(axes)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(axis="y", color=FAINT, linewidth=0.6)
-        axes.set_title(quantity.capitalize(), fontsize=TITLE, loc="left")
-        axes.set_xlabel("epoch", fontsize=BODY)
-        for (name, r), colour in zip(shown.items(), (BLUE, VERMILLION, ORANGE, GREY), strict=False):
-            for part, line, marker in (("train", "-", "o"), ("val", "--", "s")):
-                points = r["curves"][f"{part}/{quantity}"]
-                label = f"{published[name]['stage']}, {part}"
-                style = f".{line}"  # a single epoch is to be seen too
-                axes.plot(
-                    *zip(*points, strict=True), style, ms=3, color=colour, lw=1.2, label=label
-                )
-                told = published[name][f"{part}_{quantity}"]
-                if told and r["task"] == "classes":
-                    place = r["epochs_published"]
-                    axes.plot(place, float(told), marker, color=colour, mfc="none", ms=6)
-        axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
-    figure.axes[0].set_ylim(0, 1)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=BODY
-    )
-    mark = "  LEAKY: validation was seen in training" * any(
-        r["leaky"] == "true" for r in shown.values()
-    )
-    figure.suptitle(f"{system} (markers: published){mark}", fontsize=TITLE, fontweight="bold")
-    save(figure, path)
 
 
 if __name__ == "__main__":
