@@ -50,13 +50,15 @@ def read_curves(path: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
 
 
 def draw(path: Path, system: str, published: dict[str, Any], results: list[Result]) -> None:
-    """Overlays the curves of a system's stages; nothing is drawn where none was run."""
+    """Overlays the curves of a system's stages; nothing is drawn where none are known.
+
+    A run whose curves are lost is its last epoch.
+    """
     first: dict[str, Result] = {}
-    for r in sorted(results, key=lambda r: bool(r["changed"])):
-        if r["curves"]:
-            first.setdefault(r["experiment"], r)
+    for r in sorted(results, key=lambda r: (not r["curves"], bool(r["changed"]))):
+        first.setdefault(r["experiment"], r)
     shown = {name: first[name] for name in published if name in first}
-    if not shown:
+    if not any(r["curves"] for r in shown.values()):
         return
     figure = new_figure(WIDTH, 3.4)
     for axes, quantity in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
@@ -67,12 +69,13 @@ def draw(path: Path, system: str, published: dict[str, Any], results: list[Resul
         axes.set_xlabel("epoch", fontsize=BODY)
         for (name, r), colour in zip(shown.items(), (BLUE, VERMILLION, ORANGE, GREY), strict=False):
             for part, line, marker in (("train", "-", "o"), ("val", "--", "s")):
-                points = r["curves"][f"{part}/{quantity}"]
+                points = [(r["epochs"], r[f"{part}_{quantity}"])]
+                look: dict[str, Any] = {"marker": marker, "ms": 5, "ls": line}
+                if r["curves"]:
+                    points = r["curves"][f"{part}/{quantity}"]
+                    look |= {"marker": ".", "ms": 3}  # a single epoch is to be seen too
                 label = f"{published[name]['stage']}, {part}"
-                style = f".{line}"  # a single epoch is to be seen too
-                axes.plot(
-                    *zip(*points, strict=True), style, ms=3, color=colour, lw=1.2, label=label
-                )
+                axes.plot(*zip(*points, strict=True), color=colour, lw=1.2, label=label, **look)
                 told = published[name][f"{part}_{quantity}"]
                 if told and r["task"] == "classes":
                     place = r["epochs_published"]
