@@ -88,17 +88,17 @@ class Record:
     ) -> dict[str, dict[str, float]]:
         """Evaluates, records the results and returns the figures of each part.
 
+        Args:
+            model: The trained network, of Keras' own layers and without an optimizer.
+            history: For each figure its value in every epoch.
+
         Raises:
             UserError: The model's output is not finite.
         """
-        import keras
-
         files, reader, experiment = self._files, self._material.reader, self._experiment
         files.figure("curves", lambda: figures.curves(dict(history), self._mark))
-        # The same layers without the optimizer, whose moments are twice the size of the weights.
-        kept = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
         weights = files.place / manifest.WEIGHTS
-        kept.save_weights(weights)
+        model.save_weights(weights)
         self._run.log_file(weights)
         batch_size = experiment.train.batch_size
         logits = {
@@ -116,7 +116,7 @@ class Record:
         name, part = list(judged.items())[-1]  # test, where there is one
         results.record_worth(files, name, part, experiment.evaluation, self._mark)
         if experiment.evaluation.explained:
-            seen = evaluating.explained(kept, part, decision, reader, experiment)
+            seen = evaluating.explained(model, part, decision, reader, experiment)
             results.record_explained(files, name, part, seen, self._material, self._mark)
             scores[name]["grad_cam_random_rank_correlation"] = seen.mean_correlation
         flat = {f"final/{name}/{key}": v for name, s in scores.items() for key, v in s.items()}

@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,8 @@ def run(
         with team.together(signals), team.strategy.scope():
             team.agree(material.digests(experiment))
             saved = team.share(saved)
-            model = experiment.model.build((shape[0], shape[1], shape[2]), len(classes))
+            build = partial(experiment.model.build, (shape[0], shape[1], shape[2]), len(classes))
+            model = build()
             compile_model(model, train, feed.steps, len(classes))
             stops = team.replicate(model, signals)
         if not team.is_chief:
@@ -121,13 +123,13 @@ def run(
                     store.remove()  # nobody goes on with it
                     raise
             team.part()
-            if team.is_spread:
-                alone = experiment.model.build((shape[0], shape[1], shape[2]), len(classes))
-                alone.set_weights(model.get_weights())
-                model = alone
+            # As it is published: without the layers of training, its replicas and its optimizer.
+            network = build()
+            network.jit_compile = False
+            network.set_weights(model.get_weights())
             fit_seconds = time.perf_counter() - fit_started
             cpu_seconds = time.process_time() - cpu_started
-            scores = record.ending(model, history)
+            scores = record.ending(network, history)
             total = time.perf_counter() - started
             tracked.log_metrics(
                 {

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from small_run import CHILDREN, JUDGED, experiment, runs, store
 
-from melanoma_exp import config, material, runner, verbs
+from melanoma_exp import config, material, recording, runner, verbs
 from melanoma_exp.metrics.decision import Decision
 
 SCORES = {
@@ -212,3 +212,23 @@ def test_tracking_off_leaves_everything_in_the_runs_folder(images: Path, tmp_pat
     assert not (tmp_path / "artifacts/figures").exists()  # none were asked for
     assert json.loads((tmp_path / "tags.json").read_text())["status"] == "FINISHED"
     assert not (tmp_path / "mlruns").exists()
+
+
+def test_what_is_judged_explained_and_kept_is_the_network_as_keras_has_it(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training swaps layers; with them the last convolution would be explained before its ReLU."""
+    given: list[Any] = []
+    real = recording.Record.ending
+
+    def ending(self: recording.Record, model: Any, history: Any) -> dict[str, dict[str, float]]:
+        given.append(model)
+        return real(self, model, history)
+
+    monkeypatch.setattr(recording.Record, "ending", ending)
+    runner.run(experiment(images, tmp_path, "train.epochs=1"), tmp_path, {})
+    (model,) = given
+    assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
+    convolutions = [layer for layer in model.layers if hasattr(layer, "kernel_size")]
+    assert [layer.activation.__name__ for layer in convolutions] == ["relu", "relu"]
+    assert getattr(model, "optimizer", None) is None
