@@ -90,5 +90,5 @@ def draw(path: Path, system: str, published: dict[str, Any], results: list[Resul
     mark = "  LEAKY: validation was seen in training" * any(
         r["leaky"] == "true" for r in shown.values()
     )
-    figure.suptitle(f"{system} (markers: published){mark}", fontsize=TITLE, fontweight="bold")
+    figure.suptitle(f"{system} (hollow: published){mark}", fontsize=TITLE, fontweight="bold")
     save(figure, path)
