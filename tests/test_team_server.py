@@ -72,10 +72,8 @@ def sync(run_id: str, place: Path) -> str:
 def test_sixteen_runs_at_once_lose_nothing(server: MlflowServer, tmp_path: Path) -> None:
     started = [recorded(server, tmp_path / str(k), EPOCHS, 0) for k in range(RUNS)]
     ended = [process.communicate(timeout=1000) for process in started]
-    for process, (_, errors) in zip(started, ended, strict=True):
-        assert process.returncode == 0, errors
-        # Sixteen at once may well overrun a server: then a run says so, and that it has caught up.
-        assert not errors or errors.rstrip().endswith("has all that waited"), errors
+    failed = [errors for _, errors in ended if errors]
+    assert not failed and not any(process.returncode for process in started), failed
     ids = [out.split()[0] for out, _ in ended]
     assert len(set(ids)) == RUNS
     count = 0
