@@ -9,7 +9,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -64,7 +64,7 @@ def refuse_null(conf: Path, words: list[str]) -> None:
 
 
 def expand_globs(conf: Path, words: list[str]) -> list[str]:
-    """Writes out what `group=glob(...)` finds; Hydra's own finds nothing below a subfolder.
+    """Writes out what `group=m1,glob(...)` finds; Hydra's own finds nothing below a subfolder.
 
     A pattern is matched folder by folder: `*` finds `m1`, `published/*` what lies below it.
 
@@ -75,7 +75,7 @@ def expand_globs(conf: Path, words: list[str]) -> list[str]:
     Raises:
         UserError: A pattern finds nothing; there are no jobs to run.
     """
-    return [_expand(conf, word) if "=glob(" in word else word for word in words]
+    return [_expand(conf, word) if "glob(" in word else word for word in words]
 
 
 def _expand(conf: Path, word: str) -> str:
@@ -83,19 +83,27 @@ def _expand(conf: Path, word: str) -> str:
         override = OverridesParser.create().parse_override(word)
     except HydraException as error:
         raise UserError(f"{word}: cannot be read: {str(error).splitlines()[0]}") from error
-    glob, group = override.value(), override.key_or_group
-    if not isinstance(glob, Glob) or not (conf / group).is_dir():
+    value, group = override.value(), override.key_or_group
+    choices = value.list if isinstance(value, ChoiceSweep) else [value]
+    if not any(isinstance(c, Glob) for c in choices) or not (conf / group).is_dir():
         return word
-    options = _options(conf / group)
+    names = dict.fromkeys(n for c in choices for n in _named(c, conf / group, word))
+    return f"{group}={','.join(names)}"
+
+
+def _named(choice: Any, folder: Path, word: str) -> list[str]:
+    if not isinstance(choice, Glob):
+        return [str(choice)]
+    options = _options(folder)
     found = [
         name
         for name in options
-        if any(_fits(name, pattern) for pattern in glob.include)
-        and not any(_fits(name, pattern) for pattern in glob.exclude)
+        if any(_fits(name, pattern) for pattern in choice.include)
+        and not any(_fits(name, pattern) for pattern in choice.exclude)
     ]
     if not found:
         raise UserError(f"{word}: finds no option (there are {', '.join(options)})")
-    return f"{group}={','.join(found)}"
+    return found
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -181,6 +181,9 @@ def test_globs_find_options_below_subfolders() -> None:
     assert composition.expand_globs(conf, ["experiment=glob(*)"]) == ["experiment=m1,m2,m3"]
     some = "experiment=glob([m*],exclude=m2)"
     assert composition.expand_globs(conf, [some]) == ["experiment=m1,m3"]
+    both = "experiment=m2,glob(m*),published/upgrad_melonoma_m1"
+    expected = ["experiment=m2,m1,m3,published/upgrad_melonoma_m1"]
+    assert composition.expand_globs(conf, [both]) == expected
     assert composition.expand_globs(conf, ["name=x", "seed=1,2"]) == ["name=x", "seed=1,2"]
     with pytest.raises(UserError, match="finds no option .there are m1, m2"):
         composition.expand_globs(conf, ["experiment=glob(unpublished/*)"])
