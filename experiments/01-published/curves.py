@@ -50,15 +50,14 @@ def read_curves(path: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
 
 
 def draw(path: Path, system: str, published: dict[str, Any], results: list[Result]) -> None:
-    """Overlays the curves of a system's stages; nothing is drawn where none are known.
+    """Overlays the curves of a system's stages, every run; nothing where none are known.
 
     A run whose curves are lost is its last epoch.
     """
-    first: dict[str, Result] = {}
-    for r in sorted(results, key=lambda r: (not r["curves"], bool(r["changed"]))):
-        first.setdefault(r["experiment"], r)
-    shown = {name: first[name] for name in published if name in first}
-    if not any(r["curves"] for r in shown.values()):
+    ordered = sorted(results, key=lambda r: not r["curves"])  # curves stand in the legend
+    known = {name: [r for r in ordered if r["experiment"] == name] for name in published}
+    shown = {name: runs for name, runs in known.items() if runs}
+    if not any(r["curves"] for runs in shown.values() for r in runs):
         return
     figure = new_figure(WIDTH, 3.4)
     for axes, quantity in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
@@ -67,19 +66,22 @@ def draw(path: Path, system: str, published: dict[str, Any], results: list[Resul
         axes.grid(axis="y", color=FAINT, linewidth=0.6)
         axes.set_title(quantity.capitalize(), fontsize=TITLE, loc="left")
         axes.set_xlabel("epoch", fontsize=BODY)
-        for (name, r), colour in zip(shown.items(), (BLUE, VERMILLION, ORANGE, GREY), strict=False):
+        colours = BLUE, VERMILLION, ORANGE, GREY
+        for (name, runs), colour in zip(shown.items(), colours, strict=False):
             for part, line, marker in (("train", "-", "o"), ("val", "--", "s")):
-                points = [(r["epochs"], r[f"{part}_{quantity}"])]
-                look: dict[str, Any] = {"marker": marker, "ms": 5, "ls": line}
-                if r["curves"]:
-                    points = r["curves"][f"{part}/{quantity}"]
-                    look |= {"marker": ".", "ms": 3}  # a single epoch is to be seen too
-                label = f"{published[name]['stage']}, {part}"
-                axes.plot(*zip(*points, strict=True), color=colour, lw=1.2, label=label, **look)
+                label: str | None = f"{published[name]['stage']}, {part}"
+                for r in runs:
+                    points = [(r["epochs"], r[f"{part}_{quantity}"])]
+                    look: dict[str, Any] = {"marker": marker, "ms": 3, "ls": line}
+                    if r["curves"]:
+                        points = r["curves"][f"{part}/{quantity}"]
+                        look |= {"marker": ".", "ms": 3}  # a single epoch is to be seen too
+                    axes.plot(*zip(*points, strict=True), color=colour, lw=1, label=label, **look)
+                    label = None  # each stage once in the legend
                 told = published[name][f"{part}_{quantity}"]
-                if told and r["task"] == "classes":
-                    place = r["epochs_published"]
-                    axes.plot(place, float(told), marker, color=colour, mfc="none", ms=6)
+                if told and all(r["task"] == "classes" for r in runs):
+                    place = runs[0]["epochs_published"]
+                    axes.plot(place, float(told), marker, color=colour, mfc="none", ms=7)
         axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     figure.axes[0].set_ylim(0, 1)
@@ -88,7 +90,7 @@ def draw(path: Path, system: str, published: dict[str, Any], results: list[Resul
         handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=BODY
     )
     mark = "  LEAKY: validation was seen in training" * any(
-        r["leaky"] == "true" for r in shown.values()
+        r["leaky"] == "true" for runs in shown.values() for r in runs
     )
     figure.suptitle(f"{system} (hollow: published){mark}", fontsize=TITLE, fontweight="bold")
     save(figure, path)
