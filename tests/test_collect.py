@@ -14,9 +14,12 @@ from melanoma_exp.tracking.spec import Local
 
 FOLDER = Path(__file__).resolve().parent.parent / "experiments" / "01-published"
 NAME, STOPPED = "published/melanoma_cnn_model_m3", "published/cnn_melanoma_detection_m1"
+OTHER = "published/upgrad_melonoma_m1"
 
 
-def record(place: Path, name: str, accuracy: float, *overrides: str, end: Any = "FINISHED") -> None:
+def record(
+    place: Path, name: str, accuracy: float, *overrides: str, end: Any = "FINISHED", files: int = 99
+) -> None:
     """A tracked run without a training: two epochs, the last of the given accuracy."""
     asked = composition.compose(cli.conf_folder(), [f"experiment={name}", *overrides])
     run = Local(kind="local", folder=place / "mlruns", experiment="e").start("run", place)
@@ -24,6 +27,7 @@ def record(place: Path, name: str, accuracy: float, *overrides: str, end: Any = 
     run.set_tags({"experiment": name, "leaky": "true", "machine.cores": "2"})
     run.set_tags({"git_commit": "0123456789", "git_dirty": "false"})
     run.log_metrics({"leak/val_rows_with_train_source": 0.88, "seconds/fit": 120, "parameters": 9})
+    run.log_metrics({"train_images": files - 20, "val_images": 20})
     for epoch, value in enumerate((0.1, accuracy), 1):
         names = ("train/accuracy", "val/accuracy", "train/loss", "val/loss")
         run.log_metrics(dict.fromkeys(names, value), epoch)
@@ -38,7 +42,8 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     record(place, NAME, 0.7, "seed=2")
     record(place, NAME, 0.9, end="FAILED")
     record(place, NAME, 0.9, end="KILLED")  # a finished one tells more
-    record(place, "published/upgrad_melonoma_m1", 0.5, "train.epochs=2")
+    record(place, OTHER, 0.5, "train.epochs=2")
+    record(place, OTHER, 0.7, "train.epochs=2", files=97)
     record(place, "m1", 0.5)
     record(place, STOPPED, 0.2, end="KILLED")
     record(place, STOPPED, 0.1, end="FAILED")
@@ -67,11 +72,12 @@ def test_a_row_is_the_newest_finished_run_of_a_seed_beside_the_published_figures
     rows = list(csv.DictReader((collected[0] / "results.csv").open()))
     assert [(r["experiment"], r["seed"], r["val_accuracy"], r["epochs"]) for r in rows] == [
         (STOPPED, "1", "0.2", "2"), (NAME, "1", "0.6", "2"), (NAME, "2", "0.7", "2"),
-        ("published/upgrad_melonoma_m1", "1", "0.5", "2"),
+        (OTHER, "1", "0.7", "2"), (OTHER, "1", "0.5", "2"),
     ]  # fmt: skip
+    assert [r["files"] for r in rows] == ["99", "99", "99", "97", "99"]
     assert rows[1]["published_val_accuracy"] == "0.799" and rows[1]["commit"] == "0123456"
-    assert [r["changed"] for r in rows] == ["", "", "", "train.epochs=2"]
-    assert [r["finished"] for r in rows] == ["False", "True", "True", "True"]
+    assert [r["changed"] for r in rows] == ["", "", "", *["train.epochs=2"] * 2]
+    assert [r["finished"] for r in rows] == ["False", *["True"] * 4]
 
 
 def test_the_readme_says_what_was_run_what_leaks_and_what_was_changed(
@@ -80,7 +86,7 @@ def test_the_readme_says_what_was_run_what_leaks_and_what_was_changed(
     text = (collected[0] / "README.md").read_text()
     lines = text.partition("<!-- table -->")[2].splitlines()
     rows = {line.split(" | ")[0][2:]: line for line in lines if line.startswith("| ")}
-    assert len(rows) == 16
+    assert len(rows) == 16 and sum("upgrad_melonoma_m1 " in line for line in lines) == 2
     ours = ".650 (.600 to .700) / .650 (.600 to .700)"
     assert f"| .900 / .799 | {ours} | .100 to .700 |" in rows["melanoma_cnn_model_m3"]
     assert ".880 / - leaky" in rows["melanoma_cnn_model_m3"]
@@ -97,9 +103,9 @@ def test_headers_get_our_figures_and_nothing_else_changes(collected: tuple[Path,
     changed = set(after.splitlines()) - set(before.splitlines())
     ours, time = sorted(changed)
     assert ours.startswith("# ours: train accuracy 0.650 (0.600 to 0.700), ")
-    assert ours.endswith("(2 seeds)") and time == "# time: 120 s of training, 2 cores"
+    assert ours.endswith("(2 seeds, 99 files)") and time == "# time: 120 s of training, 2 cores"
     other = collected[1] / "experiment/published/upgrad_melonoma_m1.yaml"
-    assert "(1 run, train.epochs=2)" in other.read_text()
+    assert "(1 run, 97 files, train.epochs=2)" in other.read_text()
 
 
 def test_curves_are_drawn_for_the_systems_that_were_run(collected: tuple[Path, Path]) -> None:
@@ -131,6 +137,6 @@ def test_what_was_collected_stays_when_its_store_is_gone(
     rows = list(csv.DictReader(files[0].open()))
     assert [(r["experiment"], r["seed"], r["val_accuracy"], r["finished"]) for r in rows] == [
         (STOPPED, "1", "0.4", "True"), (NAME, "1", "0.8", "True"), (NAME, "2", "0.7", "True"),
-        ("published/upgrad_melonoma_m1", "1", "0.5", "True"),
+        (OTHER, "1", "0.7", "True"), (OTHER, "1", "0.5", "True"),
     ]  # fmt: skip
-    assert len(files[1].read_text().splitlines()) == 1 + 4 * 2
+    assert len(files[1].read_text().splitlines()) == 1 + 5 * 2

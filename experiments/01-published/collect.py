@@ -33,11 +33,11 @@ COLUMNS = {
     "parameters": "parameters",
 }  # fmt: skip
 FIGURES = {*COLUMNS, "val_accuracy_low", "val_accuracy_high"}
-COUNTS = {"seed", "epochs", "epochs_asked", "epochs_published"}
+COUNTS = {"seed", "files", "epochs", "epochs_asked", "epochs_published"}
 LAST = 6  # epochs, over which a last one is seen to swing
 HEADS = ("experiment", "published train / val accuracy", "our train / val accuracy",
          f"val, last {LAST} epochs", "published train / val loss", "our train / val loss",
-         "test accuracy", "leak", "epochs", "seeds", "minutes", "settings")  # fmt: skip
+         "test accuracy", "leak", "files", "epochs", "seeds", "minutes", "settings")  # fmt: skip
 PARTS = ("train", "val")
 Result = dict[str, Any]
 
@@ -121,6 +121,7 @@ def _result(client: Any, run: Any, conf: Path) -> Result:
         "experiment": name, "run": run.info.run_id, "seed": int(run.data.params["seed"]),
         "commit": tags["git_commit"][:7] + "+" * (tags["git_dirty"] == "true"),
         "leaky": tags["leaky"], "changed": "; ".join(sorted(changed)),
+        "files": int(metrics["train_images"] + metrics["val_images"]),
         "task": run.data.params["dataset.task"], "cores": tags["machine.cores"],
         "epochs": len(curves["train/loss"]), "epochs_asked": int(run.data.params["train.epochs"]),
         "epochs_published": asked["train.epochs"], "finished": run.info.status == "FINISHED",
@@ -155,20 +156,24 @@ def _value(key: str, text: str) -> Any:
 
 
 def newest(results: list[Result]) -> list[Result]:
-    """Returns one of the runs of an experiment with equal settings and seed, oldest given first.
+    """Returns one of the runs of an experiment alike in settings, files and seed.
 
-    A finished one, then the longest, then the last.
+    A finished one, then the longest, then the last; they are given oldest first.
     """
     results = sorted(results, key=lambda r: (r["finished"], r["epochs"]))  # stable
-    last = {(r["experiment"], r["changed"], r["seed"]): r for r in results}
+    last = {(r["experiment"], r["changed"], r["files"], r["seed"]): r for r in results}
     return [last[key] for key in sorted(last)]
 
 
-def alike(results: list[Result]) -> dict[tuple[str, str], list[Result]]:
-    """Returns the runs by experiment and changed settings, unchanged ones last."""
-    groups: dict[tuple[str, str], list[Result]] = {}
-    for r in sorted(results, key=lambda r: (r["experiment"], not r["changed"])):
-        groups.setdefault((r["experiment"], r["changed"]), []).append(r)
+def alike(results: list[Result]) -> dict[tuple[str, str, int], list[Result]]:
+    """Returns the runs by experiment, changed settings and number of files.
+
+    Of an experiment the fewest files are last (the public set has two fewer than the copy with two
+    doubled files), among those what was run with unchanged settings.
+    """
+    groups: dict[tuple[str, str, int], list[Result]] = {}
+    for r in sorted(results, key=lambda r: (r["experiment"], -r["files"], not r["changed"])):
+        groups.setdefault((r["experiment"], r["changed"], r["files"]), []).append(r)
     return groups
 
 
@@ -224,7 +229,7 @@ def table(results: list[Result], published: dict[str, Any]) -> str:
                 cells += [" / ".join(leaks) + " leaky" * (group[0]["leaky"] == "true")]
                 stopped = "" if all(r["finished"] for r in group) else " of {epochs_asked}"
                 epochs = spread(group, "epochs", "{:.0f}".format) + stopped.format(**group[0])
-                cells += [epochs, str(len(group))]
+                cells += [f"{group[0]['files']:,}", epochs, str(len(group))]
                 cells += [spread(group, "seconds", lambda s: f"{s / 60:.0f}")]
                 task = "" if group[0]["task"] == "classes" else f"; task {group[0]['task']}"
                 cells += [(group[0]["changed"] or "as published") + task]
@@ -244,7 +249,8 @@ def fill_header(path: Path, group: list[Result]) -> None:
         for part in PARTS
     )
     runs = "1 run" if len(group) == 1 else f"{len(group)} seeds"
-    changed = f", {group[0]['changed']}" if group[0]["changed"] else ""
+    changed = f", {group[0]['files']:,} files"
+    changed += f", {group[0]['changed']}" if group[0]["changed"] else ""
     if not all(r["finished"] for r in group):
         changed += f", stopped after epoch {max(r['epochs'] for r in group)}"
     time = f"{spread(group, 'seconds', '{:.0f}'.format)} s of training, {group[0]['cores']} cores"
