@@ -143,6 +143,8 @@ def find(archive: Archive, jobs: Sequence[Mapping[str, Any]]) -> list[StoredRun]
     found, missing = [], []
     for job in jobs:
         settings = {k: str(v) for k, v in job.items() if config.determines(k)}
+        if settings["train.precision"] == "auto":  # a run holds what its machine made of it
+            del settings["train.precision"]
         alike = [
             run
             for run in finished

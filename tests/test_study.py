@@ -73,6 +73,19 @@ def test_runs_become_a_table_a_figure_and_words(study: Any, tmp_path: Path, name
         assert "- M3 finds 0." in text
 
 
+def test_auto_finds_the_runs_in_the_precision_that_it_became(study: Any, tmp_path: Path) -> None:
+    store = Store(tmp_path / "mlruns")
+    recorded(study, store, "02-leak", "train.precision=bfloat16")
+    archive = study.composed([f"tracking.folder={store.folder}"]).tracking.archive()
+    jobs = [
+        study.composed([*job, f"dataset.root={store.folder}", "train.precision=auto"]).flat()
+        for job in study.STUDIES["02-leak"].jobs()
+    ]
+    found = study.find(archive, jobs)
+    assert len({run.id for run in found}) == len(jobs)
+    assert {run.params["train.precision"] for run in found} == {"bfloat16"}
+
+
 def test_a_job_that_was_not_run_is_named(
     study: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
