@@ -33,7 +33,7 @@ class OptunaSweeper(Sweeper):
         Args:
             arguments: The overrides of the command line; they win over `params`.
         """
-        from melanoma_exp import composition, installation
+        from melanoma_exp import composition, installation, swept
         from melanoma_exp.searching import spec
         from melanoma_exp.spec import UserError
         from melanoma_exp.sweeping import launch
@@ -48,7 +48,7 @@ class OptunaSweeper(Sweeper):
         if not str(launcher.pop("_target_")).startswith("hydra_plugins.melanoma_exp_launcher."):
             raise UserError("hydra/sweeper=optuna: jobs are launched by local or slurm")
         drawn = [f"{key}={value}" for key, value in options.params.items()]
-        fixed, space = composition.read_space(composition.expand_globs(conf, [*drawn, *arguments]))
+        fixed, space = swept.read_space(swept.expand_globs(conf, [*drawn, *arguments]))
         dimensions = {key: spec.dimension(key, content) for key, content in space.items()}
         search = spec.Search(options=options, words=tuple(fixed), space=dimensions)
         queue = asking.begin(

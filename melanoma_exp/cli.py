@@ -63,7 +63,7 @@ def _compose_and_run() -> None:
     from omegaconf import DictConfig
     from omegaconf.errors import OmegaConfBaseException
 
-    from melanoma_exp import composition
+    from melanoma_exp import composition, swept
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we say them in one line
     decorated: Any = hydra.main(
@@ -80,7 +80,7 @@ def _compose_and_run() -> None:
             return None
 
     composition.refuse_null(conf_folder(), sys.argv[1:])
-    words = composition.expand_globs(conf_folder(), sys.argv[1:])
+    words = swept.expand_globs(conf_folder(), sys.argv[1:])
     sys.argv[1:] = words
     try:
         job()

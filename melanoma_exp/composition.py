@@ -1,6 +1,5 @@
 """Composing the YAMLs outside of a job, and telling what is wrong with a command line."""
 
-import fnmatch
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -55,109 +53,12 @@ def refuse_null(conf: Path, words: list[str]) -> None:
     pairs = [word.partition("=") for word in words]
     lines = [
         f"{group}={value}: a group cannot be null; leave it out for its default "
-        f"(there are {', '.join(_options(conf / group))})"
+        f"(there are {', '.join(options(conf / group))})"
         for group, _, value in pairs
         if "null" in value.lower().split(",") and group and (conf / group).is_dir()
     ]
     if lines:
         raise UserError(*lines)
-
-
-def expand_globs(conf: Path, words: list[str]) -> list[str]:
-    """Writes out what `group=m1,glob(...)` finds; Hydra's own finds nothing below a subfolder.
-
-    A pattern is matched folder by folder: `*` finds `m1`, `published/*` what lies below it.
-
-    Args:
-        conf: The folder of YAMLs.
-        words: Of the command line.
-
-    Raises:
-        UserError: A pattern finds nothing; there are no jobs to run.
-    """
-    return [_expand(conf, word) if "glob(" in word else word for word in words]
-
-
-def _expand(conf: Path, word: str) -> str:
-    try:
-        override = OverridesParser.create().parse_override(word)
-    except HydraException as error:
-        raise UserError(f"{word}: cannot be read: {str(error).splitlines()[0]}") from error
-    value, group = override.value(), override.key_or_group
-    choices = value.list if isinstance(value, ChoiceSweep) else [value]
-    if not any(isinstance(c, Glob) for c in choices) or not (conf / group).is_dir():
-        return word
-    names = dict.fromkeys(n for c in choices for n in _named(c, conf / group, word))
-    return f"{group}={','.join(names)}"
-
-
-def _named(choice: Any, folder: Path, word: str) -> list[str]:
-    if not isinstance(choice, Glob):
-        return [str(choice)]
-    options = _options(folder)
-    found = [
-        name
-        for name in options
-        if any(_fits(name, pattern) for pattern in choice.include)
-        and not any(_fits(name, pattern) for pattern in choice.exclude)
-    ]
-    if not found:
-        raise UserError(f"{word}: finds no option (there are {', '.join(options)})")
-    return found
-
-
-def _fits(name: str, pattern: str) -> bool:
-    steps, patterns = name.split("/"), pattern.split("/")
-    return len(steps) == len(patterns) and all(map(fnmatch.fnmatchcase, steps, patterns))
-
-
-def read_space(words: list[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:
-    """Tells the values to draw from apart from the overrides that hold in every job.
-
-    Args:
-        words: Overrides; of several with one key the last counts.
-
-    Returns:
-        The overrides that hold, and for each other key what `searching.spec.dimension` reads:
-        `a,b` and `choice(a,b)` are a choice, `int(interval(...))` and `range(...)` are whole
-        numbers, `interval(...)` is a number, with `tag(log, ...)` on a logarithmic scale.
-
-    Raises:
-        UserError: A word cannot be read.
-    """
-    fixed: dict[str, str] = {}
-    space: dict[str, dict[str, Any]] = {}
-    for word in words:
-        try:
-            override = OverridesParser.create().parse_override(word)
-        except HydraException as error:
-            raise UserError(f"{word}: cannot be read: {str(error).splitlines()[0]}") from error
-        key = override.key_or_group
-        fixed.pop(key, None)
-        space.pop(key, None)
-        if not override.is_sweep_override():
-            fixed[key] = word
-        else:
-            space[key] = _drawn(word, override)
-    return list(fixed.values()), space
-
-
-def _drawn(word: str, override: Any) -> dict[str, Any]:
-    swept = override.value()
-    if strange := set(swept.tags) - {"log"}:
-        raise UserError(f"{word}: there is no tag {strange.pop()}, only log")
-    log = "log" in swept.tags
-    if isinstance(swept, IntervalSweep):
-        ends = {"low": swept.start, "high": swept.end}
-        if all(isinstance(end, int) for end in ends.values()):
-            return {"kind": "whole", **ends, "step": 1, "log": log}
-        return {"kind": "real", **ends, "step": None, "log": log}
-    if isinstance(swept, RangeSweep):
-        values = list(override.sweep_iterator())
-        if values and all(isinstance(value, int) for value in values):
-            ends = {"low": min(values), "high": max(values)}
-            return {"kind": "whole", **ends, "step": abs(int(swept.step)), "log": log}
-    return {"kind": "choice", "values": list(override.sweep_string_iterator())}
 
 
 def diagnose(conf: Path, arguments: list[str], error: Exception) -> list[str]:
@@ -218,23 +119,23 @@ def _mistake(conf: Path, text: str) -> str | None:
 
 
 def _wrong_option(folder: Path, override: Any) -> str | None:
-    options = _options(folder)
+    known = options(folder)
     if override.key_or_group in HYDRAS_OWN:
-        options.append("basic")
+        known.append("basic")
     if override.is_sweep_override() and not override.is_choice_sweep():
         return None  # a glob or a range finds for itself what is there
     wanted = (
         override.sweep_string_iterator() if override.is_sweep_override() else [override.value()]
     )
     for name in map(str, wanted):
-        if name not in options:
-            guess = did_you_mean(name, options)
-            told, there = f"{override.key_or_group}={name}", ", ".join(options)
+        if name not in known:
+            guess = did_you_mean(name, known)
+            told, there = f"{override.key_or_group}={name}", ", ".join(known)
             return f"{told}: there is no such option{guess} (there are {there})"
     return None
 
 
-def _options(folder: Path) -> list[str]:
+def options(folder: Path) -> list[str]:
     """Returns the options of a group."""
     return sorted(
         path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")

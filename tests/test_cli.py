@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from melanoma_exp import cli, composition, config
+from melanoma_exp import cli, composition, config, swept
 from melanoma_exp.sweeping import plan
 from melanoma_exp.tracking import connection
 
@@ -135,7 +135,7 @@ def test_every_command_of_the_readme_composes(
             word for word in arguments if "=" in word
         ]  # paths, ids and options are its own
     arguments = [a for a in arguments if a != "-m" and not a.startswith("hydra.")]
-    arguments = composition.expand_globs(cli.conf_folder(), arguments)
+    arguments = swept.expand_globs(cli.conf_folder(), arguments)
     sweep = [a.replace("DIR", "data") for a in arguments]
     if "pytest" in sweep:
         return

@@ -14,7 +14,7 @@ import yaml
 from small_run import overrides, runs
 from test_sweep import ended, jobs_csv, melanoma_exp, parent_of
 
-from melanoma_exp import cli, composition
+from melanoma_exp import cli, composition, swept
 from melanoma_exp.searching import spec
 from melanoma_exp.searching.judge import Judge
 from melanoma_exp.searching.spec import Median, Optuna, Search
@@ -44,7 +44,7 @@ def score(values: Mapping[str, Any]) -> float:
 
 
 def test_overrides_become_a_space() -> None:
-    fixed, space = composition.read_space(
+    fixed, space = swept.read_space(
         ["seed=1", "a=1,2", "b=int(interval(1,9))", "c=interval(0,0.5)", "d=range(2,11,4)",
          "e=tag(log,interval(1e-4,1))", "f=[4],[8]", "g=1,2", "g=3"]
     )  # fmt: skip
@@ -56,7 +56,7 @@ def test_overrides_become_a_space() -> None:
     assert space["e"]["log"] and space["f"]["values"] == ["[4]", "[8]"]
     for word in ("a=tag(lag,interval(1,2))", "a=interval(1"):
         with pytest.raises(UserError, match="a="):
-            composition.read_space([word])
+            swept.read_space([word])
 
 
 def test_an_interrupted_search_draws_what_it_would_have_drawn(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def checked(*words: str) -> None:
     from melanoma_exp.searching import asking
 
     conf = cli.conf_folder()
-    fixed, drawn = composition.read_space(list(words))
+    fixed, drawn = swept.read_space(list(words))
     space = {key: spec.dimension(key, content) for key, content in drawn.items()}
     asked = search().model_copy(update={"words": tuple(fixed), "space": space})
     asking.check(asked, lambda words: composition.compose(conf, words))

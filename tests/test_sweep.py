@@ -17,7 +17,7 @@ import pytest
 from launched import apart
 from small_run import overrides, runs, store
 
-from melanoma_exp import cli, composition
+from melanoma_exp import cli, swept
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweeping import folder, slots, spec
 from melanoma_exp.sweeping.folder import Job, Status
@@ -176,17 +176,17 @@ def test_what_no_job_could_run_with_is_told_before_any_starts(
 
 def test_globs_find_options_below_subfolders() -> None:
     conf = cli.conf_folder()
-    (word,) = composition.expand_globs(conf, ["experiment=glob(published/*)"])
+    (word,) = swept.expand_globs(conf, ["experiment=glob(published/*)"])
     assert word.count(",") == 14 and "published/melanoma_cnn_model_m1" in word
-    assert composition.expand_globs(conf, ["experiment=glob(*)"]) == ["experiment=m1,m2,m3"]
+    assert swept.expand_globs(conf, ["experiment=glob(*)"]) == ["experiment=m1,m2,m3"]
     some = "experiment=glob([m*],exclude=m2)"
-    assert composition.expand_globs(conf, [some]) == ["experiment=m1,m3"]
+    assert swept.expand_globs(conf, [some]) == ["experiment=m1,m3"]
     both = "experiment=m2,glob(m*),published/upgrad_melonoma_m1"
     expected = ["experiment=m2,m1,m3,published/upgrad_melonoma_m1"]
-    assert composition.expand_globs(conf, [both]) == expected
-    assert composition.expand_globs(conf, ["name=x", "seed=1,2"]) == ["name=x", "seed=1,2"]
+    assert swept.expand_globs(conf, [both]) == expected
+    assert swept.expand_globs(conf, ["name=x", "seed=1,2"]) == ["name=x", "seed=1,2"]
     with pytest.raises(UserError, match="finds no option .there are m1, m2"):
-        composition.expand_globs(conf, ["experiment=glob(unpublished/*)"])
+        swept.expand_globs(conf, ["experiment=glob(unpublished/*)"])
 
 
 def test_threads_are_shared_by_slots_and_each_has_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
