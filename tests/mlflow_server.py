@@ -122,3 +122,29 @@ def _close(each: socket.socket) -> None:
     except OSError:
         pass
     each.close()
+
+
+def content(server: MlflowServer, run_id: str) -> dict[str, Any]:
+    """Returns all that the server has of a run, but for times and ids."""
+    import mlflow
+
+    client = mlflow.MlflowClient(server.uri)
+    run = client.get_run(run_id)
+    models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run_id}'")
+    return {
+        "status": run.info.status,
+        "metrics": {
+            key: sorted((p.step, p.value) for p in client.get_metric_history(run_id, key))
+            for key in run.data.metrics if not key.startswith("system/")
+        },
+        "params": run.data.params,
+        "tags": {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")},
+        "artifacts": [(f.path, f.file_size) for d in ("", "figures")
+                      for f in client.list_artifacts(run_id, d)],
+        "data": [(d.dataset.name, d.dataset.digest) for d in run.inputs.dataset_inputs],
+        "models": [
+            (m.name, str(m.status), m.params, {p.key: p.value for p in m.metrics}) for m in models
+        ],
+        "outputs": [o.model_id for o in run.outputs.model_outputs] == [m.model_id for m in models],
+        "model": sorted(f.path for f in client.list_logged_model_artifacts(models[0].model_id)),
+    }  # fmt: skip

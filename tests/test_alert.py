@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, precision_recall_curve, roc_curve
 
-from melanoma_exp.metrics import alert, assessment, calibration, summary, threshold
+from melanoma_exp.metrics import alert, assessment, summary, threshold
 from melanoma_exp.metrics.alert import Alert
 from melanoma_exp.metrics.decision import Basis, Decision, softmax
 from melanoma_exp.metrics.interval import Bootstrap
@@ -152,48 +152,6 @@ def test_an_alert_without_a_found_case_has_no_number_needed(spec: Any) -> None:
     found = alert.evaluate(positive, chance, decision(0.5), spec, draws(4))
     assert np.isnan(found.figures["number_needed_to_biopsy"].value)
     assert found.figures["ppv_at_prevalence"].value == 0
-
-
-def test_the_temperature_is_found_again(spec: Any) -> None:
-    """Labels drawn from softmax(logits); the logits are then made 2.5 times too sure."""
-    random = np.random.default_rng(3)
-    logits = 2 * random.normal(size=(20_000, 3))
-    truth = (random.random((20_000, 1)) > softmax(logits).cumsum(axis=1)).sum(axis=1)
-    assert calibration.temperature(2.5 * logits, truth) == pytest.approx(2.5, rel=0.03)
-    few = calibration.temperature(2.5 * logits[:300], truth[:300])
-    own = np.arange(300), truth[:300]
-
-    def loss(heat: float) -> float:
-        return -np.log(softmax(2.5 * logits[:300], heat)[own]).mean()
-
-    assert all(loss(few) <= loss(few * factor) for factor in (0.5, 0.9, 0.999, 1.001, 1.1, 2))
-
-
-def test_separable_and_reversed_logits_stay_within_bounds() -> None:
-    truth = np.array([0, 1, 2])
-    assert calibration.temperature(np.eye(3) * 1e3, truth) == pytest.approx(0.05, rel=1e-3)
-    assert calibration.temperature(-np.eye(3) * 9, truth) == pytest.approx(20, rel=1e-3)
-
-
-def test_calibration_error_by_hand() -> None:
-    said = np.array([0.1, 0.1, 0.4, 0.6, 0.9, 0.9])
-    happened = np.array([0, 0, 1, 0, 1, 1], bool)
-    found = calibration.reliability(said, happened, 2, draws(6))
-    # Halves by width: (0.1 0.1 0.4 | 0 0 1) and (0.6 0.9 0.9 | 0 1 1), each 0.4 off in sum.
-    assert found.ece_width == pytest.approx((0.4 + 0.4) / 6)
-    assert found.ece_mass == pytest.approx((0.4 + 0.4) / 6)
-    np.testing.assert_allclose(found.said, [0.2, 0.8])
-    np.testing.assert_allclose(found.seen.value, [1 / 3, 2 / 3])
-    thirds = calibration.reliability(said, happened, 3, draws(6))
-    assert thirds.ece_mass == pytest.approx((0.2 + 0 + 0.2) / 6)
-    assert thirds.images.tolist() == [2, 2, 2]
-
-
-def test_ties_share_a_bin_and_edges_have_one() -> None:
-    found = calibration.reliability(np.ones(7), np.ones(7, bool), 10, draws(7))
-    assert found.images.tolist() == [7] and found.ece_width == found.ece_mass == 0
-    single = calibration.reliability(np.zeros(1), np.ones(1, bool), 10, draws(1))
-    assert single.ece_width == single.ece_mass == 1
 
 
 def test_the_assessment_scales_before_it_alerts_and_not_before_it_classifies(spec: Any) -> None:

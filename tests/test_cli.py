@@ -176,3 +176,13 @@ def test_a_built_wheel_finds_its_conf_without_the_checkout(tmp_path: Path) -> No
     pages = [p for p in checkout.rglob("*") if p.suffix in (".j2", ".css")]
     assert len(pages) == 6
     assert all((target / "melanoma_exp" / p.relative_to(checkout)).is_file() for p in pages)
+
+
+def test_the_command_line_ends_with_code_2_on_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["melanoma-exp", "predict", "id"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

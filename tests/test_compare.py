@@ -1,12 +1,9 @@
 """Comparing runs of a real store: what is one row, what is best, what is refused, what is shown."""
 
-import csv
 import math
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 from stored_runs import CLASSES, PARTS, Store
 from stored_runs import images as drawn
@@ -250,104 +247,3 @@ def test_what_cannot_be_selected_is_told_with_what_there_is(
         compare([*words, f"tracking.folder={store.folder}", "--out", str(tmp_path)])
     assert len(caught.value.lines) == 1
     assert not list(tmp_path.iterdir())
-
-
-class Page(HTMLParser):
-    """Collects tags, text and what points elsewhere; complains of tags that do not match."""
-
-    VOID = ("meta", "img", "br")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.links += [v or "" for k, v in attributes if k in ("src", "href", "action", "style")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def test_the_page_needs_nothing_but_itself(store, sweep, tmp_path) -> None:
-    text = command(store, tmp_path, "--sweep", "2026-01-01/10-00-00")
-    page = Page(text)
-    assert {"table", "svg"} <= set(page.tags) and "script" not in page.tags
-    assert not re.search(r"https?://|url\(|@import", text)
-    assert all(link.startswith("data:") for link in page.links)
-    assert "prefers-color-scheme: dark" in text and "@media print" in text
-    for heading in ("Verdict", "Figures", "What differs", "Curves", "Class by class",
-                    "Paired tests", "Where they disagree", "Cost"):  # fmt: skip
-        assert f"<h2>{heading}</h2>" in text
-    assert "not a medical device" in text and "nan" not in re.sub(r"<style>.*</style>", "", text)
-
-
-def test_the_page_says_what_differs_and_only_that(store, sweep, tmp_path) -> None:
-    text = command(store, tmp_path, *sweep[:6])
-    differs = text[text.index("What differs") : text.index("<h2>Curves")]
-    assert re.findall(r"<code>([^<]*)</code>", differs) == ["model.dropout"]
-    assert re.findall(r"<td>([^<]*)</td>", differs) == ["0.2", "0.1"]
-
-
-def test_pictures_come_from_the_dataset_and_a_missing_one_is_told(store, images, tmp_path) -> None:
-    names = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.png"))
-    label = [CLASSES.index(name.split("/")[0]) for name in names]
-    part = (names, np.array(names), np.array(label))
-    words = ["dataset=folder", f"dataset.root={images}"]
-    ids = [
-        store.write(*words, f"model.dropout={rate}", parts={"val": part}, draw=draw, skill=0.2)
-        for rate, draw in ((0.1, 1), (0.2, 2))
-    ]
-    text = command(store, tmp_path, *ids, "--images", "5")
-    assert text.count("data:image/jpeg;base64,") == 5 and "MFLOPs" in text
-    assert "data:image" not in command(store, tmp_path, *ids, "--images", "0")
-    config = store.artifact(ids[0], "experiment.json")
-    gone = [store.artifact(run, "experiment.json") for run in ids]
-    for path in gone:
-        path.write_text(config.read_text().replace(str(images), str(images / "gone")))
-    text = command(store, tmp_path, *ids)
-    assert "data:image" not in text and "No pictures: dataset.root: there is no folder" in text
-
-
-def test_names_from_outside_stay_text(store, tmp_path) -> None:
-    evil = "<script>alert('x')</script>"
-    classes = ("melanoma", "<b>bold</b>", "a & b")
-    ids = [
-        store.write(f"model.dropout={rate}", name=f"{evil}[bold]|{rate}", classes=classes)
-        for rate in (0.31, 0.32)
-    ]
-    text = command(store, tmp_path, *ids)
-    assert evil not in text and "&lt;script&gt;" in text and "<b>bold" not in text
-    assert "script" not in Page(text).tags
-    lines = (tmp_path / "comparison.md").read_text().splitlines()
-    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
-    assert "<script>" not in lines[2]
-
-
-def test_csv_and_markdown_hold_the_table(store, sweep, tmp_path) -> None:
-    command(store, tmp_path, *sweep, "--images", "0")
-    with (tmp_path / "comparison.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["mark"] for row in rows] == ["best", "", "", "leaky"]
-    assert rows[0]["run ids"].split() == sweep[3:6]
-    metrics = [store.client.get_run(run).data.metrics for run in sweep[3:6]]
-    mean = sum(m["final/test/macro_auc"] for m in metrics) / 3
-    assert float(rows[0]["test/macro_auc"]) == pytest.approx(mean, abs=1e-6)
-    assert rows[3]["val/accuracy half interval"] == ""
-    lines = (tmp_path / "comparison.md").read_text().splitlines()
-    assert len(lines) == 6 and "**leaky**" in lines[5] and "±" in lines[2]
-
-
-def test_a_folder_that_cannot_be_written_is_told(store, sweep, tmp_path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"--out .*file.*cannot be written"):
-        command(store, tmp_path / "file", *sweep[:6])

@@ -15,7 +15,7 @@ from melanoma_exp import children as made_children
 from melanoma_exp import pipeline
 from melanoma_exp.children import Origin, make_reader
 from melanoma_exp.pipeline import Feed, Reader
-from melanoma_exp.randomness import Purpose, address, generator
+from melanoma_exp.randomness import Purpose, generator
 from melanoma_exp.spec import UserError
 
 SIDE = 16
@@ -238,17 +238,3 @@ def test_a_later_start_gives_what_an_earlier_start_would_have_given(feed):
     assert len(whole) == one.steps and len(tail) == one.steps - 2
     assert all(same(a, b) for a, b in zip(whole[2:], tail, strict=True))
     assert same(whole[2], one.batch(1, 2)) and not same(whole[2], one.batch(0, 2))
-
-
-def test_numbers_at_an_address_are_the_same_on_every_machine():
-    assert address("ISIC_0000001") == 11214559772032735132
-    draws = generator(7, Purpose.CHILD, 3, 1).integers(0, 1000, 3).tolist()
-    assert draws == [37, 545, 355]
-
-
-def test_no_two_addresses_share_their_numbers():
-    top = 2**64 - 1  # beyond what a float or a signed integer holds
-    addresses = [(s, p, a, b) for s in (0, 1, top - 1, top) for p in (Purpose.SPLIT, Purpose.CHILD)
-                 for a in (0, 1, 2**63, 2**63 + 1, top - 1, top) for b in (0, 1, top)]  # fmt: skip
-    first = {generator(*place).integers(2**63) for place in addresses}
-    assert len(first) == len(addresses)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from small_run import experiment, store
 
-from melanoma_exp import cli, novelty
+from melanoma_exp import novelty
 from melanoma_exp.metrics.decision import softmax
 from melanoma_exp.prediction import saved_model, sources
 from melanoma_exp.prediction.predict import Prediction, Unread, predict
@@ -245,20 +245,3 @@ def test_weights_that_are_none_are_refused_even_with_their_checksum(
     with pytest.raises(UserError, match="does not hold the weights of") as told:
         saved_model.load("small", {**files, **changed})
     assert len(told.value.lines) == 1
-
-
-def test_no_code_comes_from_a_model_file() -> None:
-    package = Path(saved_model.__file__).parent
-    for path in (package / name for name in ("saved_model.py", "predict.py", "manifest.py")):
-        forbidden = r"import pickle|load_model\(|\beval\(|\bexec\(|deserialize"
-        assert not re.search(forbidden, path.read_text()), path
-
-
-def test_the_command_line_ends_with_code_2_on_wrong_usage(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["melanoma-exp", "predict", "id"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -21,6 +21,7 @@ from melanoma_exp.searching.spec import Median, Optuna, Search
 from melanoma_exp.spec import UserError
 
 optuna = pytest.importorskip("optuna", reason="needs the extra `sweep`")
+from melanoma_exp.searching.study import Study  # noqa: E402
 
 RULE = Median(monitor="val_accuracy", n_startup_trials=2, n_warmup_epochs=1)
 SPACE = {
@@ -43,26 +44,8 @@ def score(values: Mapping[str, Any]) -> float:
     return float(values["train.learning_rate"]) + 0.01 * int(values["train.batch_size"])
 
 
-def test_overrides_become_a_space() -> None:
-    fixed, space = swept.read_space(
-        ["seed=1", "a=1,2", "b=int(interval(1,9))", "c=interval(0,0.5)", "d=range(2,11,4)",
-         "e=tag(log,interval(1e-4,1))", "f=[4],[8]", "g=1,2", "g=3"]
-    )  # fmt: skip
-    assert fixed == ["seed=1", "g=3"]  # the last word about a key counts
-    assert space["a"] == {"kind": "choice", "values": ["1", "2"]}
-    assert space["b"] == {"kind": "whole", "low": 1, "high": 9, "step": 1, "log": False}
-    assert space["c"] == {"kind": "real", "low": 0, "high": 0.5, "step": None, "log": False}
-    assert space["d"] == {"kind": "whole", "low": 2, "high": 10, "step": 4, "log": False}
-    assert space["e"]["log"] and space["f"]["values"] == ["[4]", "[8]"]
-    for word in ("a=tag(lag,interval(1,2))", "a=interval(1"):
-        with pytest.raises(UserError, match="a="):
-            swept.read_space([word])
-
-
 def test_an_interrupted_search_draws_what_it_would_have_drawn(tmp_path: Path) -> None:
     """It is closed and opened again after every trial, and once in the middle of one."""
-    from melanoma_exp.searching.study import Study
-
     drawn = []
     for place in (tmp_path / "whole", tmp_path / "pieces"):
         place.mkdir()
@@ -82,8 +65,6 @@ def test_an_interrupted_search_draws_what_it_would_have_drawn(tmp_path: Path) ->
 
 
 def test_a_job_below_the_median_is_given_up_and_epochs_are_told_once(tmp_path: Path) -> None:
-    from melanoma_exp.searching.study import Study
-
     study = Study(search(), tmp_path, "s")
     for value in (0.6, 0.8):
         number, _ = study.ask()
@@ -100,8 +81,6 @@ def test_a_job_below_the_median_is_given_up_and_epochs_are_told_once(tmp_path: P
 
 
 def test_a_study_that_is_gone_costs_a_warning_and_no_job(tmp_path: Path) -> None:
-    from melanoma_exp.searching.study import Study
-
     study = Study(search(), tmp_path, "s")
     number, _ = study.ask()
     (tmp_path / "study.db").write_bytes(b"no database" * 1000)

@@ -1,17 +1,15 @@
 """A run whose server is lost goes on, and in the end the server has what it would have had."""
 
-import http.server
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow_server import Line, MlflowServer
+from mlflow_server import Line, MlflowServer, content
 from tracked_run import steps
 
 from melanoma_exp import cli
@@ -58,32 +56,6 @@ def expected(server: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def started(uri: str, resumed: str | None = None) -> Any:
     return Server(kind="server", uri=uri, experiment="e").start("run", Path(), resumed)
-
-
-def content(server: MlflowServer, run_id: str) -> dict[str, Any]:
-    """Returns all that the server has of a run, but for times and ids."""
-    import mlflow
-
-    client = mlflow.MlflowClient(server.uri)
-    run = client.get_run(run_id)
-    models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run_id}'")
-    return {
-        "status": run.info.status,
-        "metrics": {
-            key: sorted((p.step, p.value) for p in client.get_metric_history(run_id, key))
-            for key in run.data.metrics if not key.startswith("system/")
-        },
-        "params": run.data.params,
-        "tags": {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")},
-        "artifacts": [(f.path, f.file_size) for d in ("", "figures")
-                      for f in client.list_artifacts(run_id, d)],
-        "data": [(d.dataset.name, d.dataset.digest) for d in run.inputs.dataset_inputs],
-        "models": [
-            (m.name, str(m.status), m.params, {p.key: p.value for p in m.metrics}) for m in models
-        ],
-        "outputs": [o.model_id for o in run.outputs.model_outputs] == [m.model_id for m in models],
-        "model": sorted(f.path for f in client.list_logged_model_artifacts(models[0].model_id)),
-    }  # fmt: skip
 
 
 def test_an_undisturbed_run_is_on_the_server(expected: Any) -> None:
@@ -267,37 +239,3 @@ def test_half_a_line_was_never_promised_and_is_dropped(
     cli.VERBS["sync"]([run.id])
     client = run._outbox._store._client
     assert [(p.step, p.value) for p in client.get_metric_history(run.id, "x")] == [(1, 1), (2, 2)]
-
-
-def test_an_absent_server_is_told_before_anything_begins(place: Path) -> None:
-    command = ["tracking=server", "tracking.uri=http://127.0.0.1:9", "dataset.image_size=[16,16]"]
-    done = subprocess.run(
-        [sys.executable, "-m", "melanoma_exp", *command], capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    told = "tracking.uri: no MLflow server answers at http://127.0.0.1:9: Connection refused\n"
-    assert done.stderr == told and not done.stdout
-    assert not (place / "mlruns" / "cache").exists()
-
-
-@pytest.mark.parametrize(
-    ("status", "told"),
-    [(401, "asks for a login that it knows; set MLFLOW_TRACKING_USERNAME"), (403, "refuses: ")],
-)
-def test_a_server_that_lets_nobody_in_says_what_is_missing(status: int, told: str) -> None:
-    class Guard(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_error(status)
-
-        do_POST = do_GET  # noqa: N815
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Guard) as guard:
-        threading.Thread(target=guard.serve_forever, daemon=True).start()
-        with pytest.raises(UserError, match=rf"^tracking.uri: the server at http://\S+ {told}"):
-            started(f"http://127.0.0.1:{guard.server_port}")
-        guard.shutdown()
-
-
-def test_a_password_in_the_address_is_refused() -> None:
-    with pytest.raises(ValueError, match="should hold no password"):
-        Server(kind="server", uri="http://me:secret@127.0.0.1:5000", experiment="e")

@@ -17,11 +17,6 @@ import pytest
 from launched import apart
 from small_run import overrides, runs, store
 
-from melanoma_exp import cli, swept
-from melanoma_exp.spec import UserError
-from melanoma_exp.sweeping import folder, slots, spec
-from melanoma_exp.sweeping.folder import Job, Status
-
 
 def words(images: Path, place: Path, *more: str) -> list[str]:
     """Returns the command line of a sweep of small jobs."""
@@ -172,62 +167,6 @@ def test_what_no_job_could_run_with_is_told_before_any_starts(
     place = f"hydra.sweep.dir={tmp_path}"
     code, said = ended(melanoma_exp(tmp_path, "-m", "seed=1,2", word, place, PATH="/nowhere"))
     assert code == 2 and re.search(line, said) and "Traceback" not in said, said
-
-
-def test_globs_find_options_below_subfolders() -> None:
-    conf = cli.conf_folder()
-    (word,) = swept.expand_globs(conf, ["experiment=glob(published/*)"])
-    assert word.count(",") == 14 and "published/melanoma_cnn_model_m1" in word
-    assert swept.expand_globs(conf, ["experiment=glob(*)"]) == ["experiment=m1,m2,m3"]
-    some = "experiment=glob([m*],exclude=m2)"
-    assert swept.expand_globs(conf, [some]) == ["experiment=m1,m3"]
-    both = "experiment=m2,glob(m*),published/upgrad_melonoma_m1"
-    expected = ["experiment=m2,m1,m3,published/upgrad_melonoma_m1"]
-    assert swept.expand_globs(conf, [both]) == expected
-    assert swept.expand_globs(conf, ["name=x", "seed=1,2"]) == ["name=x", "seed=1,2"]
-    with pytest.raises(UserError, match="finds no option .there are m1, m2"):
-        swept.expand_globs(conf, ["experiment=glob(unpublished/*)"])
-
-
-def test_threads_are_shared_by_slots_and_each_has_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    def local(**more: Any) -> spec.Local:
-        given = {"slots": None, "threads": None, "timeout_minutes": None, "grace_seconds": 1}
-        return spec.Local(kind="local", **{**given, **more})
-
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert slots.count(local()) == 1 and slots.environment(local(), 0) == {}
-    assert slots.environment(local(slots=3), 2) == dict.fromkeys(slots.THREADS, "2")
-    assert slots.environment(local(threads=5), 0)["TF_NUM_INTRAOP_THREADS"] == "5"
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-a")
-    assert slots.count(local()) == 2
-    devices = [slots.environment(local(slots=3), k)["CUDA_VISIBLE_DEVICES"] for k in range(3)]
-    assert devices == ["4", "GPU-a", "4"]
-
-
-def test_a_leaky_job_is_never_the_best() -> None:
-    from melanoma_exp.sweeping.screen import find_best, told
-
-    jobs = [Job(k, (), f"run{k}", {}, Path()) for k in range(4)]
-    statuses = [
-        Status("finished", score=0.5), Status("finished", score=0.9, leaky=True),
-        Status("running"), Status("finished"),
-    ]  # fmt: skip
-    best = find_best(list(zip(jobs, statuses, strict=True)))
-    assert best is not None and best[0].number == 0
-    assert told(statuses[1]).endswith("0.900 (leaky)")
-    assert find_best([(jobs[1], statuses[1])]) is None
-
-
-def test_a_folder_that_is_no_sweep_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no folder of a sweep: it has no sweep.json"):
-        folder.open_sweep(tmp_path)
-    (tmp_path / "sweep.json").write_text(json.dumps({"schema": 0}))
-    with pytest.raises(UserError, match="another version"):
-        folder.open_sweep(tmp_path)
-    with folder.alone(tmp_path), pytest.raises(UserError, match=f"by process {os.getpid()}"):
-        with folder.alone(tmp_path):
-            pass
 
 
 @pytest.mark.slow
