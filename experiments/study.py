@@ -165,7 +165,10 @@ def write_runs(path: Path, runs: Sequence[StoredRun]) -> None:
     """Writes a row a run: what it was, the last epoch, final figures, leaks, seconds."""
     keys = sorted({k for r in runs for k in r.metrics if k.startswith("final/")})
     keys = [*SERIES, *keys, *LEAKS, "train_images", "val_images", "test_images", "seconds/fit"]
-    params = ("seed", "split.kind", "split.fold", "dataset.image_size", "train.epochs")
+    params = (
+        "seed", "split.kind", "split.fold", "dataset.image_size", "train.epochs",
+        "train.precision",
+    )  # fmt: skip
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["experiment", *params, "leaky", "commit", *keys])
