@@ -72,11 +72,12 @@ def draw(path: Path, system: str, published: dict[str, Any], results: list[Resul
                 label: str | None = f"{published[name]['stage']}, {part}"
                 for r in runs:
                     points = [(r["epochs"], r[f"{part}_{quantity}"])]
-                    look: dict[str, Any] = {"marker": marker, "ms": 3, "ls": line}
                     if r["curves"]:
                         points = r["curves"][f"{part}/{quantity}"]
-                        look |= {"marker": ".", "ms": 3}  # a single epoch is to be seen too
-                    axes.plot(*zip(*points, strict=True), color=colour, lw=1, label=label, **look)
+                    axes.plot(
+                        *zip(*points, strict=True), line, color=colour, lw=0.9, label=label, ms=3,
+                        marker=marker if len(points) == 1 else None,
+                    )  # fmt: skip
                     label = None  # each stage once in the legend
                 told = published[name][f"{part}_{quantity}"]
                 if told and all(r["task"] == "classes" for r in runs):
