@@ -13,6 +13,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from melanoma_exp import cli, composition, config
 from melanoma_exp.tracking import connection
+from melanoma_exp.verbs.compare import compare
 
 CLASSES = ("melanoma", "naevus", "other")
 
@@ -143,3 +144,21 @@ class Store:
 
 
 PARTS = {"val": images(120, 3, 0), "test": images(60, 3, 1, "test")}
+SWEEP = "2026-01-01/10-00-00"
+
+
+def write_sweep(store: Store) -> list[str]:
+    """Writes three setups by three seeds, one far better, and a leaky run that looks best."""
+    tags = {"sweep": SWEEP}
+    ids = [
+        store.write(f"model.dropout={rate}", skill=skill, seed=seed, tags=tags)
+        for rate, skill in ((0.1, 0.2), (0.2, 0.9), (0.3, 0.25))
+        for seed in (1, 2, 3)
+    ]
+    return [*ids, store.write("split=published", skill=3.0, leak=0.88, tags=tags)]
+
+
+def compared(store: Store, out: Path, *words: str) -> str:
+    """Compares by the command line's verb and returns the page."""
+    compare([*words, f"tracking.folder={store.folder}", "--out", str(out)])
+    return (out / "comparison.html").read_text()

@@ -2,10 +2,9 @@
 
 import math
 import re
-from pathlib import Path
 
 import pytest
-from stored_runs import CLASSES, PARTS, Store
+from stored_runs import CLASSES, PARTS, Store, compared, write_sweep
 from stored_runs import images as drawn
 
 from melanoma_exp.comparison import build, selection, table
@@ -21,14 +20,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def sweep(store: Store) -> list[str]:
-    """Three setups by three seeds, one far better, and a leaky run that looks best."""
-    tags = {"sweep": "2026-01-01/10-00-00"}
-    ids = [
-        store.write(f"model.dropout={rate}", skill=skill, seed=seed, tags=tags)
-        for rate, skill in ((0.1, 0.2), (0.2, 0.9), (0.3, 0.25))
-        for seed in (1, 2, 3)
-    ]
-    return [*ids, store.write("split=published", skill=3.0, leak=0.88, tags=tags)]
+    return write_sweep(store)
 
 
 def archive(store: Store) -> Archive:
@@ -38,11 +30,6 @@ def archive(store: Store) -> Archive:
 def built(store: Store, ids: list[str], by: str = "balanced_accuracy") -> build.Comparison:
     place = archive(store)
     return build.build(place, selection.by_ids(place, ids), named=True, by=by)
-
-
-def command(store: Store, out: Path, *words: str) -> str:
-    compare([*words, f"tracking.folder={store.folder}", "--out", str(out)])
-    return (out / "comparison.html").read_text()
 
 
 def refusal(store: Store, *ids: str) -> tuple[str, ...]:
@@ -220,7 +207,7 @@ def test_a_sweep_leaves_unfinished_runs_out_and_says_so(store, tmp_path, capsys)
     failed = store.write("model.dropout=0.13", tags=tags, status="FAILED")
     empty = store.write("model.dropout=0.14", tags=tags)
     store.artifact(empty, "classes_val.csv").unlink()
-    command(store, tmp_path, "--sweep", "11-11-11")
+    compared(store, tmp_path, "--sweep", "11-11-11")
     lines = capsys.readouterr().out.splitlines()
     left = [line for line in lines if line.startswith("left out")]
     assert len(left) == 2

@@ -3,14 +3,12 @@
 import csv
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
-from stored_runs import CLASSES, Store
+from stored_runs import CLASSES, SWEEP, Store, compared, write_sweep
 
 from melanoma_exp.spec import UserError
-from melanoma_exp.verbs.compare import compare
 
 
 @pytest.fixture(scope="module")
@@ -20,19 +18,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def sweep(store: Store) -> list[str]:
-    """Three setups by three seeds, one far better, and a leaky run that looks best."""
-    tags = {"sweep": "2026-01-01/10-00-00"}
-    ids = [
-        store.write(f"model.dropout={rate}", skill=skill, seed=seed, tags=tags)
-        for rate, skill in ((0.1, 0.2), (0.2, 0.9), (0.3, 0.25))
-        for seed in (1, 2, 3)
-    ]
-    return [*ids, store.write("split=published", skill=3.0, leak=0.88, tags=tags)]
-
-
-def command(store: Store, out: Path, *words: str) -> str:
-    compare([*words, f"tracking.folder={store.folder}", "--out", str(out)])
-    return (out / "comparison.html").read_text()
+    return write_sweep(store)
 
 
 class Page(HTMLParser):
@@ -62,7 +48,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_needs_nothing_but_itself(store, sweep, tmp_path) -> None:
-    text = command(store, tmp_path, "--sweep", "2026-01-01/10-00-00")
+    text = compared(store, tmp_path, "--sweep", SWEEP)
     page = Page(text)
     assert {"table", "svg"} <= set(page.tags) and "script" not in page.tags
     assert not re.search(r"https?://|url\(|@import", text)
@@ -75,7 +61,7 @@ def test_the_page_needs_nothing_but_itself(store, sweep, tmp_path) -> None:
 
 
 def test_the_page_says_what_differs_and_only_that(store, sweep, tmp_path) -> None:
-    text = command(store, tmp_path, *sweep[:6])
+    text = compared(store, tmp_path, *sweep[:6])
     differs = text[text.index("What differs") : text.index("<h2>Curves")]
     assert re.findall(r"<code>([^<]*)</code>", differs) == ["model.dropout"]
     assert re.findall(r"<td>([^<]*)</td>", differs) == ["0.2", "0.1"]
@@ -90,14 +76,14 @@ def test_pictures_come_from_the_dataset_and_a_missing_one_is_told(store, images,
         store.write(*words, f"model.dropout={rate}", parts={"val": part}, draw=draw, skill=0.2)
         for rate, draw in ((0.1, 1), (0.2, 2))
     ]
-    text = command(store, tmp_path, *ids, "--images", "5")
+    text = compared(store, tmp_path, *ids, "--images", "5")
     assert text.count("data:image/jpeg;base64,") == 5 and "MFLOPs" in text
-    assert "data:image" not in command(store, tmp_path, *ids, "--images", "0")
+    assert "data:image" not in compared(store, tmp_path, *ids, "--images", "0")
     config = store.artifact(ids[0], "experiment.json")
     gone = [store.artifact(run, "experiment.json") for run in ids]
     for path in gone:
         path.write_text(config.read_text().replace(str(images), str(images / "gone")))
-    text = command(store, tmp_path, *ids)
+    text = compared(store, tmp_path, *ids)
     assert "data:image" not in text and "No pictures: dataset.root: there is no folder" in text
 
 
@@ -108,7 +94,7 @@ def test_names_from_outside_stay_text(store, tmp_path) -> None:
         store.write(f"model.dropout={rate}", name=f"{evil}[bold]|{rate}", classes=classes)
         for rate in (0.31, 0.32)
     ]
-    text = command(store, tmp_path, *ids)
+    text = compared(store, tmp_path, *ids)
     assert evil not in text and "&lt;script&gt;" in text and "<b>bold" not in text
     assert "script" not in Page(text).tags
     lines = (tmp_path / "comparison.md").read_text().splitlines()
@@ -117,7 +103,7 @@ def test_names_from_outside_stay_text(store, tmp_path) -> None:
 
 
 def test_csv_and_markdown_hold_the_table(store, sweep, tmp_path) -> None:
-    command(store, tmp_path, *sweep, "--images", "0")
+    compared(store, tmp_path, *sweep, "--images", "0")
     with (tmp_path / "comparison.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["mark"] for row in rows] == ["best", "", "", "leaky"]
@@ -133,4 +119,4 @@ def test_csv_and_markdown_hold_the_table(store, sweep, tmp_path) -> None:
 def test_a_folder_that_cannot_be_written_is_told(store, sweep, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"--out .*file.*cannot be written"):
-        command(store, tmp_path / "file", *sweep[:6])
+        compared(store, tmp_path / "file", *sweep[:6])

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow_server import MlflowServer
+from mlflow_server import MlflowServer, content
 from postgres import Postgres
 from small_run import overrides
-from test_spool import content
 from tracked_run import KEYS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -54,6 +53,15 @@ def call(process: subprocess.Popen, number: int) -> None:
         assert process.poll() is None
 
 
+def begun(server: MlflowServer, place: Path) -> tuple[subprocess.Popen, str]:
+    """Starts a process that records one run and returns it six calls later, with the run's id."""
+    process = recorded(server, place, 5, 0.3)
+    assert process.stdout is not None
+    run_id = process.stdout.readline().strip()
+    call(process, 6)
+    return process, run_id
+
+
 @pytest.fixture(scope="module")
 def expected(server: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     process = recorded(server, tmp_path_factory.mktemp("undisturbed") / "run", 5, 0)
@@ -90,10 +98,7 @@ def test_sixteen_runs_at_once_lose_nothing(server: MlflowServer, tmp_path: Path)
 def test_a_server_killed_and_started_again_has_everything(
     server: MlflowServer, tmp_path: Path, expected: dict[str, Any]
 ) -> None:
-    process = recorded(server, tmp_path / "run", 5, 0.3)
-    assert process.stdout is not None
-    run_id = process.stdout.readline().strip()
-    call(process, 6)
+    process, run_id = begun(server, tmp_path / "run")
     server.kill()
     call(process, 8)
     (tmp_path / "run" / "cut").touch()  # the run waits, so that it sees the server again
@@ -109,10 +114,7 @@ def test_a_server_killed_and_started_again_has_everything(
 def test_a_server_that_came_back_too_late_is_told_by_sync(
     server: MlflowServer, tmp_path: Path, expected: dict[str, Any]
 ) -> None:
-    process = recorded(server, tmp_path / "run", 5, 0.3)
-    assert process.stdout is not None
-    run_id = process.stdout.readline().strip()
-    call(process, 6)
+    process, run_id = begun(server, tmp_path / "run")
     server.kill()
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0 and len(errors.splitlines()) == 2, errors
@@ -124,10 +126,7 @@ def test_a_server_that_came_back_too_late_is_told_by_sync(
 def test_a_server_without_its_database_is_a_lost_one(
     postgres: Postgres, server: MlflowServer, tmp_path: Path, expected: dict[str, Any]
 ) -> None:
-    process = recorded(server, tmp_path / "run", 5, 0.3)
-    assert process.stdout is not None
-    run_id = process.stdout.readline().strip()
-    call(process, 6)
+    process, run_id = begun(server, tmp_path / "run")
     postgres.stop()
     try:
         _, errors = process.communicate(timeout=300)
