@@ -50,7 +50,10 @@ def draw_leak(compared: Comparison, path: Path) -> list[str]:
             means[part] = [row.mean(f"final/{part}/accuracy").value for row in pair]
             axes.plot([shift, 1 + shift], means[part], "-" if part == "val" else ":",
                       color=colour, lw=1.6)  # fmt: skip
-        told = {part: f"{m3 - m1:+.2f}".replace("-", "−") for part, (m1, m3) in means.items()}
+        told = {
+            part: f"{round(m3 - m1, 2) + 0.0:+.2f}".replace("-", "−")  # + 0.0: no minus zero
+            for part, (m1, m3) in means.items()
+        }
         axes.text(0.5, 0.95, told["val"], transform=axes.transAxes, ha="center", va="top",
                   color=colour, fontsize=22, fontweight="bold")  # fmt: skip
         axes.text(0.5, 0.05, f"on the test images {told['test']}", transform=axes.transAxes,
