@@ -35,7 +35,7 @@ BESIDE = {
     ("distribution", "checkpoint"), ("distribution", "pipeline"), ("distribution", "training"),
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
-BESIDES = sorted(
+OUTSIDE = sorted(
     path
     for folder in ("benchmarks", "experiments", "hydra_plugins", "tests")
     for path in (ROOT / folder).rglob("*.py")
@@ -114,7 +114,7 @@ def test_no_module_is_named_after_nothing() -> None:
     assert not [p for p in MODULES if p.stem in ("utils", "helpers", "common", "misc")]
 
 
-@pytest.mark.parametrize("path", [*MODULES, *BESIDES], ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [*MODULES, *OUTSIDE], ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_module_is_small_enough_to_read(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 250
 
