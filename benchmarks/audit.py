@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import yaml
 
-from melanoma_exp.audit.kept import audit
-from melanoma_exp.dataset.spec import Folder
-from melanoma_exp.installation import conf_folder
+from melanoma_exp.data.audit.cached import audit
+from melanoma_exp.data.datasets.base import Folder
+from melanoma_exp.system.installation import conf_folder
 
 
 def write(root: Path, count: int, side: int) -> int:

@@ -17,10 +17,10 @@ import yaml
 from pydantic import TypeAdapter
 
 from melanoma_exp.augment import affine
-from melanoma_exp.augment.spec import AnyPolicy, Policy
-from melanoma_exp.dataset import lesions
-from melanoma_exp.installation import conf_folder
-from melanoma_exp.randomness import Purpose, generator
+from melanoma_exp.augment.base import AnyPolicy, Policy
+from melanoma_exp.demo import lesions
+from melanoma_exp.system.installation import conf_folder
+from melanoma_exp.system.randomness import Purpose, generator
 
 SIDE, IMAGES, REPETITIONS = 180, 200, 15
 

@@ -29,7 +29,7 @@ def write_sources(root: Path) -> None:
     import cv2
     import numpy as np
 
-    from melanoma_exp.dataset import lesions
+    from melanoma_exp.demo import lesions
 
     for label in range(CLASSES):
         (root / f"class{label}").mkdir(parents=True)
@@ -67,10 +67,10 @@ def by_melanoma_exp(root: Path, place: Path, count: int) -> None:
     import numpy as np
     from pydantic import TypeAdapter
 
-    from melanoma_exp import children
-    from melanoma_exp.arrays import Images
-    from melanoma_exp.augment.spec import AnyPolicy
-    from melanoma_exp.samples import Samples
+    from melanoma_exp.augment.base import AnyPolicy
+    from melanoma_exp.data import children
+    from melanoma_exp.data.samples import Samples
+    from melanoma_exp.system.arrays import Images
 
     classes = tuple(folder.name for folder in sorted(root.iterdir()))
     labels = np.load(place / "labels.npy")

@@ -17,10 +17,16 @@ sys.path.insert(0, str(ROOT / "tests"))
 import stored_runs  # noqa: E402  (beside the tests)
 
 CLASSES = (
-    "actinic keratosis", "basal cell carcinoma", "dermatofibroma", "melanoma", "nevus",
-    "pigmented benign keratosis", "seborrheic keratosis", "squamous cell carcinoma",
+    "actinic keratosis",
+    "basal cell carcinoma",
+    "dermatofibroma",
+    "melanoma",
+    "nevus",
+    "pigmented benign keratosis",
+    "seborrheic keratosis",
+    "squamous cell carcinoma",
     "vascular lesion",
-)  # fmt: skip
+)
 SEEDS = 5
 
 
@@ -37,16 +43,23 @@ def main(runs: int) -> None:
             setup, seed = divmod(k, SEEDS)
             skill = 0.35 + 0.02 * setup + np.random.default_rng(k).normal(0, 0.02)
             store.write(
-                f"model.dropout={0.01 * setup:.2f}", skill=skill, seed=seed + 1, draw=k + 1,
-                parts=parts, classes=CLASSES, epochs=20, tags={"sweep": "one"},
-            )  # fmt: skip
+                f"model.dropout={0.01 * setup:.2f}",
+                skill=skill,
+                seed=seed + 1,
+                draw=k + 1,
+                parts=parts,
+                classes=CLASSES,
+                epochs=20,
+                tags={"sweep": "one"},
+            )
         print(f"{runs} runs written in {time.perf_counter() - started:.1f} s")
         started = time.perf_counter()
         command = [sys.executable, "-m", "melanoma_exp", "compare", "--sweep", "one"]
         subprocess.run(
             [*command, f"tracking.folder={store.folder}", "--out", f"{place}/out"],
-            check=True, cwd=place,
-        )  # fmt: skip
+            check=True,
+            cwd=place,
+        )
         size = (Path(place) / "out" / "comparison.html").stat().st_size
         seconds = time.perf_counter() - started
         print(f"compared in {seconds:.1f} s; the page has {size / 1024:.0f} KiB")

@@ -24,7 +24,7 @@ SIZE, CLASSES, WARM, STEPS = 180, 9, 8, 20
 
 def main(batch: str = "32") -> None:
     """Starts the three processes and prints what they say."""
-    from melanoma_exp.loopback import free_ports
+    from melanoma_exp.run.local_workers import free_ports
 
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     started = [_start(batch, None, 0, 2), *(_start(batch, addresses, k, 1) for k in range(2))]
@@ -39,29 +39,34 @@ def main(batch: str = "32") -> None:
 def _start(batch: str, addresses: list[str] | None, index: int, threads: int) -> subprocess.Popen:
     task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
     environment = {
-        **os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3",
-        "TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads),
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_NUM_INTRAOP_THREADS": str(threads),
+        "OMP_NUM_THREADS": str(threads),
         "TF_CONFIG": json.dumps(task) if addresses else "",
-    }  # fmt: skip
+    }
     command = [sys.executable, __file__, "process", batch]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def process(batch: int) -> None:
     """Measures as one of the processes; prints JSON."""
-    from melanoma_exp import cli, composition, config
+    from melanoma_exp import config
+    from melanoma_exp.cli import compose
+    from melanoma_exp.cli import main as cli
     from melanoma_exp.training import process as training_process
 
     training_process.keep_freed_memory()
     training_process.import_tensorflow()
     import keras
 
-    from melanoma_exp.training.compile import compile_model
-    from melanoma_exp.training.interruption import Signals
+    from melanoma_exp.training.optim import compile_model
+    from melanoma_exp.training.signals import Signals
 
     kind = "multi_worker" if os.environ["TF_CONFIG"] else "single"
     words = [f"distribution={kind}", "train.precision=float32"]
-    experiment = config.parse(composition.compose(cli.conf_folder(), words))
+    experiment = config.parse(compose.compose(cli.conf_folder(), words))
     team = experiment.distribution.create(batch)
     training_process.prepare_process(experiment.train, 1)
     with team.strategy.scope():
@@ -93,18 +98,23 @@ def process(batch: int) -> None:
 
 
 def _feed(batch: int) -> Any:
-    from melanoma_exp.pipeline import Feed, Reader
-    from melanoma_exp.samples import Samples
+    from melanoma_exp.data.loader import Loader, Reader
+    from melanoma_exp.data.samples import Samples
 
     n = batch * (WARM + STEPS)
     pixels = np.random.default_rng(0).integers(0, 256, (n, SIZE, SIZE, 3)).astype(np.uint8)
     names = np.array([f"image{k}" for k in range(n)])
     classes = tuple(f"class{k}" for k in range(CLASSES))
     rows = Samples(
-        classes, np.arange(n), names, np.zeros(n, np.int64), np.arange(n) % CLASSES, names,
+        classes,
+        np.arange(n),
+        names,
+        np.zeros(n, np.int64),
+        np.arange(n) % CLASSES,
+        names,
         np.full(n, "train"),
-    )  # fmt: skip
-    return Feed(rows, Reader(pixels, pixels[:0]), batch, seed=1)
+    )
+    return Loader(rows, Reader(pixels, pixels[:0]), batch, seed=1)
 
 
 def _cost_of_sum(strategy: Any, shapes: list[tuple[int, ...]]) -> float:

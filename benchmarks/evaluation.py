@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from melanoma_exp.metrics import assessment, classes, threshold
-from melanoma_exp.metrics.decision import softmax
-from melanoma_exp.metrics.interval import Bootstrap
-from melanoma_exp.metrics.spec import Evaluation
+from melanoma_exp.evaluation.metrics import assessment, classes, threshold
+from melanoma_exp.evaluation.metrics.decision import softmax
+from melanoma_exp.evaluation.metrics.interval import Bootstrap
+from melanoma_exp.evaluation.metrics.spec import Evaluation
 
 ROOT = Path(__file__).parents[1]
 

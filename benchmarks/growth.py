@@ -23,11 +23,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from melanoma_exp import arrays
-from melanoma_exp.augment.spec import Policy
+from melanoma_exp.augment.base import Policy
 from melanoma_exp.config import Experiment
-from melanoma_exp.pipeline import Feed, Reader
-from melanoma_exp.samples import Plan, Samples
+from melanoma_exp.data.loader import Loader, Reader
+from melanoma_exp.data.samples import Plan, Samples
+from melanoma_exp.system import arrays
 
 FILE_SIDE, SIDE, BATCH = 64, 180, 32
 IN_MEMORY = 20_000  # the largest set that is also held in memory
@@ -65,22 +65,25 @@ def rows(count: int) -> Samples:
 
 def measure(root: Path, cache: Path, count: int) -> None:
     """Prints the figures of one size, of files or of an array; runs in a process of its own."""
-    from melanoma_exp import cli, composition, config, material
+    from melanoma_exp import config
+    from melanoma_exp.cli import compose
+    from melanoma_exp.cli import main as cli
+    from melanoma_exp.data import datamodule
 
     words = ["dataset=folder", f"dataset.root={root}", f"cache.dir={cache}", "model=m1"]
     words += ["augment=flip_rotate_zoom", "cache.max_gib=null"]
-    experiment = config.parse(composition.compose(cli.conf_folder(), words))
+    experiment = config.parse(compose.compose(cli.conf_folder(), words))
     if root.is_file():
         plan = Plan(rows(count), np.ones(3))
         disk = Reader(np.load(root, mmap_mode="r"), np.empty((0, SIDE, SIDE, 3), np.uint8))
     else:
         for name in ("first start", "second start"):
             clock = time.process_time()
-            ready = material.prepare(experiment)
+            ready = datamodule.prepare(experiment)
             spent = time.process_time() - clock
             _say(f"{name}: {spent:.2f} CPU-s, {1e3 * spent / count:.3f} ms an image; {_memory()}")
         plan, disk = ready.plan, ready.reader
-    none = config.parse(composition.compose(cli.conf_folder(), [*words, "augment=none"])).augment
+    none = config.parse(compose.compose(cli.conf_folder(), [*words, "augment=none"])).augment
     policies = {"no policy": none, "flip, rotation, zoom": experiment.augment}
     _feed(plan, {"disk": disk}, policies)
     _train(experiment, plan, disk)
@@ -93,16 +96,16 @@ def _feed(plan: Plan, readers: dict[str, Reader], policies: dict[str, Policy]) -
     """Prints what a batch costs from each place, in turns."""
     for name, policy in policies.items():
         feeds = {
-            place: Feed.training(plan, reader, policy, BATCH, 1)
+            place: Loader.training(plan, reader, policy, BATCH, 1)
             for place, reader in readers.items()
         }
         spent: dict[str, list[float]] = {place: [] for place in feeds}
         for epoch in range(6):
-            for place, feed in feeds.items():
-                steps = min(FED // 6 // BATCH, feed.steps)
+            for place, loader in feeds.items():
+                steps = min(FED // 6 // BATCH, loader.steps)
                 clock = time.process_time()
                 for step in range(steps):
-                    feed.batch(epoch, step)
+                    loader.batch(epoch, step)
                 spent[place].append(1e3 * (time.process_time() - clock) / steps / BATCH)
         told = ", ".join(f"{place} {np.median(v[1:]):.3f}" for place, v in spent.items())
         _say(f"feed, {name}: {told} CPU-ms an image; {_memory()}")
@@ -110,17 +113,17 @@ def _feed(plan: Plan, readers: dict[str, Reader], policies: dict[str, Policy]) -
 
 def _train(experiment: Experiment, plan: Plan, reader: Reader) -> None:
     from melanoma_exp.training import process
-    from melanoma_exp.training.compile import compile_model
+    from melanoma_exp.training.optim import compile_model
 
     process.keep_freed_memory()
     process.import_tensorflow()
     process.prepare_process(experiment.train, experiment.seed)
-    feed = Feed.training(plan, reader, experiment.augment, BATCH, experiment.seed)
+    loader = Loader.training(plan, reader, experiment.augment, BATCH, experiment.seed)
     model = experiment.model.build((SIDE, SIDE, 3), 3)
-    compile_model(model, experiment.train, feed.steps, 3)
-    model.fit(feed.dataset(0), steps_per_epoch=2, verbose=0)
+    compile_model(model, experiment.train, loader.steps, 3)
+    model.fit(loader.dataset(0), steps_per_epoch=2, verbose=0)
     clock = time.process_time()
-    model.fit(feed.dataset(1), steps_per_epoch=STEPS, verbose=0)
+    model.fit(loader.dataset(1), steps_per_epoch=STEPS, verbose=0)
     spent = 1e3 * (time.process_time() - clock) / STEPS / BATCH
     _say(f"training M1: {spent:.1f} CPU-ms an image; {_memory()}")
 

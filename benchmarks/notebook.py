@@ -11,10 +11,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from melanoma_exp import composition, config
+from melanoma_exp import config
+from melanoma_exp.cli import compose
 from melanoma_exp.config import Experiment
-from melanoma_exp.installation import conf_folder
 from melanoma_exp.models.spec import each
+from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.training import process
 
 
@@ -75,7 +76,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="Hydra overrides, such as dataset.root=DIR")
     given = parser.parse_intermixed_args()
     words = [f"experiment=published/{given.name}", *given.overrides]
-    experiment = config.parse(composition.compose(Path(conf_folder()), words))
+    experiment = config.parse(compose.compose(Path(conf_folder()), words))
     if lacking := _lacking(experiment):
         raise SystemExit(f"{given.name}: this way has no {', '.join(lacking)}")
     experiment.dataset.look_around()
@@ -110,11 +111,16 @@ def _train(name: str, experiment: Experiment, seed: int) -> None:
     size = experiment.dataset.image_size
     train, val = (
         keras.utils.image_dataset_from_directory(
-            experiment.dataset.root / "Train", validation_split=0.2, subset=subset, seed=123,
-            image_size=size, batch_size=experiment.train.batch_size, verbose=False,
+            experiment.dataset.root / "Train",
+            validation_split=0.2,
+            subset=subset,
+            seed=123,
+            image_size=size,
+            batch_size=experiment.train.batch_size,
+            verbose=False,
         )
         for subset in ("training", "validation")
-    )  # fmt: skip
+    )
     model = notebook_model(experiment, (*size, 3), len(train.class_names))
     compile_as_notebook(model, experiment.train.learning_rate)
 

@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 import ways
 
-from melanoma_exp import provenance, runner
-from melanoma_exp.metrics.student import t_half_width
+from melanoma_exp.evaluation.metrics.student import t_half_width
+from melanoma_exp.run import runner
+from melanoma_exp.system import provenance
 
 BOTH = ("float32", "bfloat16")
 

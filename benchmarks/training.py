@@ -24,17 +24,23 @@ from typing import Any
 
 import ways
 
-from melanoma_exp import provenance
-from melanoma_exp.models import cost
+from melanoma_exp.models import flops as cost
+from melanoma_exp.system import provenance
 
 HERE = Path(__file__).parent
 SCRIPTS = {
-    "product": "ways_keras.py", "notebook": "ways_keras.py", "peak": "ways_keras.py",
+    "product": "ways_keras.py",
+    "notebook": "ways_keras.py",
+    "peak": "ways_keras.py",
     "torch": "ways_torch.py",
-}  # fmt: skip
+}
 INSTALL = "pip install torch==2.13.0"
-TARGETS = {("m1", "notebook"): 1.9, ("m2", "notebook"): 2.4, ("m1", "torch"): 1.5,
-           ("m2", "torch"): 1.5}  # fmt: skip
+TARGETS = {
+    ("m1", "notebook"): 1.9,
+    ("m2", "notebook"): 2.4,
+    ("m1", "torch"): 1.5,
+    ("m2", "torch"): 1.5,
+}
 # Epochs, training and validation images of the published study's stages.
 STUDY = {"m1": (20, 1792, 447), "m2": (20, 1792, 447), "m3": (30, 5392, 1347)}
 
@@ -46,9 +52,11 @@ class Worker:
         """Starts it and waits until it has built its model and trained a first epoch."""
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / SCRIPTS[way]), way, *words],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )  # fmt: skip
+        )
         self.facts = self._answer()
 
     def turn(self) -> dict[str, Any]:
@@ -150,9 +158,18 @@ def main() -> None:
     else:
         print(f"without PyTorch; for its rows: {INSTALL}")
     tags = provenance.collect()
-    shown = ("machine.cpu", "machine.cores", "machine.system", "version.python",
-             "version.tensorflow", "version.keras", "version.numpy",
-             "version.opencv-python-headless", "git_commit", "git_dirty")  # fmt: skip
+    shown = (
+        "machine.cpu",
+        "machine.cores",
+        "machine.system",
+        "version.python",
+        "version.tensorflow",
+        "version.keras",
+        "version.numpy",
+        "version.opencv-python-headless",
+        "git_commit",
+        "git_dirty",
+    )
     print("\n".join(f"- {key}: {tags[key]}" for key in shown))
     found, targets = {}, []
     for stage in stages:

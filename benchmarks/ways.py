@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import psutil
 
-from melanoma_exp import composition, config
-from melanoma_exp.installation import conf_folder
-from melanoma_exp.material import Material, prepare
-from melanoma_exp.samples import Samples
+from melanoma_exp import config
+from melanoma_exp.cli import compose
+from melanoma_exp.data.datamodule import DataModule, prepare
+from melanoma_exp.data.samples import Samples
+from melanoma_exp.system.installation import conf_folder
 
 DEFAULTS = ["dataset=demo", "dataset.image_size=[180,180]", "tracking=off"]
 
@@ -25,12 +26,12 @@ def experiment_of(words: list[str]) -> config.Experiment:
     """Returns the experiment of a command line."""
     given = {word.partition("=")[0] for word in words}
     defaults = [word for word in DEFAULTS if word.partition("=")[0] not in given]
-    return config.parse(composition.compose(Path(conf_folder()), [*defaults, *words]))
+    return config.parse(compose.compose(Path(conf_folder()), [*defaults, *words]))
 
 
-def some(material: Material, count: int) -> Samples:
+def some(datamodule: DataModule, count: int) -> Samples:
     """Returns `count` rows of the training part, mixed."""
-    train = material.plan.samples
+    train = datamodule.plan.samples
     return train.take(np.random.default_rng(0).permutation(len(train))[:count])
 
 
@@ -41,7 +42,9 @@ def cpu_seconds() -> float:
     return sum(t.user + t.system for t in times)
 
 
-def serve(build: Callable[[config.Experiment, Material, int], tuple[Any, dict[str, Any]]]) -> None:
+def serve(
+    build: Callable[[config.Experiment, DataModule, int], tuple[Any, dict[str, Any]]],
+) -> None:
     """Builds a way and gives it a turn for each line on standard input.
 
     Args:

@@ -16,49 +16,49 @@ import ways
 from notebook import compile_as_notebook, notebook_model
 
 from melanoma_exp.config import Experiment
-from melanoma_exp.material import Material
-from melanoma_exp.pipeline import Feed
+from melanoma_exp.data.datamodule import DataModule
+from melanoma_exp.data.loader import Loader
 from melanoma_exp.training import process
 
 Built = tuple[Callable[[], Any], dict[str, Any]]
 SIDE, PRODUCTS = 2048, 4  # of the matrix products that show the peak
 
 
-def product(experiment: Experiment, material: Material, count: int) -> Built:
+def product(experiment: Experiment, datamodule: DataModule, count: int) -> Built:
     """Builds what a run builds."""
     process.keep_freed_memory()
     process.import_tensorflow()
     from melanoma_exp.training import precision
-    from melanoma_exp.training.compile import compile_model
-    from melanoma_exp.training.waiting import Waits
+    from melanoma_exp.training.data_wait import Waits
+    from melanoma_exp.training.optim import compile_model
 
     train, said = precision.settle(experiment.train)
     process.prepare_process(train, experiment.seed)
-    plan = replace(material.plan, samples=ways.some(material, count))
-    feed = Feed.training(
-        plan, material.reader, experiment.augment, train.batch_size, experiment.seed
+    plan = replace(datamodule.plan, samples=ways.some(datamodule, count))
+    loader = Loader.training(
+        plan, datamodule.reader, experiment.augment, train.batch_size, experiment.seed
     )
-    classes = len(material.parts.train.classes)
-    model = experiment.model.build(material.data.pixels.shape[1:], classes)
-    compile_model(model, train, feed.steps, classes)
+    classes = len(datamodule.parts.train.classes)
+    model = experiment.model.build(datamodule.data.pixels.shape[1:], classes)
+    compile_model(model, train, loader.steps, classes)
     epochs = iter(range(10**6))
     facts = {"precision": train.precision, "classes": classes, "told": said or train.precision}
 
     def turn() -> dict[str, Any]:
         waits = Waits()
-        batches = waits.over(feed.dataset(next(epochs)))
-        model.fit(batches, steps_per_epoch=feed.steps, verbose=0, shuffle=False)
-        return {"images": feed.images, "waited": waits.later}
+        batches = waits.over(loader.dataset(next(epochs)))
+        model.fit(batches, steps_per_epoch=loader.steps, verbose=0, shuffle=False)
+        return {"images": loader.images, "waited": waits.later}
 
     return turn, facts
 
 
-def notebook(experiment: Experiment, material: Material, count: int) -> Built:
+def notebook(experiment: Experiment, datamodule: DataModule, count: int) -> Built:
     """Builds what the notebooks build, with all defaults of TensorFlow and Keras."""
     import tensorflow as tf
 
-    samples = ways.some(material, count)
-    images, batch_size = material.reader.read(samples), experiment.train.batch_size
+    samples = ways.some(datamodule, count)
+    images, batch_size = datamodule.reader.read(samples), experiment.train.batch_size
     batches = (
         tf.data.Dataset.from_tensor_slices((images, samples.label.astype(np.int32)))
         .batch(batch_size)
@@ -77,7 +77,7 @@ def notebook(experiment: Experiment, material: Material, count: int) -> Built:
     return turn, {"precision": "float32", "told": "defaults of Keras, float32"}
 
 
-def peak(experiment: Experiment, material: Material, count: int) -> Built:
+def peak(experiment: Experiment, datamodule: DataModule, count: int) -> Built:
     """Builds large matrix products, in bfloat16 too where that is native."""
     process.import_tensorflow()
     import tensorflow as tf

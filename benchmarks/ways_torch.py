@@ -15,9 +15,9 @@ import ways
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from melanoma_exp.augment.spec import Policy
+from melanoma_exp.augment.base import Policy
 from melanoma_exp.config import Experiment
-from melanoma_exp.material import Material
+from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.models.spec import Cnn, each
 from melanoma_exp.training import precision
 
@@ -63,21 +63,24 @@ def network(spec: Cnn, shape: tuple[int, int], classes: int) -> nn.Module:
 
 
 def build(
-    experiment: Experiment, material: Material, count: int
+    experiment: Experiment, datamodule: DataModule, count: int
 ) -> tuple[Callable[[], dict[str, int]], dict[str, Any]]:
     """Builds net, optimizer and loader."""
-    samples, train = ways.some(material, count), experiment.train
-    images = material.reader.read(samples)
+    samples, train = ways.some(datamodule, count), experiment.train
+    images = datamodule.reader.read(samples)
     native, told = precision.native_bfloat16(precision.read_cpuinfo(), [])
     net = network(experiment.model, images.shape[1:3], len(samples.classes))
     net = net.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(net.parameters(), train.learning_rate, fused=True)
     judge = nn.CrossEntropyLoss()
     loader = DataLoader(
-        Images(images, samples.label, experiment.augment), train.batch_size, shuffle=True,
-        num_workers=max(1, (os.cpu_count() or 1) // 2), persistent_workers=True,
+        Images(images, samples.label, experiment.augment),
+        train.batch_size,
+        shuffle=True,
+        num_workers=max(1, (os.cpu_count() or 1) // 2),
+        persistent_workers=True,
         worker_init_fn=lambda _: cv2.setNumThreads(0),
-    )  # fmt: skip
+    )
 
     def turn() -> dict[str, int]:
         for batch, labels in loader:

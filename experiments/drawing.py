@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.comparison.images import Answers
 from melanoma_exp.comparison.rows import Row
-from melanoma_exp.figures.style import (
+from melanoma_exp.evaluation.metrics.paired import GroupBootstrap
+from melanoma_exp.report.figures.style import (
     BLUE,
     BODY,
     FAINT,
@@ -25,12 +26,13 @@ from melanoma_exp.figures.style import (
     new_figure,
     plain_axes,
     save,
-)  # fmt: skip
-from melanoma_exp.metrics.paired import GroupBootstrap
+)
 
 COLOURS = {"m1": BLUE, "m2": ORANGE, "m3": GREEN}
-ORDERS = {"published": "augment first, split after\n(as published: leaky)",
-          "holdout": "split first, augment after\n(honest)"}  # fmt: skip
+ORDERS = {
+    "published": "augment first, split after\n(as published: leaky)",
+    "holdout": "split first, augment after\n(honest)",
+}
 
 
 def draw_leak(compared: Comparison, path: Path) -> list[str]:
@@ -48,16 +50,33 @@ def draw_leak(compared: Comparison, path: Path) -> list[str]:
                 values = _values(row, f"final/{part}/accuracy")
                 axes.plot([x + shift] * len(values), values, "o", ms=6, color=colour, mfc=fill)
             means[part] = [row.mean(f"final/{part}/accuracy").value for row in pair]
-            axes.plot([shift, 1 + shift], means[part], "-" if part == "val" else ":",
-                      color=colour, lw=1.6)  # fmt: skip
+            axes.plot(
+                [shift, 1 + shift], means[part], "-" if part == "val" else ":", color=colour, lw=1.6
+            )
         told = {
             part: f"{round(m3 - m1, 2) + 0.0:+.2f}".replace("-", "−")  # + 0.0: no minus zero
             for part, (m1, m3) in means.items()
         }
-        axes.text(0.5, 0.95, told["val"], transform=axes.transAxes, ha="center", va="top",
-                  color=colour, fontsize=22, fontweight="bold")  # fmt: skip
-        axes.text(0.5, 0.05, f"on the test images {told['test']}", transform=axes.transAxes,
-                  ha="center", color=colour, fontsize=BODY)  # fmt: skip
+        axes.text(
+            0.5,
+            0.95,
+            told["val"],
+            transform=axes.transAxes,
+            ha="center",
+            va="top",
+            color=colour,
+            fontsize=22,
+            fontweight="bold",
+        )
+        axes.text(
+            0.5,
+            0.05,
+            f"on the test images {told['test']}",
+            transform=axes.transAxes,
+            ha="center",
+            color=colour,
+            fontsize=BODY,
+        )
         jumps[order] = means["val"][1] - means["val"][0]
         leak = pair[1].mean("leak/val_rows_with_train_source").value
         note = f"validation files whose image M3 trained on: {leak:.0%}"
@@ -77,8 +96,9 @@ def draw_leak(compared: Comparison, path: Path) -> list[str]:
     part_of_it = "All" if share >= 1 else f"{share:.0%}"
     figure.suptitle(
         f"From M1 to M3 in validation accuracy. {part_of_it} of the published jump is leak",
-        fontsize=TITLE + 1, fontweight="bold",
-    )  # fmt: skip
+        fontsize=TITLE + 1,
+        fontweight="bold",
+    )
     save(figure, path)
     for order, jump in jumps.items():
         spread = [r.mean("final/val/accuracy") for r in (rows["m3", order], rows["m1", order])]
@@ -116,10 +136,12 @@ def _draw_runs(axes: Axes, rows: Sequence[Row]) -> None:
             mean = row.mean(f"final/{part}/balanced_accuracy")
             colour = COLOURS[_recipe(row)]
             fill = colour if part == "val" else "white"
-            axes.plot([x + shift] * len(values), values, "o", ms=3.5, color=colour, mfc=fill,
-                      alpha=0.6)  # fmt: skip
-            axes.errorbar(x + shift, mean.value, mean.half, fmt="_", ms=12, color="black",
-                          capsize=3, lw=1)  # fmt: skip
+            axes.plot(
+                [x + shift] * len(values), values, "o", ms=3.5, color=colour, mfc=fill, alpha=0.6
+            )
+            axes.errorbar(
+                x + shift, mean.value, mean.half, fmt="_", ms=12, color="black", capsize=3, lw=1
+            )
     plain_axes(axes)
     axes.set_xticks(range(len(rows)), [_recipe(row).upper() for row in rows])
     axes.grid(axis="y", color=FAINT, linewidth=0.6)

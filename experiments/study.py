@@ -20,18 +20,21 @@ from typing import Any
 
 from drawing import draw_leak, draw_recipes
 
-from melanoma_exp import composition, config, installation
+from melanoma_exp import config
+from melanoma_exp.cli import compose
 from melanoma_exp.comparison import build, selection, table
 from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.spec import UserError
+from melanoma_exp.system import installation
 from melanoma_exp.tracking.archive import Archive, StoredRun
 
 HERE = Path(__file__).resolve().parent
 SERIES = ("train/accuracy", "val/accuracy", "train/loss", "val/loss")
 LEAKS = (
-    "leak/val_rows_with_train_source", "leak/val_rows_with_train_group",
+    "leak/val_rows_with_train_source",
+    "leak/val_rows_with_train_group",
     "leak/test_rows_with_train_group",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def main(words: list[str], folder: Path = HERE) -> None:
 
 def composed(overrides: list[str]) -> config.Experiment:
     """Returns the experiment of a job."""
-    return config.parse(composition.compose(installation.conf_folder(), overrides))
+    return config.parse(compose.compose(installation.conf_folder(), overrides))
 
 
 def find(archive: Archive, jobs: Sequence[Mapping[str, Any]]) -> list[StoredRun]:
@@ -166,9 +169,13 @@ def write_runs(path: Path, runs: Sequence[StoredRun]) -> None:
     keys = sorted({k for r in runs for k in r.metrics if k.startswith("final/")})
     keys = [*SERIES, *keys, *LEAKS, "train_images", "val_images", "test_images", "seconds/fit"]
     params = (
-        "seed", "split.kind", "split.fold", "dataset.image_size", "train.epochs",
+        "seed",
+        "split.kind",
+        "split.fold",
+        "dataset.image_size",
+        "train.epochs",
         "train.precision",
-    )  # fmt: skip
+    )
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["experiment", *params, "leaky", "commit", *keys])

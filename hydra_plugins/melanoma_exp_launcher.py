@@ -49,8 +49,8 @@ class LocalLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Checks all jobs, runs them and returns how each ended."""
-        from melanoma_exp.sweeping import launch, plan, spec
-        from melanoma_exp.sweeping.queue import Listed
+        from melanoma_exp.sweep import launch, plan, spec
+        from melanoma_exp.sweep.queue import Listed
 
         launcher = spec.parse(self._options)
         numbers = range(initial_job_idx, initial_job_idx + len(job_overrides))
@@ -75,7 +75,7 @@ class LocalLauncher(Launcher):
         return returned
 
     def _compose(self, number: int, words: list[str]) -> Any:
-        from melanoma_exp.sweeping import plan
+        from melanoma_exp.sweep import plan
 
         composed = self._context.config_loader.load_sweep_config(self._config, words)
         with open_dict(composed):

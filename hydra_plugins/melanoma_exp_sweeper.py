@@ -33,28 +33,29 @@ class OptunaSweeper(Sweeper):
         Args:
             arguments: The overrides of the command line; they win over `params`.
         """
-        from melanoma_exp import composition, installation, swept
-        from melanoma_exp.searching import spec
+        from melanoma_exp.cli import compose, overrides
         from melanoma_exp.spec import UserError
-        from melanoma_exp.sweeping import launch
-        from melanoma_exp.sweeping import spec as launchers
+        from melanoma_exp.sweep import launch
+        from melanoma_exp.sweep import spec as launchers
+        from melanoma_exp.sweep.search import spec
+        from melanoma_exp.system import installation
 
         conf = installation.conf_folder()
         options = spec.parse(self._options)
         options.check()
-        from melanoma_exp.searching import asking  # imports Optuna
+        from melanoma_exp.sweep.search import queue as asking  # imports Optuna
 
         launcher: Any = OmegaConf.to_container(self._config.hydra.launcher)
         if not str(launcher.pop("_target_")).startswith("hydra_plugins.melanoma_exp_launcher."):
             raise UserError("hydra/sweeper=optuna: jobs are launched by local or slurm")
         drawn = [f"{key}={value}" for key, value in options.params.items()]
-        fixed, space = swept.read_space(swept.expand_globs(conf, [*drawn, *arguments]))
+        fixed, space = overrides.read_space(overrides.expand_globs(conf, [*drawn, *arguments]))
         dimensions = {key: spec.dimension(key, content) for key, content in space.items()}
         search = spec.Search(options=options, words=tuple(fixed), space=dimensions)
         queue = asking.begin(
             search,
             Path(str(self._config.hydra.sweep.dir)),
             launchers.parse(launcher),
-            lambda words: composition.compose(conf, words),
+            lambda words: compose.compose(conf, words),
         )
         launch.run(queue.begin(), queue)

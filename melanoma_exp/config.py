@@ -13,14 +13,14 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from melanoma_exp.augment.spec import AnyPolicy
-from melanoma_exp.balance import AnyBalance
-from melanoma_exp.dataset.spec import AnyDataset
+from melanoma_exp.augment.base import AnyPolicy
+from melanoma_exp.data.balance import AnyBalance
+from melanoma_exp.data.datasets.base import AnyDataset
+from melanoma_exp.data.split import AnySplit
 from melanoma_exp.distribution.spec import AnyDistribution
-from melanoma_exp.metrics.spec import Evaluation
+from melanoma_exp.evaluation.metrics.spec import Evaluation
 from melanoma_exp.models.spec import AnyModel
 from melanoma_exp.spec import Spec, UserError, did_you_mean, digest
-from melanoma_exp.split import AnySplit
 from melanoma_exp.tracking.spec import AnyTracking
 from melanoma_exp.training.spec import Train
 
@@ -48,8 +48,14 @@ class Cache(Spec):
 # Name, place and bookkeeping do not change weights and predictions, nor does the evaluation: it
 # judges predictions that are there already.
 BOOKKEEPING = (
-    "name", "dry_run", "dataset.root", "train.checkpoint", "evaluation", "tracking", "cache",
-)  # fmt: skip
+    "name",
+    "dry_run",
+    "dataset.root",
+    "train.checkpoint",
+    "evaluation",
+    "tracking",
+    "cache",
+)
 
 
 def determines(key: str) -> bool:

@@ -12,21 +12,24 @@ from hypothesis import settings
 from PIL import Image
 from pydantic import TypeAdapter
 
-from melanoma_exp.augment.spec import AnyPolicy
-from melanoma_exp.balance import AnyBalance
-from melanoma_exp.dataset.data import Data
-from melanoma_exp.dataset.spec import AnyDataset
-from melanoma_exp.metrics.spec import Evaluation
-from melanoma_exp.samples import Samples
-from melanoma_exp.split import AnySplit
+from melanoma_exp.augment.base import AnyPolicy
+from melanoma_exp.data.balance import AnyBalance
+from melanoma_exp.data.datasets.base import AnyDataset
+from melanoma_exp.data.datasets.contents import Data
+from melanoma_exp.data.samples import Samples
+from melanoma_exp.data.split import AnySplit
+from melanoma_exp.evaluation.metrics.spec import Evaluation
 from melanoma_exp.training import process
 
 ROOT = Path(__file__).parents[1]
 process.use_onednn()  # as the command line does; a test may be the first to import TensorFlow
 GROUPS: dict[str, Any] = {
-    "augment": AnyPolicy, "balance": AnyBalance, "dataset": AnyDataset, "evaluation": Evaluation,
+    "augment": AnyPolicy,
+    "balance": AnyBalance,
+    "dataset": AnyDataset,
+    "evaluation": Evaluation,
     "split": AnySplit,
-}  # fmt: skip
+}
 
 settings.register_profile("suite", derandomize=True, deadline=None, max_examples=60, database=None)
 settings.load_profile("suite")
@@ -136,7 +139,7 @@ def finished(images: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     """One finished run: its place, the MLflow run and its artifacts."""
     from small_run import CHILDREN, JUDGED, experiment, runs
 
-    from melanoma_exp import runner
+    from melanoma_exp.run import runner
 
     place = tmp_path_factory.mktemp("finished")
     asked = experiment(images, place, *CHILDREN, *JUDGED)

@@ -7,9 +7,9 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from melanoma_exp.metrics import assessment, threshold
-from melanoma_exp.metrics.interval import Bootstrap
-from melanoma_exp.metrics.spec import Evaluation
+from melanoma_exp.evaluation.metrics import assessment, threshold
+from melanoma_exp.evaluation.metrics.interval import Bootstrap
+from melanoma_exp.evaluation.metrics.spec import Evaluation
 
 ROOT = Path(__file__).parents[1]
 

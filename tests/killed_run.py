@@ -13,13 +13,16 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from melanoma_exp import cli, composition, config, resuming, runner
+from melanoma_exp import config
+from melanoma_exp.cli import compose
+from melanoma_exp.cli import main as cli
+from melanoma_exp.run import resume, runner
 
 LONGEST = 6.0  # seconds until a kill
 
 
 def attempt(folder: Path, overrides: list[str], fatal_sync: int | None) -> NoReturn:
-    experiment = config.parse(composition.compose(cli.conf_folder(), overrides))
+    experiment = config.parse(compose.compose(cli.conf_folder(), overrides))
     if fatal_sync is not None:
         sync, calls = os.fsync, []
 
@@ -30,7 +33,7 @@ def attempt(folder: Path, overrides: list[str], fatal_sync: int | None) -> NoRet
             sync(descriptor)
 
         os.fsync = sync_or_die
-    begun = resuming.begun_in(folder)
+    begun = resume.begun_in(folder)
     runner.run(experiment, folder, {}, begun.run_id if begun else None)
     os._exit(0)
 

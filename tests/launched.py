@@ -27,9 +27,12 @@ def command(images: Path, place: Path, *more: str, tracked: bool = False) -> lis
 def start(place: Path, verb: list[str], words: list[str]) -> subprocess.Popen:
     place.mkdir(parents=True, exist_ok=True)
     return subprocess.Popen(
-        [sys.executable, "-m", "melanoma_exp", *verb, *words], cwd=place.parent, env=ENVIRONMENT,
-        stdout=(place / "out.txt").open("a"), stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        [sys.executable, "-m", "melanoma_exp", *verb, *words],
+        cwd=place.parent,
+        env=ENVIRONMENT,
+        stdout=(place / "out.txt").open("a"),
+        stderr=subprocess.STDOUT,
+    )
 
 
 def run(place: Path, verb: list[str], words: list[str]) -> str:

@@ -25,13 +25,25 @@ class MlflowServer:
         self.folder, self.port = folder, free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self._command = [
-            sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1",
-            "--port", str(self.port), "--workers", str(workers), "--serve-artifacts",
-            "--backend-store-uri", store or f"sqlite:///{folder}/server.db",
-            "--artifacts-destination", str(folder / "kept"),
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--workers",
+            str(workers),
+            "--serve-artifacts",
+            "--backend-store-uri",
+            store or f"sqlite:///{folder}/server.db",
+            "--artifacts-destination",
+            str(folder / "kept"),
             # By default a worker that does not answer for 5 s, on a busy machine, is killed.
-            "--uvicorn-opts", "--timeout-worker-healthcheck 60",
-        ]  # fmt: skip
+            "--uvicorn-opts",
+            "--timeout-worker-healthcheck 60",
+        ]
         self._process: subprocess.Popen | None = None
 
     def start(self) -> None:
@@ -39,9 +51,13 @@ class MlflowServer:
         # Without the processes for MLflow's own jobs, which nothing here uses.
         variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         self._process = subprocess.Popen(
-            self._command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True,
+            self._command,
+            stdout=log,
+            stderr=log,
+            cwd=self.folder,
+            start_new_session=True,
             env=variables,
-        )  # fmt: skip
+        )
         deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
             try:
@@ -135,16 +151,18 @@ def content(server: MlflowServer, run_id: str) -> dict[str, Any]:
         "status": run.info.status,
         "metrics": {
             key: sorted((p.step, p.value) for p in client.get_metric_history(run_id, key))
-            for key in run.data.metrics if not key.startswith("system/")
+            for key in run.data.metrics
+            if not key.startswith("system/")
         },
         "params": run.data.params,
         "tags": {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")},
-        "artifacts": [(f.path, f.file_size) for d in ("", "figures")
-                      for f in client.list_artifacts(run_id, d)],
+        "artifacts": [
+            (f.path, f.file_size) for d in ("", "figures") for f in client.list_artifacts(run_id, d)
+        ],
         "data": [(d.dataset.name, d.dataset.digest) for d in run.inputs.dataset_inputs],
         "models": [
             (m.name, str(m.status), m.params, {p.key: p.value for p in m.metrics}) for m in models
         ],
         "outputs": [o.model_id for o in run.outputs.model_outputs] == [m.model_id for m in models],
         "model": sorted(f.path for f in client.list_logged_model_artifacts(models[0].model_id)),
-    }  # fmt: skip
+    }

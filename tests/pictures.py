@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from melanoma_exp.dataset.neighbours import turned
+from melanoma_exp.data.duplicates.near_duplicates import turned
 
 SIZE = (72, 96)
 

@@ -42,10 +42,22 @@ class Postgres:
     def start(self) -> None:
         log = (self.folder / "log").open("ab")
         self._process = subprocess.Popen(
-            [self._programs / "postgres", "-D", "data", "-p", str(self.port), "-h", "127.0.0.1",
-             "-k", str(self.folder)],
-            cwd=self.folder, stdout=log, stderr=log, **self._user,
-        )  # type: ignore[call-overload] # fmt: skip
+            [
+                self._programs / "postgres",
+                "-D",
+                "data",
+                "-p",
+                str(self.port),
+                "-h",
+                "127.0.0.1",
+                "-k",
+                str(self.folder),
+            ],
+            cwd=self.folder,
+            stdout=log,
+            stderr=log,
+            **self._user,
+        )  # type: ignore[call-overload]
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             if self._answers():
@@ -75,6 +87,9 @@ class Postgres:
 
     def _run(self, program: str, *words: str) -> None:
         subprocess.run(
-            [self._programs / program, *words], cwd=self.folder, check=True, capture_output=True,
+            [self._programs / program, *words],
+            cwd=self.folder,
+            check=True,
+            capture_output=True,
             **self._user,
-        )  # type: ignore[call-overload] # fmt: skip
+        )  # type: ignore[call-overload]

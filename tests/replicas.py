@@ -24,12 +24,20 @@ def make() -> keras.Model:
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
         [
-            layers.Input((8, 8, 3), dtype="uint8"), layers.Rescaling(1 / 255), layers.Conv2D(4, 3),
-            layers.BatchNormalization(), layers.ReLU(), layers.MaxPool2D(), layers.Dropout(0.2),
-            layers.Flatten(), layers.Dense(8, "relu"), layers.BatchNormalization(),
-            layers.Dropout(0.5), layers.Dense(3),
+            layers.Input((8, 8, 3), dtype="uint8"),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(4, 3),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.MaxPool2D(),
+            layers.Dropout(0.2),
+            layers.Flatten(),
+            layers.Dense(8, "relu"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.5),
+            layers.Dense(3),
         ]
-    )  # fmt: skip
+    )
     fuse(model)
     model.compile(
         keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.5),

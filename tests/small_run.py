@@ -3,13 +3,21 @@
 from pathlib import Path
 from typing import Any
 
-from melanoma_exp import cli, composition, config
+from melanoma_exp import config
+from melanoma_exp.cli import compose, main
 
 SMALL = [
-    "dataset=folder", "dataset.image_size=[16,16]", "model=m3", "model.filters=[[4],[8]]",
-    "model.dense=[8]", "train.epochs=2", "train.batch_size=8",
-    "evaluation.figures=false", "evaluation.explained=0", "evaluation.resamples=100",
-]  # fmt: skip
+    "dataset=folder",
+    "dataset.image_size=[16,16]",
+    "model=m3",
+    "model.filters=[[4],[8]]",
+    "model.dense=[8]",
+    "train.epochs=2",
+    "train.batch_size=8",
+    "evaluation.figures=false",
+    "evaluation.explained=0",
+    "evaluation.resamples=100",
+]
 JUDGED = ["evaluation.figures=true", "evaluation.explained=6", "evaluation.resamples=2000"]
 CHILDREN = ["augment=augmentor", "balance.count=6"]
 
@@ -20,7 +28,7 @@ def overrides(images: Path, place: Path, *more: str) -> list[str]:
 
 
 def experiment(images: Path, place: Path, *more: str) -> config.Experiment:
-    return config.parse(composition.compose(cli.conf_folder(), overrides(images, place, *more)))
+    return config.parse(compose.compose(main.conf_folder(), overrides(images, place, *more)))
 
 
 def store(place: Path) -> Any:

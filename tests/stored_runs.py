@@ -11,9 +11,10 @@ import numpy as np
 from mlflow.entities import Metric, Param, RunTag
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from melanoma_exp import cli, composition, config
+from melanoma_exp import config
+from melanoma_exp.cli import compose, main
+from melanoma_exp.cli.commands.compare import compare
 from melanoma_exp.tracking import connection
-from melanoma_exp.verbs.compare import compare
 
 CLASSES = ("melanoma", "naevus", "other")
 
@@ -84,7 +85,7 @@ class Store:
     ) -> str:
         """Writes one run and returns its id."""
         if overrides not in self._composed:
-            composed = composition.compose(cli.conf_folder(), list(overrides))
+            composed = compose.compose(main.conf_folder(), list(overrides))
             self._composed[overrides] = config.parse(composed)
         experiment = self._composed[overrides].model_copy(update={"seed": seed})
         run = self.client.create_run(self._place, run_name=name or experiment.run_name)
@@ -103,25 +104,34 @@ class Store:
             Metric(key, value + step * slope, 0, step)
             for step in range(1, epochs + 1)
             for key, value, slope in (
-                ("train/accuracy", 0.3, 0.5 / epochs), ("val/accuracy", 0.3, 0.2 / epochs),
-                ("train/loss", 2.0, -1.5 / epochs), ("val/loss", 2.0, -0.5 / epochs),
+                ("train/accuracy", 0.3, 0.5 / epochs),
+                ("val/accuracy", 0.3, 0.2 / epochs),
+                ("train/loss", 2.0, -1.5 / epochs),
+                ("val/loss", 2.0, -0.5 / epochs),
                 ("images_per_second", 50.0 + step, 0.0),
             )
-        ]  # fmt: skip
+        ]
         final |= {
-            "train_images": 100, "synthetic_images": 0, "parameters": 1000,
-            "seconds/fit": 60.0 + seed, "leak/val_rows_with_train_source": leak,
-        }  # fmt: skip
+            "train_images": 100,
+            "synthetic_images": 0,
+            "parameters": 1000,
+            "seconds/fit": 60.0 + seed,
+            "leak/val_rows_with_train_source": leak,
+        }
         told = {
-            "leaky": str(leak > 0).lower(), "dataset_digest": "d" * 16, "git_commit": "c" * 40,
+            "leaky": str(leak > 0).lower(),
+            "dataset_digest": "d" * 16,
+            "git_commit": "c" * 40,
             **(tags or {}),
-        }  # fmt: skip
+        }
         params = [Param(key, str(value)) for key, value in experiment.flat().items()]
         last = [Metric(key, value, 0, 0) for key, value in final.items() if value == value]
         self.client.log_batch(
-            run_id, metrics=[*curve, *last], params=params,
+            run_id,
+            metrics=[*curve, *last],
+            params=params,
             tags=[RunTag(key, value) for key, value in told.items()],
-        )  # fmt: skip
+        )
         self.client.set_terminated(run_id, status) if status != "RUNNING" else None
         return run_id
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, precision_recall_curve, roc_curve
 
-from melanoma_exp.metrics import alert, assessment, summary, threshold
-from melanoma_exp.metrics.alert import Alert
-from melanoma_exp.metrics.decision import Basis, Decision, softmax
-from melanoma_exp.metrics.interval import Bootstrap
+from melanoma_exp.evaluation.metrics import alert, assessment, summary, threshold
+from melanoma_exp.evaluation.metrics.alert import Alert
+from melanoma_exp.evaluation.metrics.decision import Basis, Decision, softmax
+from melanoma_exp.evaluation.metrics.interval import Bootstrap
 from melanoma_exp.spec import UserError
 
 CLASSES = ("melanoma", "naevus", "other")

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from melanoma_exp import arrays
-from melanoma_exp.arrays import Images
+from melanoma_exp.system import arrays
+from melanoma_exp.system.arrays import Images
 
 
 @pytest.fixture

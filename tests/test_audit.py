@@ -12,9 +12,10 @@ from pictures import picture, position, recompressed, save
 from PIL import Image, ImageFilter
 from small_run import experiment, runs
 
-from melanoma_exp import material, verbs
-from melanoma_exp.audit import findings, kept, page
-from melanoma_exp.dataset import neighbours
+from melanoma_exp.cli import commands
+from melanoma_exp.data import datamodule
+from melanoma_exp.data.audit import cached, findings, page
+from melanoma_exp.data.duplicates import near_duplicates
 
 
 @pytest.fixture
@@ -46,10 +47,12 @@ def faulty(folder, tmp_path) -> Any:
         "image_id,lesion_id,dx\nISIC_0000007,L1,A\nISIC_0000008,L1,\nISIC_0000009,,B\n"
     )
     return folder(
-        csv="meta.csv", group_column="lesion_id", official_column="dx",
+        csv="meta.csv",
+        group_column="lesion_id",
+        official_column="dx",
         official_classes={"A": ["a"], "B": ["b"]},
         expected={"train": {"a": 28, "b": 20}, "test": {"a": 1, "b": 1}},
-    )  # fmt: skip
+    )
 
 
 def test_every_fault_is_found_once_and_nothing_else(faulty, tmp_path) -> None:
@@ -77,7 +80,7 @@ def test_a_near_duplicate_says_how_far_and_how_turned(faulty, tmp_path) -> None:
     near = {f.ids[0]: f for f in found if f.detail == "near-duplicate" and f.kind != "two labels"}
     notes = [f.note for f in near.values()]
     assert notes == ["turned by 90° anticlockwise", "mirrored left to right"]
-    assert all(0 < f.distance <= neighbours.DISTANCE for f in near.values())
+    assert all(0 < f.distance <= near_duplicates.DISTANCE for f in near.values())
 
 
 def test_every_finding_is_a_row_of_the_csv(faulty, tmp_path) -> None:
@@ -106,20 +109,21 @@ def test_the_page_needs_no_network_and_says_what_it_caps(faulty, tmp_path, monke
 
 def test_an_audit_is_made_once(faulty, tmp_path, monkeypatch) -> None:
     survey = faulty.survey(tmp_path / "cache")
-    first = kept.audit(survey, tmp_path / "cache")
+    first = cached.audit(survey, tmp_path / "cache")
     monkeypatch.setattr(page, "write", lambda *_: pytest.fail("made again"))
-    monkeypatch.setattr(neighbours, "find", lambda *_: pytest.fail("looked again"))
-    again = kept.audit(faulty.survey(tmp_path / "cache"), tmp_path / "cache")
+    monkeypatch.setattr(near_duplicates, "find", lambda *_: pytest.fail("looked again"))
+    again = cached.audit(faulty.survey(tmp_path / "cache"), tmp_path / "cache")
     assert again.findings == first.findings
     assert [path.is_file() for path in again.files] == [True, True]
 
 
 def test_the_verb_leaves_its_files_and_a_run_of_its_own(faulty, tmp_path, capsys) -> None:
     options = [
-        f"dataset.root={faulty.root}", f"cache.dir={tmp_path / 'cache'}",
+        f"dataset.root={faulty.root}",
+        f"cache.dir={tmp_path / 'cache'}",
         f"tracking.folder={tmp_path / 'mlruns'}",
-    ]  # fmt: skip
-    verbs.VERBS["audit"](["--out", str(tmp_path / "out"), "dataset=folder", *options])
+    ]
+    commands.VERBS["audit"](["--out", str(tmp_path / "out"), "dataset=folder", *options])
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["audit.csv", "audit.html"]
     printed = capsys.readouterr().out
     assert "two labels" in printed and "melanoma_exp_audits" in printed
@@ -135,7 +139,7 @@ def test_a_plan_says_what_the_audit_found(images, tmp_path) -> None:
     shutil.copytree(images, root)
     shutil.copy(root / "melanoma/melanoma0.png", root / "other/again.png")
     small = experiment(root, tmp_path, "dataset.conflicts=drop")
-    said = "\n".join(material.notes(small, material.prepare(small)))
+    said = "\n".join(datamodule.notes(small, datamodule.prepare(small)))
     assert "audit of all files: two labels 1 (audit.csv" in said
     assert "dataset.conflicts=drop: images under two labels: 1 (2 files); left out: 2 files" in said
 

@@ -14,9 +14,14 @@ def test_every_step_matches_the_keras_layer_up_to_the_border(option):
 
     image = skin()
     still = {
-        "flip": "none", "shift_height": (0, 0), "shift_width": (0, 0), "rotation": (0, 0),
-        "zoom_height": (0, 0), "zoom_width": None, "fill_value": 7,
-    }  # fmt: skip
+        "flip": "none",
+        "shift_height": (0, 0),
+        "shift_width": (0, 0),
+        "rotation": (0, 0),
+        "zoom_height": (0, 0),
+        "zoom_width": None,
+        "fill_value": 7,
+    }
     steps = []
     for turns in (0.1, -0.03, 0.4):
         steps.append((layers.RandomRotation, [(turns, turns)], {"rotation": (turns, turns)}))
@@ -45,9 +50,13 @@ def test_four_bytes_a_pixel_give_the_pixels_of_three(option):
         for interpolation, how in (("bilinear", cv2.INTER_LINEAR), ("nearest", cv2.INTER_NEAREST)):
             places = affine.random_matrix(policy, *SIZE, draw)
             expected = cv2.warpAffine(
-                image, places[:2], SIZE[::-1], flags=how | cv2.WARP_INVERSE_MAP, borderMode=border,
+                image,
+                places[:2],
+                SIZE[::-1],
+                flags=how | cv2.WARP_INVERSE_MAP,
+                borderMode=border,
                 borderValue=(77, 77, 77),
-            )  # fmt: skip
+            )
             assert (affine.warp(image, places, fill_mode, 77, interpolation) == expected).all()
 
 

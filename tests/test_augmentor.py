@@ -8,8 +8,8 @@ from pictures import drawn, skin
 from PIL import Image
 from pydantic import ValidationError
 
-from melanoma_exp.arrays import Images
 from melanoma_exp.augment import augmentor, bicubic, turn
+from melanoma_exp.system.arrays import Images
 
 ROTATE = {"name": "rotate", "max_left_rotation": 10, "max_right_rotation": 10}
 DISTORTION = {"grid_width": 4, "grid_height": 4, "magnitude": 4}

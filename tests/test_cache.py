@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from melanoma_exp import cli
-from melanoma_exp.cache import entry, locks, sums, upkeep
-from melanoma_exp.cache.entry import About, obtain
+from melanoma_exp.cli import main
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.cache import checksums, entry, locks, maintenance
+from melanoma_exp.system.cache.entry import About, obtain
 
 ABOUT = About("a set", 3)
 # Makes an entry in a process of its own and says so in a file; `slow` makes it wait half-way.
 MAKER = """
 import pathlib, sys, time
-from melanoma_exp.cache.entry import About, obtain
+from melanoma_exp.system.cache.entry import About, obtain
 root, slow, stay = pathlib.Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
 def make(folder):
     with (root / "made").open("a") as file:
@@ -39,8 +39,10 @@ def maker(root: Path, slow: float = 0, stay: float = 0) -> subprocess.Popen[str]
     root.mkdir(exist_ok=True)
     return subprocess.Popen(
         [sys.executable, "-c", MAKER, str(root), str(slow), str(stay)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def put(root: Path, key: str, content: bytes = b"content", kind: str = "decoded") -> entry.Entry:
@@ -89,11 +91,11 @@ def test_what_a_dead_process_left_is_swept_and_what_a_live_one_makes_is_not(tmp_
     wait_for(lambda: list(tmp_path.glob("decoded/.k1.*.tmp/first")))
     left = tmp_path / "decoded" / ".k2.12345678.tmp"
     left.mkdir()
-    assert upkeep.sweep(tmp_path) == [left] and not left.exists()
-    assert len(upkeep.half_made(tmp_path)) == 1
+    assert maintenance.sweep(tmp_path) == [left] and not left.exists()
+    assert len(maintenance.half_made(tmp_path)) == 1
     alive.kill()
     alive.communicate()
-    assert len(upkeep.sweep(tmp_path)) == 1 and names(tmp_path) == []
+    assert len(maintenance.sweep(tmp_path)) == 1 and names(tmp_path) == []
 
 
 def damage_a_byte(folder: Path) -> None:
@@ -126,8 +128,8 @@ def test_a_damaged_entry_is_made_anew_and_that_is_said(tmp_path, capsys, harm, s
 def test_checksums_find_a_bit_an_empty_page_and_a_moved_page(tmp_path):
     content = np.random.default_rng(0).integers(0, 256, 3 * 4096 + 100, np.uint8)
     (tmp_path / "x").write_bytes(content.tobytes())
-    before = sums.of_file(tmp_path / "x")
-    assert sums.differing(tmp_path / "x", before) is None
+    before = checksums.of_file(tmp_path / "x")
+    assert checksums.differing(tmp_path / "x", before) is None
     bit, empty, moved, tail = (content.copy() for _ in range(4))
     bit[777] ^= 16
     empty[4096:8192] = 0
@@ -135,20 +137,20 @@ def test_checksums_find_a_bit_an_empty_page_and_a_moved_page(tmp_path):
     tail[-1] ^= 1
     for changed in (bit, empty, moved, tail):
         (tmp_path / "x").write_bytes(changed.tobytes())
-        assert sums.differing(tmp_path / "x", before) == 0
+        assert checksums.differing(tmp_path / "x", before) == 0
 
 
 def test_of_a_large_file_other_blocks_are_read_each_second(tmp_path, monkeypatch):
-    monkeypatch.setattr(sums, "BLOCK", 1000)
+    monkeypatch.setattr(checksums, "BLOCK", 1000)
     (tmp_path / "x").write_bytes(bytes(9500))
-    before = sums.of_file(tmp_path / "x")
+    before = checksums.of_file(tmp_path / "x")
     assert len(before) == 10
     (tmp_path / "x").write_bytes(bytes(7000) + b"x" + bytes(2499))
-    assert sums.differing(tmp_path / "x", before) == 7
+    assert checksums.differing(tmp_path / "x", before) == 7
     found = []
     for second in range(5):
         monkeypatch.setattr(time, "time", lambda second=second: 1e9 + second)
-        found.append(sums.differing(tmp_path / "x", before, budget=2000))
+        found.append(checksums.differing(tmp_path / "x", before, budget=2000))
     assert found == [None, None, 7, None, None]
 
 
@@ -157,24 +159,24 @@ def test_what_was_not_used_for_longest_goes_first_and_what_is_used_stays(tmp_pat
     for key in "bcd":
         put(tmp_path, key, bytes(1000)).close()
     age(tmp_path, "a", "c", "b", "d")
-    assert upkeep.trim(tmp_path, 4000) == []
-    assert [kept.key for kept in upkeep.trim(tmp_path, 2999)] == ["c", "b"]
-    assert names(tmp_path) == ["a", "d"] and upkeep.trim(tmp_path, 2000) == []
+    assert maintenance.trim(tmp_path, 4000) == []
+    assert [kept.key for kept in maintenance.trim(tmp_path, 2999)] == ["c", "b"]
+    assert names(tmp_path) == ["a", "d"] and maintenance.trim(tmp_path, 2000) == []
     age(tmp_path, "a", "d")
     put(tmp_path, "e", bytes(1000)).close()
     put(tmp_path, "d").close()  # opening it makes it the last used
     used.close()
-    assert [kept.key for kept in upkeep.trim(tmp_path, 1000)] == ["a", "e"]
+    assert [kept.key for kept in maintenance.trim(tmp_path, 1000)] == ["a", "e"]
 
 
 def test_an_entry_used_by_another_process_is_left_until_that_ends(tmp_path, capsys):
     user = maker(tmp_path, stay=100)
     assert "first" in user.stdout.readline()
-    cli.VERBS["cache"](["clear", f"cache.dir={tmp_path}"])
+    main.VERBS["cache"](["clear", f"cache.dir={tmp_path}"])
     assert "in use, left: decoded k1" in capsys.readouterr().out and names(tmp_path) == ["k1"]
     user.kill()
     user.communicate()
-    cli.VERBS["cache"](["clear", f"cache.dir={tmp_path}"])
+    main.VERBS["cache"](["clear", f"cache.dir={tmp_path}"])
     assert "removed: decoded k1" in capsys.readouterr().out and names(tmp_path) == []
 
 
@@ -185,33 +187,33 @@ def test_the_verb_lists_removes_by_kind_and_key_and_nothing_else(tmp_path, capsy
     (tmp_path / "photos").mkdir()
     (tmp_path / "decoded" / "old.npy").write_bytes(bytes(100))
     here = f"cache.dir={tmp_path}"
-    cli.VERBS["cache"]([here])
+    main.VERBS["cache"]([here])
     shown = capsys.readouterr().out
     assert all(word in shown for word in ("a1", "b1", "a set", "4.9 KiB", "another version"))
     assert "5 entries, 19.6 KiB; limit 32 GiB" in shown
-    cli.VERBS["cache"](["clear", "children", "a2", here])
+    main.VERBS["cache"](["clear", "children", "a2", here])
     told = capsys.readouterr().out
     assert "removed: children b1" in told and "removed: decoded a2" in told
     assert "9.8 KiB removed" in told
-    left = {kept.key for kept in upkeep.listed(tmp_path)}
+    left = {kept.key for kept in maintenance.listed(tmp_path)}
     assert left == {"a1", "c1", "old.npy"}
     with pytest.raises(UserError, match=r"nothing in .* is called zz"):
-        cli.VERBS["cache"](["clear", "zz", here])
-    cli.VERBS["cache"](["clear", here])
-    assert not upkeep.listed(tmp_path)
+        main.VERBS["cache"](["clear", "zz", here])
+    main.VERBS["cache"](["clear", here])
+    assert not maintenance.listed(tmp_path)
     assert (tmp_path / "thesis.txt").exists() and (tmp_path / "photos").exists()
-    cli.VERBS["cache"]([f"cache.dir={tmp_path / 'none'}"])
+    main.VERBS["cache"]([f"cache.dir={tmp_path / 'none'}"])
     assert "0 entries" in capsys.readouterr().out and not (tmp_path / "none").exists()
 
 
 def test_verify_reads_everything_and_removes_what_is_damaged(tmp_path, capsys):
     for key in "ab":
         put(tmp_path, key, bytes(9000)).close()
-    cli.VERBS["cache"](["verify", f"cache.dir={tmp_path}"])
+    main.VERBS["cache"](["verify", f"cache.dir={tmp_path}"])
     assert "2 entries read, 17.6 KiB; 0 damaged" in capsys.readouterr().out
     damage_a_byte(tmp_path / "decoded" / "b")
     with pytest.raises(SystemExit) as ended:
-        cli.VERBS["cache"](["verify", f"cache.dir={tmp_path}"])
+        main.VERBS["cache"](["verify", f"cache.dir={tmp_path}"])
     told = capsys.readouterr().out
     assert ended.value.code == 1 and "damaged: decoded b" in told and "1 damaged" in told
     assert names(tmp_path) == ["a"]
@@ -242,6 +244,6 @@ def test_an_entry_names_what_it_is(tmp_path):
     put(tmp_path, "k").close()
     content = json.loads((tmp_path / "decoded" / "k" / "entry.json").read_text())
     assert content["belongs"] == "a set" and content["images"] == 3 and content["bytes"] == 7
-    (kept,) = upkeep.listed(tmp_path)
+    (kept,) = maintenance.listed(tmp_path)
     assert (kept.kind, kept.key, kept.bytes) == ("decoded", "k", 7)
     assert time.time() - kept.used < 100

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from melanoma_exp.metrics import calibration
-from melanoma_exp.metrics.decision import softmax
-from melanoma_exp.metrics.interval import Bootstrap
+from melanoma_exp.evaluation.metrics import calibration
+from melanoma_exp.evaluation.metrics.decision import softmax
+from melanoma_exp.evaluation.metrics.interval import Bootstrap
 
 
 def draws(n: int) -> Bootstrap:

@@ -13,19 +13,27 @@ import numpy as np
 import pytest
 from test_training import Silent, feeds, train_spec
 
-from melanoma_exp import cli, composition, config
-from melanoma_exp.checkpoint import Saved, Store
+from melanoma_exp import config
+from melanoma_exp.cli import compose, main
 from melanoma_exp.training import fit, process
-from melanoma_exp.training.compile import compile_model
-from melanoma_exp.training.interruption import Interrupted, Signals
+from melanoma_exp.training.checkpoint import Saved, Store
+from melanoma_exp.training.optim import compile_model
+from melanoma_exp.training.signals import Interrupted, Signals
 from melanoma_exp.training.spec import Train
 
 # Everything that has state: dropout, batch normalisation, online draws, averaged weights, both
 # watchers of the validation figures, the best epoch's weights.
 EVERYTHING = (
-    "epochs=6", "batch_size=8", "ema=0.9", "keep=best", "schedule=plateau", "plateau.patience=1",
-    "plateau.monitor=val_accuracy", "early_stopping.patience=3", "learning_rate=0.05",
-)  # fmt: skip
+    "epochs=6",
+    "batch_size=8",
+    "ema=0.9",
+    "keep=best",
+    "schedule=plateau",
+    "plateau.patience=1",
+    "plateau.monitor=val_accuracy",
+    "early_stopping.patience=3",
+    "learning_rate=0.05",
+)
 PLAIN = ("epochs=3", "batch_size=8", "schedule=cosine", "optimizer=adamw", "learning_rate=0.01")
 NET = ["model=m2", "model.filters=[[4],[8]]", "model.dense=[8]", "model.norm=after_pool"]
 TIMES = ("seconds", "images_per_second", "data/wait_share", "data/start_seconds")
@@ -50,15 +58,22 @@ def train(
 ) -> tuple[list[np.ndarray], fit.History]:
     process.prepare_process(spec, 1)
     images, val = feeds(spec.batch_size)
-    model = config.parse(composition.compose(cli.conf_folder(), NET)).model.build((16, 16, 3), 3)
+    model = config.parse(compose.compose(main.conf_folder(), NET)).model.build((16, 16, 3), 3)
     compile_model(model, spec, images.steps, 3)
     signals = Signals()
     progress = stop(signals) if stop else Silent()
     logged: dict[int, Any] = {}
     history = fit.fit(
-        model, spec, images, val, progress, lambda figures, epoch: logged.update({epoch: figures}),
-        Store(place), signals, saved,
-    )  # fmt: skip
+        model,
+        spec,
+        images,
+        val,
+        progress,
+        lambda figures, epoch: logged.update({epoch: figures}),
+        Store(place),
+        signals,
+        saved,
+    )
     assert sorted(logged) == list(range(1, len(history["val/loss"]) + 1))
     return [keras.ops.convert_to_numpy(v) for v in model.variables], history
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from melanoma_exp import cli, composition, config, swept
-from melanoma_exp.sweeping import plan
+from melanoma_exp import config
+from melanoma_exp.cli import compose, main, overrides
+from melanoma_exp.sweep import plan
 from melanoma_exp.tracking import connection
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,24 +21,27 @@ README = (ROOT / "README.md").read_text()
 def melanoma_exp(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "melanoma_exp", *arguments],
-        capture_output=True, text=True, timeout=100, env={**os.environ, **environment},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env={**os.environ, **environment},
+    )
 
 
 def test_help_shows_every_group_option_and_verb_without_importing_anything_heavy() -> None:
     code = (
         "import sys; sys.argv = ['melanoma-exp', '--help'];"
-        "from melanoma_exp import cli; cli.main();"
+        "from melanoma_exp.cli import main; main.main();"
         "print('HEAVY', [m for m in ('hydra', 'tensorflow', 'mlflow', 'pydantic_core', 'numpy')"
         " if m in sys.modules and m != 'pydantic_core'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for group in filter(Path.is_dir, cli.conf_folder().iterdir()):
+    for group in filter(Path.is_dir, main.conf_folder().iterdir()):
         folder = group / "launcher" if group.name == "hydra" else group
         for path in folder.rglob("*.yaml"):
             option = path.relative_to(folder).with_suffix("").as_posix()
             assert re.search(rf"^[ *]+{option} ", done.stdout, re.M), path
-    assert all(re.search(rf"^ +{verb} ", done.stdout, re.M) for verb in cli.VERBS)
+    assert all(re.search(rf"^ +{verb} ", done.stdout, re.M) for verb in main.VERBS)
     assert "not a medical device" in done.stdout
     assert done.stdout.strip().endswith("HEAVY []")
 
@@ -72,7 +76,7 @@ def test_a_rerun_of_an_unknown_run_and_with_other_settings_is_refused(tmp_path: 
     assert melanoma_exp("rerun", "0" * 32, "seed=2").returncode == 2
 
 
-@pytest.mark.parametrize("verb", cli.VERBS)
+@pytest.mark.parametrize("verb", main.VERBS)
 def test_every_verb_teaches_itself_and_tells_an_unknown_option(verb: str) -> None:
     done = melanoma_exp(verb, "--help")
     assert done.returncode == 0 and f"usage: melanoma-exp {verb}" in done.stdout
@@ -101,9 +105,12 @@ def test_tab_completion_knows_groups_and_options() -> None:
     )
     assert "complete" in install.stdout and "melanoma-exp" in install.stdout
     query = subprocess.run(
-        [script, "--shell-completion", "query=bash"], capture_output=True, text=True, timeout=60,
+        [script, "--shell-completion", "query=bash"],
+        capture_output=True,
+        text=True,
+        timeout=60,
         env={**os.environ, "COMP_LINE": "melanoma-exp model=", "COMP_POINT": "19"},
-    )  # fmt: skip
+    )
     assert query.stdout.split() == ["model=m1", "model=m2", "model=m3"]
 
 
@@ -121,37 +128,37 @@ def test_every_command_of_the_readme_composes(
         words = words[1:]
     assert Path(words[0]).name in ("melanoma-exp", "python", "mlflow")
     if Path(words[0]).name == "mlflow":
-        tracking = config.parse(composition.compose(cli.conf_folder(), [])).tracking
+        tracking = config.parse(compose.compose(main.conf_folder(), [])).tracking
         assert words[-1] == tracking.describe()
         return
     arguments = words[1:] if "melanoma-exp" in words[0] else words[3:]
     if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
         verb = arguments.pop(0)
         with pytest.raises(SystemExit):
-            cli.VERBS[verb](["--help"])
+            main.VERBS[verb](["--help"])
         known = capsys.readouterr().out
         assert all(word in known for word in arguments if word.startswith("--"))
         arguments = [
             word for word in arguments if "=" in word
         ]  # paths, ids and options are its own
     arguments = [a for a in arguments if a != "-m" and not a.startswith("hydra.")]
-    arguments = swept.expand_globs(cli.conf_folder(), arguments)
+    arguments = overrides.expand_globs(main.conf_folder(), arguments)
     sweep = [a.replace("DIR", "data") for a in arguments]
     if "pytest" in sweep:
         return
     first = [re.sub(r"=range\(\d+\)$", "=0", a).split(",")[0] for a in sweep]
-    config.parse(composition.compose(cli.conf_folder(), first))
+    config.parse(compose.compose(main.conf_folder(), first))
     last = [re.sub(r"=.*,", "=", re.sub(r"=range\(\d+\)$", "=0", a)) for a in sweep]
-    config.parse(composition.compose(cli.conf_folder(), last))
+    config.parse(compose.compose(main.conf_folder(), last))
 
 
 def test_the_readme_names_every_option() -> None:
     table = [line for line in README.splitlines() if line.startswith("| `")]
-    for folder in cli.conf_folder().iterdir():
+    for folder in main.conf_folder().iterdir():
         if folder.is_dir():
             name = "hydra/launcher" if folder.name == "hydra" else folder.name
             row = next(line for line in table if line.startswith(f"| `{name}`"))
-            options = (cli.conf_folder() / name).glob("*.yaml")
+            options = (main.conf_folder() / name).glob("*.yaml")
             assert all(path.stem in row for path in options), name
 
 
@@ -172,7 +179,7 @@ def test_a_built_wheel_finds_its_conf_without_the_checkout(tmp_path: Path) -> No
     printed = python("-m", "melanoma_exp", "model=m3", "--cfg", "job", env=environment)
     assert "name: m3" in printed
     assert "augmentor" in python("-m", "melanoma_exp", "--help", env=environment)
-    checkout = Path(cli.__file__).parent
+    checkout = Path(main.__file__).parent
     pages = [p for p in checkout.rglob("*") if p.suffix in (".j2", ".css")]
     assert len(pages) == 6
     assert all((target / "melanoma_exp" / p.relative_to(checkout)).is_file() for p in pages)
@@ -183,6 +190,6 @@ def test_the_command_line_ends_with_code_2_on_wrong_usage(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["melanoma-exp", "predict", "id"])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     assert ended.value.code == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from melanoma_exp import cli, composition, config
+from melanoma_exp import config
+from melanoma_exp.cli import compose, main
 from melanoma_exp.tracking.spec import Local
 
 FOLDER = Path(__file__).resolve().parent.parent / "experiments" / "01-published"
@@ -21,7 +22,7 @@ def record(
     place: Path, name: str, accuracy: float, *overrides: str, end: Any = "FINISHED", files: int = 99
 ) -> None:
     """A tracked run without a training: two epochs, the last of the given accuracy."""
-    asked = composition.compose(cli.conf_folder(), [f"experiment={name}", *overrides])
+    asked = compose.compose(main.conf_folder(), [f"experiment={name}", *overrides])
     run = Local(kind="local", folder=place / "mlruns", experiment="e").start("run", place)
     run.log_params(config.parse(asked).flat())
     run.set_tags({"experiment": name, "leaky": "true", "machine.cores": "2"})
@@ -49,7 +50,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     record(place, STOPPED, 0.1, end="FAILED")
     folder, conf = place / "01-published", place / "conf"
     shutil.copytree(FOLDER, folder)
-    shutil.copytree(cli.conf_folder(), conf)
+    shutil.copytree(main.conf_folder(), conf)
     for path in [*folder.glob("*.png"), folder / "results.csv", folder / "curves.csv"]:
         path.unlink(missing_ok=True)
     collect(place, folder, conf)
@@ -71,9 +72,12 @@ def test_a_row_is_the_newest_finished_run_of_a_seed_beside_the_published_figures
 ) -> None:
     rows = list(csv.DictReader((collected[0] / "results.csv").open()))
     assert [(r["experiment"], r["seed"], r["val_accuracy"], r["epochs"]) for r in rows] == [
-        (STOPPED, "1", "0.2", "2"), (NAME, "1", "0.6", "2"), (NAME, "2", "0.7", "2"),
-        (OTHER, "1", "0.7", "2"), (OTHER, "1", "0.5", "2"),
-    ]  # fmt: skip
+        (STOPPED, "1", "0.2", "2"),
+        (NAME, "1", "0.6", "2"),
+        (NAME, "2", "0.7", "2"),
+        (OTHER, "1", "0.7", "2"),
+        (OTHER, "1", "0.5", "2"),
+    ]
     assert [r["files"] for r in rows] == ["99", "99", "99", "97", "99"]
     assert rows[1]["published_val_accuracy"] == "0.799" and rows[1]["commit"] == "0123456"
     assert [r["changed"] for r in rows] == ["", "", "", *["train.epochs=2"] * 2]
@@ -99,7 +103,7 @@ def test_the_readme_says_what_was_run_what_leaks_and_what_was_changed(
 
 def test_headers_get_our_figures_and_nothing_else_changes(collected: tuple[Path, Path]) -> None:
     path = f"experiment/{NAME}.yaml"
-    before, after = ((conf / path).read_text() for conf in (cli.conf_folder(), collected[1]))
+    before, after = ((conf / path).read_text() for conf in (main.conf_folder(), collected[1]))
     changed = set(after.splitlines()) - set(before.splitlines())
     ours, time = sorted(changed)
     assert ours.startswith("# ours: train accuracy 0.650 (0.600 to 0.700), ")
@@ -136,7 +140,10 @@ def test_what_was_collected_stays_when_its_store_is_gone(
     collect(tmp_path, folder, conf)
     rows = list(csv.DictReader(files[0].open()))
     assert [(r["experiment"], r["seed"], r["val_accuracy"], r["finished"]) for r in rows] == [
-        (STOPPED, "1", "0.4", "True"), (NAME, "1", "0.8", "True"), (NAME, "2", "0.7", "True"),
-        (OTHER, "1", "0.7", "True"), (OTHER, "1", "0.5", "True"),
-    ]  # fmt: skip
+        (STOPPED, "1", "0.4", "True"),
+        (NAME, "1", "0.8", "True"),
+        (NAME, "2", "0.7", "True"),
+        (OTHER, "1", "0.7", "True"),
+        (OTHER, "1", "0.5", "True"),
+    ]
     assert len(files[1].read_text().splitlines()) == 1 + 5 * 2

@@ -7,10 +7,10 @@ import pytest
 from stored_runs import CLASSES, PARTS, Store, compared, write_sweep
 from stored_runs import images as drawn
 
+from melanoma_exp.cli.commands.compare import compare
 from melanoma_exp.comparison import build, selection, table
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.archive import Archive
-from melanoma_exp.verbs.compare import compare
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +130,15 @@ def test_folds_are_one_row_tested_over_folds_and_on_their_joined_images(store) -
             parts = {"val": drawn(90, 3, fold, f"fold{fold}-"), "test": PARTS["test"]}
             ids.append(
                 store.write(
-                    f"model.dropout={rate}", "split=kfold", "split.folds=3", f"split.fold={fold}",
-                    skill=skill, parts=parts, draw=10 + fold,
+                    f"model.dropout={rate}",
+                    "split=kfold",
+                    "split.folds=3",
+                    f"split.fold={fold}",
+                    skill=skill,
+                    parts=parts,
+                    draw=10 + fold,
                 )
-            )  # fmt: skip
+            )
     found = built(store, ids)
     assert [(len(row.runs), row.folds) for row in found.rows] == [(3, 3), (3, 3)]
     val, test = found.tested
@@ -178,10 +183,11 @@ def test_runs_that_cannot_be_compared_are_named_with_the_reason(store, sweep) ->
     lines = refusal(store, killed, running, deleted, "0" * 32, sweep[0])
     assert len(lines) == 4
     for line, run, reason in zip(
-        lines, (killed, running, deleted, "0" * 32),
+        lines,
+        (killed, running, deleted, "0" * 32),
         ("not finished (KILLED)", "not finished (RUNNING)", "was deleted", "has no run"),
         strict=True,
-    ):  # fmt: skip
+    ):
         assert run in line and reason in line and "\n" not in line
     assert "takes two finished runs (got 1)" in refusal(store, sweep[0], sweep[0])[0]
 

@@ -31,7 +31,7 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.tags: list[str] = []
         self.links: list[str] = []
-        self.feed(text)
+        self.loader(text)
         assert not self.open
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
@@ -54,8 +54,16 @@ def test_the_page_needs_nothing_but_itself(store, sweep, tmp_path) -> None:
     assert not re.search(r"https?://|url\(|@import", text)
     assert all(link.startswith("data:") for link in page.links)
     assert "prefers-color-scheme: dark" in text and "@media print" in text
-    for heading in ("Verdict", "Figures", "What differs", "Curves", "Class by class",
-                    "Paired tests", "Where they disagree", "Cost"):  # fmt: skip
+    for heading in (
+        "Verdict",
+        "Figures",
+        "What differs",
+        "Curves",
+        "Class by class",
+        "Paired tests",
+        "Where they disagree",
+        "Cost",
+    ):
         assert f"<h2>{heading}</h2>" in text
     assert "not a medical device" in text and "nan" not in re.sub(r"<style>.*</style>", "", text)
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from melanoma_exp import cli, composition, config
+from melanoma_exp import config
+from melanoma_exp.cli import compose as composition
+from melanoma_exp.cli import main
 from melanoma_exp.spec import UserError
 
-CONF = cli.conf_folder()
+CONF = main.conf_folder()
 OPTIONS = sorted(
     path.relative_to(CONF).with_suffix("").as_posix().replace("/", "=", 1)
     for path in CONF.rglob("*.yaml")
@@ -37,10 +39,10 @@ def test_every_option_composes_and_parses(option: str) -> None:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_says_what_it_is_in_its_first_line(option: str) -> None:
-    from melanoma_exp import helptext
+    from melanoma_exp.cli import help
 
     path = CONF / Path(*option.split("=")).with_suffix(".yaml")
-    assert len(helptext.summary(path)) > 10
+    assert len(help.summary(path)) > 10
     assert yaml.safe_load(path.read_text())
 
 
@@ -117,18 +119,27 @@ def test_evening_classes_out_twice_is_refused_unless_forced() -> None:
 def test_the_digest_ignores_place_and_bookkeeping_but_no_number() -> None:
     base = compose("dataset=isic9", "dataset.root=a")
     same = compose(
-        "dataset=isic9", "dataset.root=b", "name=x", "tracking=off", "cache.dir=c",
+        "dataset=isic9",
+        "dataset.root=b",
+        "name=x",
+        "tracking=off",
+        "cache.dir=c",
         "evaluation.threshold.target=0.9",
-    )  # fmt: skip
+    )
     other = compose("dataset=isic9", "dataset.root=a", "train.learning_rate=0.002")
     assert base.digest == same.digest != other.digest
 
 
 @pytest.mark.parametrize(
     "wrong",
-    ["evaluation.confidence=95", "evaluation.threshold.rule=youden", "evaluation.ages=[60,30]",
-     "evaluation.prevalence.melanoma=0", "evaluation.resamples=10"],
-)  # fmt: skip
+    [
+        "evaluation.confidence=95",
+        "evaluation.threshold.rule=youden",
+        "evaluation.ages=[60,30]",
+        "evaluation.prevalence.melanoma=0",
+        "evaluation.resamples=10",
+    ],
+)
 def test_an_evaluation_that_means_nothing_is_one_line(wrong: str) -> None:
     assert [line.startswith("evaluation") for line in lines(wrong)] == [True]
 

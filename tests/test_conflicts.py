@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pictures import picture, save
 
-from melanoma_exp.dataset.labels import choose
+from melanoma_exp.data.labels import choose
 from melanoma_exp.spec import UserError
 
 A, B, C = ("class0",), ("class1",), ("class2",)
@@ -53,9 +53,11 @@ def test_verified_takes_the_official_label_once_an_image(samples):
     assert chosen.samples.classes == ("class0", "class1", "class2")
     assert chosen.samples.label.tolist() == [0, 0, 1, 2]
     assert chosen.touched == {
-        "images_without_official_label": 3, "copies_left_out": 1,
-        "images_with_two_labels": 0, "conflicts_left_out": 0,
-    }  # fmt: skip
+        "images_without_official_label": 3,
+        "copies_left_out": 1,
+        "images_with_two_labels": 0,
+        "conflicts_left_out": 0,
+    }
     (note,) = chosen.notes
     assert "4 images in 3 classes" in note and "3 files without an official label" in note
 
@@ -96,8 +98,11 @@ def test_a_choice_changes_the_digest_and_groups_stay(folder, tmp_path):
 
 
 REAL = {
-    "keep": (2359, 0), "drop": (2049, 310), "rarest": (2204, 155), "official": (2148, 211),
-}  # fmt: skip
+    "keep": (2359, 0),
+    "drop": (2049, 310),
+    "rarest": (2204, 155),
+    "official": (2148, 211),
+}
 
 
 def test_the_real_set_has_eight_verified_classes(isic9):

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from test_models import spec
 
-from melanoma_exp.models import cost
+from melanoma_exp.models import flops
 
 
 def test_a_small_network_is_counted_by_hand() -> None:
-    found = cost.count(spec(filters=[[4]], dense=[5], padding="valid"), (8, 8), 3)
+    found = flops.count(spec(filters=[[4]], dense=[5], padding="valid"), (8, 8), 3)
     convolution = 3 * 3 * 3 * 4 * (6 * 6)
     dense = (3 * 3 * 4) * 5 + 5 * 3
     assert found.multiply_adds == convolution + dense
@@ -30,4 +30,4 @@ def test_a_small_network_is_counted_by_hand() -> None:
 def test_the_weights_are_those_that_keras_builds(changes: dict[str, Any]) -> None:
     net, classes = spec(**changes), 2 if "head_units" in changes else 9
     model = net.build((45, 52, 3), classes)
-    assert cost.count(net, (45, 52), classes).parameters == model.count_params()
+    assert flops.count(net, (45, 52), classes).parameters == model.count_params()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from melanoma_exp.dataset import decode
+from melanoma_exp.data import decode
 from melanoma_exp.spec import UserError
 
 RED, BLUE, WHITE = (200, 30, 60), (20, 120, 220), (255, 255, 255)
@@ -57,16 +57,20 @@ FORMS = {
     "grey.jpg": (Image.new("L", (32, 32), 77), {}, (77,) * 3, (77,) * 3),
     "palette.png": (picture().quantize(4), {}, RED, BLUE),
     "palette_hole.png": (
-        picture().quantize(2), {"transparency": picture().quantize(2).getpixel((31, 0))},
-        RED, WHITE,
+        picture().quantize(2),
+        {"transparency": picture().quantize(2).getpixel((31, 0))},
+        RED,
+        WHITE,
     ),
     "rgba.png": (see_through(picture()), {}, (227, 142, 157), WHITE),
     "cmyk.jpg": (picture().convert("CMYK"), {"quality": 95}, RED, BLUE),
     "grey16.png": (
-        Image.fromarray(np.repeat(np.uint16([[77 * 257, 60000]]), 16, 1).repeat(32, 0)), {},
-        (77,) * 3, (234,) * 3,
+        Image.fromarray(np.repeat(np.uint16([[77 * 257, 60000]]), 16, 1).repeat(32, 0)),
+        {},
+        (77,) * 3,
+        (234,) * 3,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -103,9 +107,12 @@ def add_bad_files(data: Path) -> list[Path]:
     whole = save(data / "whole.jpg", picture(side=64)).read_bytes()
     (data / "whole.jpg").unlink()
     bad = {
-        "empty.jpg": b"", "cut.jpg": whole[: len(whole) // 2], "cut.png": huge_png()[:20],
-        "text.jpg": b"<html>not found</html>", "huge.png": huge_png(),
-    }  # fmt: skip
+        "empty.jpg": b"",
+        "cut.jpg": whole[: len(whole) // 2],
+        "cut.png": huge_png()[:20],
+        "text.jpg": b"<html>not found</html>",
+        "huge.png": huge_png(),
+    }
     for name, content in bad.items():
         (data / "class 1" / name).write_bytes(content)
     return [data / "class 1" / name for name in bad] + [save(data / "class 0/big.png", picture())]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.sparse.csgraph import connected_components
 
-from melanoma_exp.dataset.groups import unite
+from melanoma_exp.data.groups import unite
 from melanoma_exp.spec import UserError
 
 
@@ -218,7 +218,7 @@ def test_the_real_isic_set_is_what_is_known_of_it(isic9):
 def test_the_real_ham10000_is_what_is_known_of_it(option, real_folder, tmp_path):
     root = real_folder("ham10000")
     loaded = option("dataset", "ham10000", root=root, image_size=(8, 8)).load(tmp_path)
-    samples, pairs = loaded.samples, loaded.survey.prints.pairs
+    samples, pairs = loaded.samples, loaded.survey.fingerprints.pairs
     assert len(samples) == 4119
     # The set names its lesions, so a pair of two lesions would be a false one.
     lesions = np.array(loaded.survey.listing.lesions)

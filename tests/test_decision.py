@@ -7,13 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from melanoma_exp.metrics.decision import Basis, Decision, softmax
+from melanoma_exp.evaluation.metrics.decision import Basis, Decision, softmax
 from melanoma_exp.spec import UserError
 
 DECISION = Decision(
-    "melanoma", ("melanoma",), 1.7, 1 / 3, "sensitivity >= 0.95 on validation", (0.1, 0.4),
-    Basis(447, 88, 84 / 88, 0.6), None,
-)  # fmt: skip
+    "melanoma",
+    ("melanoma",),
+    1.7,
+    1 / 3,
+    "sensitivity >= 0.95 on validation",
+    (0.1, 0.4),
+    Basis(447, 88, 84 / 88, 0.6),
+    None,
+)
 
 
 def test_a_decision_comes_back_unchanged() -> None:
@@ -25,11 +31,18 @@ def test_a_decision_comes_back_unchanged() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"temperature": 0}, {"temperature": None}, {"threshold": 1.2}, {"threshold": None},
-        {"unsure": [0.4, 0.5]}, {"unsure": [0.1]}, {"validation": {}}, {"novelty": 3},
-        {"surprise": 1}, {"positive": "melanoma"},
+        {"temperature": 0},
+        {"temperature": None},
+        {"threshold": 1.2},
+        {"threshold": None},
+        {"unsure": [0.4, 0.5]},
+        {"unsure": [0.1]},
+        {"validation": {}},
+        {"novelty": 3},
+        {"surprise": 1},
+        {"positive": "melanoma"},
     ],
-)  # fmt: skip
+)
 def test_damage_is_told_in_one_line(change: dict[str, Any]) -> None:
     text = json.dumps({**json.loads(DECISION.to_json()), **change})
     with pytest.raises(UserError, match="decision.json: is damaged") as told:

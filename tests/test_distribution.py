@@ -15,19 +15,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melanoma_exp import cli, composition, config
-from melanoma_exp.augment.spec import AnyPolicy
+from melanoma_exp import config
+from melanoma_exp.augment.base import AnyPolicy
+from melanoma_exp.cli import compose, main
+from melanoma_exp.data.loader import Loader, Reader
+from melanoma_exp.data.samples import Samples
 from melanoma_exp.distribution import cluster
 from melanoma_exp.distribution.cluster import Cluster
-from melanoma_exp.pipeline import Feed, Reader
-from melanoma_exp.samples import Samples
 from melanoma_exp.spec import UserError
 
 WORKERS = ["10.0.0.1:2222", "10.0.0.2:2222"]
 SLURM = {
-    "SLURM_STEP_NUM_TASKS": "5", "SLURM_STEP_NODELIST": "node[08-10]", "SLURM_PROCID": "3",
-    "SLURM_STEP_TASKS_PER_NODE": "2(x2),1", "SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0",
-}  # fmt: skip
+    "SLURM_STEP_NUM_TASKS": "5",
+    "SLURM_STEP_NODELIST": "node[08-10]",
+    "SLURM_PROCID": "3",
+    "SLURM_STEP_TASKS_PER_NODE": "2(x2),1",
+    "SLURM_JOB_ID": "7",
+    "SLURM_STEP_ID": "0",
+}
 
 
 def tf_config(workers: Any, kind: str = "worker", index: Any = 1, **jobs: Any) -> dict[str, str]:
@@ -87,9 +92,7 @@ def test_slurm_names_the_workers_as_tensorflows_resolver_does(
 
 def test_slurms_short_form_of_hosts() -> None:
     text = "a,n[1-2,07],gpu[9-10]-ib,z9"
-    assert cluster.expand_hosts(text) == [
-        "a", "n1", "n2", "n07", "gpu9-ib", "gpu10-ib", "z9"
-    ]  # fmt: skip
+    assert cluster.expand_hosts(text) == ["a", "n1", "n2", "n07", "gpu9-ib", "gpu10-ib", "z9"]
 
 
 @given(st.integers(1, 80), st.integers(1, 300))
@@ -112,19 +115,24 @@ def test_processes_make_together_what_one_would(replicas: int, option: Any) -> N
     random = np.random.default_rng(0)
     names = np.array([f"i{k}" for k in range(23)])
     rows = Samples(
-        ("a", "b"), np.arange(23), names, np.zeros(23, np.int64), np.arange(23) % 2, names,
+        ("a", "b"),
+        np.arange(23),
+        names,
+        np.zeros(23, np.int64),
+        np.arange(23) % 2,
+        names,
         np.full(23, "train"),
-    )  # fmt: skip
+    )
     pixels = random.integers(0, 256, (23, 6, 6, 3)).astype(np.uint8)
     policy: AnyPolicy = option("augment", "dihedral")
     reader = Reader(pixels, pixels[:0])
-    feed = Feed(rows, reader, 10, np.array([0.5, 1.5]), policy, seed=3)
+    loader = Loader(rows, reader, 10, np.array([0.5, 1.5]), policy, seed=3)
     strategy: Any = SimpleNamespace(num_replicas_in_sync=replicas)
-    shards = [Shard(feed, strategy, k, replicas) for k in range(replicas)]
-    for step in range(feed.steps):
+    shards = [Shard(loader, strategy, k, replicas) for k in range(replicas)]
+    for step in range(loader.steps):
         parts = [shard.part(5, step, k) for k, shard in enumerate(shards)]
         parts = [[x[: p[3][1]] for x in p[:3]] for p in parts]  # without those that stand in
-        for whole, *split in zip(feed.batch(5, step), *parts, strict=True):
+        for whole, *split in zip(loader.batch(5, step), *parts, strict=True):
             np.testing.assert_array_equal(whole, np.concatenate(split))
     last = [shard.part(5, 2, k)[3].tolist() for k, shard in enumerate(shards)]
     assert last[-1][2] == 3 and sum(count for _, count, _ in last) == 3
@@ -139,7 +147,7 @@ def test_batch_norm_dropout_loss_and_clipping_are_those_of_the_whole_batch() -> 
 
 
 def parsed(*overrides: str) -> config.Experiment:
-    return config.parse(composition.compose(cli.conf_folder(), list(overrides)))
+    return config.parse(compose.compose(main.conf_folder(), list(overrides)))
 
 
 def test_parameter_servers_are_refused_with_the_reason() -> None:
@@ -192,14 +200,14 @@ class Peer:
 def test_a_worker_that_is_frozen_or_has_ended_is_named(
     how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from melanoma_exp.distribution import watch
+    from melanoma_exp.distribution import liveness
 
     for name, seconds in (("INTERVAL", 0.05), ("ANSWER", 0.3), ("LINGER", 0.1), ("FINDING", 20)):
-        monkeypatch.setattr(watch, name, seconds)
+        monkeypatch.setattr(liveness, name, seconds)
     peers = [Peer(), Peer()]
     aborted: list[str] = []
     workers = Cluster(("127.0.0.1:1", *(peer.address for peer in peers)), 0)
-    looking = watch.Watch(workers, 60, aborted.append)
+    looking = liveness.Watch(workers, 60, aborted.append)
     time.sleep(0.5)
     assert not looking.lost
     getattr(peers[1], how)()
@@ -209,11 +217,11 @@ def test_a_worker_that_is_frozen_or_has_ended_is_named(
 
 
 def test_a_worker_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from melanoma_exp.distribution import watch
+    from melanoma_exp.distribution import liveness
 
-    monkeypatch.setattr(watch, "INTERVAL", 0.05)
-    monkeypatch.setattr(watch, "LINGER", 0.1)
-    looking = watch.Watch(Cluster(("127.0.0.1:1", "127.0.0.1:2"), 0), 0.2, lambda line: None)
+    monkeypatch.setattr(liveness, "INTERVAL", 0.05)
+    monkeypatch.setattr(liveness, "LINGER", 0.1)
+    looking = liveness.Watch(Cluster(("127.0.0.1:1", "127.0.0.1:2"), 0), 0.2, lambda line: None)
     assert looking.blame("", True) == "worker 1 (127.0.0.1:2) did not come within 0 s"
     looking.end()
 
@@ -229,4 +237,4 @@ def test_a_worker_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_launch_refuses_what_it_cannot_do(words: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        cli.VERBS["launch"](words)
+        main.VERBS["launch"](words)

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from melanoma_exp import evaluating
+from melanoma_exp.evaluation import evaluate
 
 
 def test_the_gravest_kind_comes_first_and_the_most_telling_of_each() -> None:
     positive = np.array([1, 1, 1, 1, 0, 0, 0, 0], bool)
     chance = np.array([0.1, 0.2, 0.9, 0.8, 0.7, 0.95, 0.05, 0.3])
-    rows, verdicts = evaluating.choose(positive, chance > 0.5, chance, 6)
+    rows, verdicts = evaluate.choose(positive, chance > 0.5, chance, 6)
     assert rows.tolist() == [0, 1, 2, 3, 5, 4]
     assert verdicts == ["missed"] * 2 + ["found"] * 2 + ["false alarm"] * 2
-    rows, verdicts = evaluating.choose(positive, chance > 0.5, chance, 2)
+    rows, verdicts = evaluate.choose(positive, chance > 0.5, chance, 2)
     assert rows.tolist() == [0, 2] and verdicts == ["missed", "found"]
 
 
@@ -20,7 +20,7 @@ def test_the_gravest_kind_comes_first_and_the_most_telling_of_each() -> None:
 def test_what_one_kind_leaves_goes_to_the_next(count: int) -> None:
     positive = np.array([1, 0, 0, 0, 0], bool)
     chance = np.array([0.9, 0.1, 0.4, 0.3, 0.2])
-    rows, verdicts = evaluating.choose(positive, chance > 0.5, chance, count)
+    rows, verdicts = evaluate.choose(positive, chance > 0.5, chance, count)
     expected = ["found"] + ["rightly calm"] * (min(count, 5) - 1)
     assert verdicts == expected and rows.tolist() == [0, 1, 4, 3, 2][: len(expected)]
 
@@ -34,4 +34,4 @@ def test_what_one_kind_leaves_goes_to_the_next(count: int) -> None:
     ],
 )
 def test_a_task_says_what_is_alerted(option, task: str, expected: dict[str, tuple[str]]) -> None:
-    assert evaluating.alerts(option("dataset", "ham10000", task=task)) == expected
+    assert evaluate.alerts(option("dataset", "ham10000", task=task)) == expected

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from melanoma_exp import explain
+from melanoma_exp.evaluation import gradcam
 from melanoma_exp.models.spec import Cnn
 from melanoma_exp.spec import UserError
 
@@ -12,10 +12,20 @@ from melanoma_exp.spec import UserError
 def cnn(**changes: object) -> keras.Model:
     keras.utils.set_random_seed(3)
     plain = {
-        "kind": "cnn", "name": "m", "rescale": True, "filters": [[4], [6, 5]], "kernel": 3,
-        "padding": "same", "norm": "after_pool", "dropout": 0.2, "dense": [7], "dense_norm": False,
-        "dense_dropout": 0.0, "head_dropout": 0.0, "head_units": None,
-    }  # fmt: skip
+        "kind": "cnn",
+        "name": "m",
+        "rescale": True,
+        "filters": [[4], [6, 5]],
+        "kernel": 3,
+        "padding": "same",
+        "norm": "after_pool",
+        "dropout": 0.2,
+        "dense": [7],
+        "dense_norm": False,
+        "dense_dropout": 0.0,
+        "head_dropout": 0.0,
+        "head_units": None,
+    }
     return Cnn.model_validate({**plain, **changes}).build((32, 24, 3), 2 if changes else 4)
 
 
@@ -36,7 +46,7 @@ def test_a_map_lies_where_the_class_is_decided() -> None:
     model = keras.Model(inputs, logits(x))
     conv.set_weights([np.eye(3)[:, :2].reshape(1, 1, 3, 2), np.zeros(2)])
     logits.set_weights([np.array([[1.0, 0, -1], [0, 1, -1]]), np.zeros(3)])
-    red, green, neither = explain.grad_cam(model, np.repeat(images, 3, 0), np.arange(3))
+    red, green, neither = gradcam.grad_cam(model, np.repeat(images, 3, 0), np.arange(3))
     assert red[:6, :6].min() == 1 and red[10:, 10:].max() == 0
     assert green[10:, 10:].min() == 1 and green[:6, :6].max() == 0
     assert neither.max() == 0
@@ -56,7 +66,7 @@ def test_it_is_the_formula_of_the_paper_whatever_the_batch() -> None:
     summed = np.maximum((seen * weight).sum(-1), 0)
     expected = keras.ops.convert_to_numpy(keras.ops.image.resize(summed[..., None], (32, 24)))
     expected = expected[..., 0] / expected.max(axis=(1, 2, 3))[:, None, None]
-    found = explain.grad_cam(model, images, wanted)
+    found = gradcam.grad_cam(model, images, wanted)
     assert found.shape == (40, 32, 24) and found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
@@ -64,7 +74,7 @@ def test_it_is_the_formula_of_the_paper_whatever_the_batch() -> None:
 @pytest.mark.parametrize("changes", [{"head_units": 1}, {"head_units": 2}])
 def test_both_classes_of_two_are_explained_differently(changes: dict[str, int]) -> None:
     model, images = cnn(**changes), pictures(3)
-    first, second = explain.grad_cam(model, images, 0), explain.grad_cam(model, images, 1)
+    first, second = gradcam.grad_cam(model, images, 0), gradcam.grad_cam(model, images, 1)
     assert max(first.max(), second.max()) == 1
     assert first.min() >= 0 and not np.allclose(first, second)
 
@@ -75,16 +85,16 @@ def test_a_bfloat16_model_is_explained_in_float32() -> None:
         model = cnn()
     finally:
         keras.config.set_dtype_policy("float32")
-    maps = explain.grad_cam(model, pictures(2), np.array([0, 3]))
+    maps = gradcam.grad_cam(model, pictures(2), np.array([0, 3]))
     assert maps.dtype == np.float32 and np.isfinite(maps).all() and maps.max() == 1
-    assert np.isfinite(explain.grad_cam(explain.randomised(model, 1), pictures(2), 0)).all()
+    assert np.isfinite(gradcam.grad_cam(gradcam.randomised(model, 1), pictures(2), 0)).all()
 
 
 @pytest.mark.parametrize("changes", [{}, {"head_units": 1}])
 def test_random_weights_keep_the_size_and_nothing_else(changes: dict[str, int]) -> None:
     model, images = cnn(**changes), pictures(2)
     before = [w.copy() for w in model.get_weights()]
-    other = explain.randomised(model, 5)
+    other = gradcam.randomised(model, 5)
     for old, kept, new in zip(before, model.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(old, kept)
         if old.ndim < 2:
@@ -93,14 +103,14 @@ def test_random_weights_keep_the_size_and_nothing_else(changes: dict[str, int]) 
             assert new.std() == pytest.approx(np.sqrt((old**2).mean()), rel=0.1)
             assert abs(np.corrcoef(old.ravel(), new.ravel())[0, 1]) < 0.1
     assert not np.allclose(model(images), other(images))
-    same = explain.randomised(model, 5).get_weights()
+    same = gradcam.randomised(model, 5).get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(same, other.get_weights(), strict=True))
 
 
 def test_rank_correlation_is_one_for_equal_and_absent_for_flat_maps() -> None:
     maps = np.random.default_rng(0).random((3, 5, 5)).astype(np.float32)
     others = np.stack([maps[0] ** 2, 1 - maps[1], np.zeros((5, 5), np.float32)])
-    found = explain.rank_correlation(maps, others)
+    found = gradcam.rank_correlation(maps, others)
     np.testing.assert_allclose(found[:2], [1, -1])
     assert np.isnan(found[2])
 
@@ -109,4 +119,4 @@ def test_a_model_without_a_convolution_is_told() -> None:
     inputs = keras.Input((8, 8, 3), dtype="uint8")
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(inputs)), name="flat")
     with pytest.raises(UserError, match="model flat: Grad-CAM needs a convolution"):
-        explain.grad_cam(model, np.zeros((1, 8, 8, 3), np.uint8), 0)
+        gradcam.grad_cam(model, np.zeros((1, 8, 8, 3), np.uint8), 0)

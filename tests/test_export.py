@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from melanoma_exp.cli.commands import VERBS
+from melanoma_exp.cli.commands.export import NAMES
 from melanoma_exp.prediction import export as exporting
 from melanoma_exp.prediction import saved_model
 from melanoma_exp.spec import UserError
-from melanoma_exp.verbs import VERBS
-from melanoma_exp.verbs.export import NAMES
 
 
 def words(finished: Any, *more: object) -> list[str]:
@@ -50,9 +50,11 @@ def test_images_of_the_users_choice_are_compared(
 
 
 def test_a_disagreeing_file_is_an_error_and_not_left_behind(
-    finished: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    finished: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     keras = exporting.FORMATS["keras"]
 
     def wrong(path: Path) -> exporting.Logits:

@@ -5,8 +5,8 @@ import pytest
 from figure_parts import pictures, texts, worth
 from matplotlib.figure import Figure
 
-from melanoma_exp import figures
-from melanoma_exp.metrics.interval import Estimate
+from melanoma_exp.evaluation.metrics.interval import Estimate
+from melanoma_exp.report import figures
 
 
 def drawn(figure: Figure) -> list[np.ndarray]:

@@ -13,8 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from melanoma_exp import figures
-from melanoma_exp.metrics.interval import Estimate
+from melanoma_exp.evaluation.metrics.interval import Estimate
+from melanoma_exp.report import figures
 
 
 def settings() -> dict[str, object]:
@@ -39,10 +39,14 @@ def explained(count: int) -> Figure:
     maps = np.random.default_rng(0).random((2, count, 48, 64))
     titles = ["false alarm: pigmented benign keratosis >0.99"] * count
     return figures.explanations(
-        pictures(count, 48, 64), maps[0], maps[1], titles, ["ISIC_0000000"] * count,
+        pictures(count, 48, 64),
+        maps[0],
+        maps[1],
+        titles,
+        ["ISIC_0000000"] * count,
         "Test (leaky): what speaks for melanoma (true class, probability); rank correlation with "
         "maps of random weights 0.12 on average",
-    )  # fmt: skip
+    )
 
 
 EVERY: dict[str, Callable[[int], Figure]] = {
@@ -107,7 +111,7 @@ def test_equal_inputs_save_equal_bytes_without_software(tmp_path: Path) -> None:
 
 
 def test_neither_pyplot_nor_global_settings_are_touched() -> None:
-    code = "import sys, melanoma_exp.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, melanoma_exp.report.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     with matplotlib.rc_context():
         matplotlib.rcdefaults()

@@ -12,10 +12,11 @@ from small_run import experiment, runs, store
 from test_resume import verb
 from test_training import Silent
 
-from melanoma_exp import report, runner
-from melanoma_exp.diskspace import why_unwritable
+from melanoma_exp.report import console
+from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
-from melanoma_exp.training.journal import Journal
+from melanoma_exp.system.disk import why_unwritable
+from melanoma_exp.training.metric_log import Journal
 
 
 def fill(disk: Path) -> None:
@@ -59,7 +60,7 @@ def test_a_run_outlives_a_disk_that_is_full_for_a_while_and_ends_in_one_line_oth
     small = disk("16m")
     asked = experiment(images, small, "train.epochs=6", f"cache.dir={images.parent}/cache")
     full_after, room_after = [1, 5], [3]
-    epoch_ended = report.Screen.epoch
+    epoch_ended = console.Screen.epoch
 
     def fill_or_clear(self: Any, epoch: int, figures: Any) -> None:
         epoch_ended(self, epoch, figures)
@@ -68,7 +69,7 @@ def test_a_run_outlives_a_disk_that_is_full_for_a_while_and_ends_in_one_line_oth
         if epoch in room_after:
             (small / "filler").unlink()
 
-    monkeypatch.setattr(report.Screen, "epoch", fill_or_clear)
+    monkeypatch.setattr(console.Screen, "epoch", fill_or_clear)
     with pytest.raises(UserError) as stopped:
         runner.run(asked, small / "job", {})
     said = capsys.readouterr()

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import picture, position, recompressed, save
 
-from melanoma_exp.dataset.groups import unite
-from melanoma_exp.samples import Samples
+from melanoma_exp.data.groups import unite
+from melanoma_exp.data.samples import Samples
 from melanoma_exp.spec import UserError
 
 LINKS = st.lists(st.tuples(st.integers(0, 39), st.integers(0, 39)), max_size=40)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from melanoma_exp.metrics.interval import Bootstrap, percentiles, wilson
+from melanoma_exp.evaluation.metrics.interval import Bootstrap, percentiles, wilson
 
 
 def own(n: int) -> np.ndarray:
@@ -22,10 +22,12 @@ def mean(bootstrap: Bootstrap, values: np.ndarray) -> object:
     # The score interval of 81 in 263 stands in Newcombe, Statistics in Medicine 17, 1998, as do
     # 15 in 148, 0 in 20 and 1 in 29.
     [
-        (81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611),
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0, 0.1611),
         (1, 29, 0.0061, 0.1718),
     ],
-)  # fmt: skip
+)
 def test_wilson_is_that_of_the_literature(hits: int, rows: int, low: float, high: float) -> None:
     found = wilson(np.arange(rows) < hits, np.ones(rows), 0.95)
     assert found.value == hits / rows

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from melanoma_exp.loopback import free_ports
+from melanoma_exp.run.local_workers import free_ports
 
 PLAIN = """
 import keras, numpy as np, tensorflow as tf

@@ -9,7 +9,7 @@ import pytest
 
 ASK = "from tensorflow.python.util import _pywrap_util_port as port; print(port.IsMklEnabled())"
 RUN = "from melanoma_exp.training import process; process.import_tensorflow()"
-JOBS = "import melanoma_exp.sweeping.warm"
+JOBS = "import melanoma_exp.sweep.warm"
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="about x86 processors")
@@ -28,6 +28,9 @@ def test_onednn_is_used_unless_it_is_switched_off(
     env |= {"TF_ENABLE_ONEDNN_OPTS": given} if given else {}
     told = subprocess.run(
         [sys.executable, "-c", f"{imports}; {ASK}"],
-        env=env, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert told.stdout.split()[-1] == str(used)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from melanoma_exp.metrics import classes
-from melanoma_exp.metrics.interval import Bootstrap
+from melanoma_exp.evaluation.metrics import classes
+from melanoma_exp.evaluation.metrics.interval import Bootstrap
 
 
 def judged(truth: np.ndarray, probability: np.ndarray, group: list[str] | None = None):  # noqa: ANN201

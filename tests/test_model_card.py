@@ -7,9 +7,18 @@ from typing import Any
 import pytest
 
 HEADINGS = [
-    "Model details", "Intended use", "Data", "Split and leak", "Labels and their faults",
-    "Training", "Performance", "Thresholds", "Calibration", "Subgroups", "Limits",
-]  # fmt: skip
+    "Model details",
+    "Intended use",
+    "Data",
+    "Split and leak",
+    "Labels and their faults",
+    "Training",
+    "Performance",
+    "Thresholds",
+    "Calibration",
+    "Subgroups",
+    "Limits",
+]
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,20 @@ from melanoma_exp.models.spec import Cnn
 from melanoma_exp.spec import UserError
 
 BASE: dict[str, Any] = {
-    "kind": "cnn", "name": "net", "rescale": True, "filters": [[16], [32], [64]], "kernel": 3,
-    "padding": "same", "norm": "none", "dropout": 0.0, "dense": [128], "dense_norm": False,
-    "dense_dropout": 0.0, "head_dropout": 0.0, "head_units": None,
-}  # fmt: skip
+    "kind": "cnn",
+    "name": "net",
+    "rescale": True,
+    "filters": [[16], [32], [64]],
+    "kernel": 3,
+    "padding": "same",
+    "norm": "none",
+    "dropout": 0.0,
+    "dense": [128],
+    "dense_norm": False,
+    "dense_dropout": 0.0,
+    "head_dropout": 0.0,
+    "head_units": None,
+}
 
 
 def spec(**changes: Any) -> Cnn:

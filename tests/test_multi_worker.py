@@ -19,10 +19,15 @@ TWO = ["launch", "--workers", "2"]
 # 24 images: parts of unequal size, and a smaller last batch. Masks, draws and the statistics of
 # batches are used; of one row or two these would make much of a last digit (see replicas.py).
 HARD = [
-    "train.batch_size=9", "train.epochs=3", "augment=dihedral", "balance=class_weight",
-    "model.dropout=0.2", "model.dense_dropout=0.5", "train.clip_norm=0.5",
+    "train.batch_size=9",
+    "train.epochs=3",
+    "augment=dihedral",
+    "balance=class_weight",
+    "model.dropout=0.2",
+    "model.dense_dropout=0.5",
+    "train.clip_norm=0.5",
     "model.norm=before_pool",
-]  # fmt: skip
+]
 LONG = [*HARD, "train.epochs=8", "train.checkpoint.every_steps=2"]
 
 

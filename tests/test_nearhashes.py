@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from melanoma_exp.dataset import nearhashes
+from melanoma_exp.data.duplicates import hash_index
 
 LIMIT = 10
 
@@ -17,7 +17,7 @@ def compared(hashes: np.ndarray, others: np.ndarray) -> list[tuple[int, int]]:
 
 
 def looked_up(hashes: np.ndarray, others: np.ndarray) -> list[tuple[int, int]]:
-    found = [np.stack(pair, 1) for pair in nearhashes.pairs(hashes, others, LIMIT)]
+    found = [np.stack(pair, 1) for pair in hash_index.pairs(hashes, others, LIMIT)]
     return sorted((int(first), int(second)) for pairs in found for first, second in pairs)
 
 
@@ -53,8 +53,8 @@ def test_pairs_at_the_limit_are_found_wherever_their_bits_are() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 60])
 def test_equal_hashes_and_small_portions(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nearhashes, "LOOKUPS", 300)
-    monkeypatch.setattr(nearhashes, "CANDIDATES", 50)
+    monkeypatch.setattr(hash_index, "LOOKUPS", 300)
+    monkeypatch.setattr(hash_index, "CANDIDATES", 50)
     hashes = np.full(count, 7, np.uint64)
     assert looked_up(hashes, hashes) == compared(hashes, hashes)
     assert len(looked_up(hashes, hashes)) == count * (count - 1) // 2

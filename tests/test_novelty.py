@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from melanoma_exp import novelty
-from melanoma_exp.dataset.decode import decode
-from melanoma_exp.novelty import Novelty
+from melanoma_exp.data.decode import decode
+from melanoma_exp.evaluation import out_of_distribution
+from melanoma_exp.evaluation.out_of_distribution import Novelty
 from melanoma_exp.spec import UserError
 
 SIDE = 64
@@ -51,13 +51,13 @@ def share(fitted: Novelty, images: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def fitted() -> Novelty:
-    found = novelty.fit(lesions(300, 1), lesions(200, 2))
+    found = out_of_distribution.fit(lesions(300, 1), lesions(200, 2))
     assert found is not None
     return found
 
 
 def test_images_like_training_pass_and_mistakes_are_noted(fitted: Novelty) -> None:
-    assert share(fitted, lesions(200, 2)) == pytest.approx(novelty.NOTED, abs=0.006)
+    assert share(fitted, lesions(200, 2)) == pytest.approx(out_of_distribution.NOTED, abs=0.006)
     assert share(fitted, lesions(300, 3)) < 0.06
     for name, images in mistakes(lesions(20, 4)).items():
         assert share(fitted, images) == 1, name
@@ -71,14 +71,20 @@ def test_a_note_names_what_is_unusual(fitted: Novelty) -> None:
 
 def test_the_distance_is_mahalanobis(fitted: Novelty) -> None:
     images = lesions(3, 6)
-    away = (novelty.statistics(images) - fitted.mean) / fitted.deviation
+    away = (out_of_distribution.statistics(images) - fitted.mean) / fitted.deviation
     by_hand = [row @ np.array(fitted.precision) @ row for row in away]
     np.testing.assert_allclose(fitted.distance(images), by_hand)
 
 
 def test_few_images_set_no_limit() -> None:
-    assert novelty.fit(lesions(60, 1), lesions(novelty.SMALLEST - 1, 2)) is None
-    assert novelty.fit(lesions(novelty.SMALLEST - 1, 1), lesions(60, 2)) is None
+    assert (
+        out_of_distribution.fit(lesions(60, 1), lesions(out_of_distribution.SMALLEST - 1, 2))
+        is None
+    )
+    assert (
+        out_of_distribution.fit(lesions(out_of_distribution.SMALLEST - 1, 1), lesions(60, 2))
+        is None
+    )
 
 
 def test_it_survives_the_file_and_damage_is_one_line(fitted: Novelty) -> None:
@@ -95,7 +101,7 @@ def test_real_lesions_pass_and_mistakes_are_noted(real_folder) -> None:
         return np.stack([decode(p, (SIDE, SIDE), "bilinear", 10**8) for p in paths])
 
     isic9 = sorted(real_folder("isic9").glob("Train/*/*.jpg"))
-    found = novelty.fit(read(isic9[::5]), read(isic9[2::10]))
+    found = out_of_distribution.fit(read(isic9[::5]), read(isic9[2::10]))
     assert found is not None
     real = read(isic9[3::10])
     assert share(found, real) < 0.05

@@ -25,13 +25,13 @@ if __name__ == "__main__":
 """
 CHILD = """
 import os, signal, subprocess, sys, time
-from melanoma_exp import orphans
+from melanoma_exp.system import parent_exit
 def work(how, grace):
     os.setsid()
     if how == "launched":
-        orphans.end_with_launcher(grace)
+        parent_exit.end_with_launcher(grace)
     else:
-        orphans.end_with_parent(grace)
+        parent_exit.end_with_parent(grace)
     signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
     own = subprocess.Popen(["sleep", "600"])
     print(os.getpid(), own.pid, flush=True)

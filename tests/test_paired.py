@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from melanoma_exp.metrics import paired, student
-from melanoma_exp.metrics.paired import GroupBootstrap, Resampled
+from melanoma_exp.evaluation.metrics import paired, student
+from melanoma_exp.evaluation.metrics.paired import GroupBootstrap, Resampled
 
 
 def rights(only_first: int, only_second: int, both: int, neither: int) -> tuple[np.ndarray, ...]:

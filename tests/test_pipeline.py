@@ -11,12 +11,12 @@ import numpy as np
 import psutil
 import pytest
 
-from melanoma_exp import children as made_children
-from melanoma_exp import pipeline
-from melanoma_exp.children import Origin, make_reader
-from melanoma_exp.pipeline import Feed, Reader
-from melanoma_exp.randomness import Purpose, generator
+from melanoma_exp.data import children as made_children
+from melanoma_exp.data import loader as loading
+from melanoma_exp.data.children import Origin, make_reader
+from melanoma_exp.data.loader import Loader, Reader
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.randomness import Purpose, generator
 
 SIDE = 16
 
@@ -34,13 +34,13 @@ def pixels():
 
 
 @pytest.fixture
-def feed(rows, pixels, option):
+def loader(rows, pixels, option):
     """Gives a shuffled training feed with an online policy."""
 
     def build(seed=1, balance="class_weight", augment="dihedral", batch_size=8):
         plan = option("balance", balance).apply(rows, seed)
         reader = Reader(pixels, np.empty((0, SIDE, SIDE, 3), np.uint8))
-        return Feed.training(plan, reader, option("augment", augment), batch_size, seed)
+        return Loader.training(plan, reader, option("augment", augment), batch_size, seed)
 
     return build
 
@@ -50,8 +50,8 @@ def same(first, second) -> bool:
 
 
 @pytest.mark.parametrize("augment", ["dihedral", "flip_rotate_zoom", "none"])
-def test_a_batch_is_a_function_of_seed_epoch_and_step(feed, augment):
-    one, other = feed(augment=augment), feed(augment=augment)
+def test_a_batch_is_a_function_of_seed_epoch_and_step(loader, augment):
+    one, other = loader(augment=augment), loader(augment=augment)
     places = [(epoch, step) for epoch in (0, 1, 5) for step in range(one.steps)]
     forwards = {place: one.batch(*place) for place in places}
     for place in np.random.default_rng(3).permutation(places).tolist():
@@ -59,8 +59,8 @@ def test_a_batch_is_a_function_of_seed_epoch_and_step(feed, augment):
         assert same(forwards[tuple(place)], other.batch(*place)), place
 
 
-def test_every_row_comes_once_an_epoch(feed, rows, pixels):
-    one = feed(augment="none")
+def test_every_row_comes_once_an_epoch(loader, rows, pixels):
+    one = loader(augment="none")
     number = {image.tobytes(): k for k, image in enumerate(pixels)}
     for epoch in range(3):
         batches = [one.batch(epoch, step) for step in range(one.steps)]
@@ -70,38 +70,38 @@ def test_every_row_comes_once_an_epoch(feed, rows, pixels):
         assert np.concatenate([b[1] for b in batches]).tolist() == rows.label[seen].tolist()
 
 
-def test_epochs_and_seeds_have_their_own_order_and_variants(feed):
-    orders = [feed(seed).order(epoch).tolist() for seed in (1, 2) for epoch in (0, 1)]
+def test_epochs_and_seeds_have_their_own_order_and_variants(loader):
+    orders = [loader(seed).order(epoch).tolist() for seed in (1, 2) for epoch in (0, 1)]
     assert len(set(map(tuple, orders))) == 4
-    one = feed(batch_size=50)
+    one = loader(batch_size=50)
     variants = [one.batch(epoch, 0)[0][np.argsort(one.order(epoch))] for epoch in (0, 1)]
     changed = (variants[0] != variants[1]).any(axis=(1, 2, 3)).mean()
     assert 0.7 < changed < 1  # 7/8 expected: one of the eight repeats by chance
 
 
-def test_every_epoch_and_position_draws_its_own_variants(feed, pixels):
+def test_every_epoch_and_position_draws_its_own_variants(loader, pixels):
     pixels[:] = pixels[0]
-    one = feed()
+    one = loader()
     drawn = [one.batch(*place)[0].tobytes() for place in ((0, 0), (0, 1), (1, 0))]
     assert len(set(drawn)) == 3
 
 
 def test_evaluation_keeps_rows_images_and_weights_as_they_are(rows, pixels):
-    one = Feed(rows, Reader(pixels, pixels[:0]), 20)
+    one = Loader(rows, Reader(pixels, pixels[:0]), 20)
     images, labels, weights = (
         np.concatenate(column) for column in zip(*map(one.batch, [3] * 3, range(3)), strict=True)
     )
     assert (images == pixels).all() and (labels == rows.label).all() and (weights == 1).all()
 
 
-def test_class_weights_reach_the_rows(feed, rows, option):
+def test_class_weights_reach_the_rows(loader, rows, option):
     weight = option("balance", "class_weight").apply(rows, 1).class_weight
-    one = feed(batch_size=50)
+    one = loader(batch_size=50)
     _, labels, weights = one.batch(0, 0)
     np.testing.assert_allclose(weights, weight[labels], rtol=1e-6)
     assert len(set(weights.tolist())) == 3 and weights.dtype == np.float32
     assert weights.mean() == pytest.approx(1)
-    assert (feed(balance="none").batch(0, 0)[2] == 1).all()
+    assert (loader(balance="none").batch(0, 0)[2] == 1).all()
 
 
 @pytest.fixture
@@ -160,30 +160,30 @@ def test_other_seeds_and_data_make_other_children(children, tmp_path):
     assert len(list((tmp_path / "cache").rglob("*.npy"))) == 3
 
 
-def test_a_batch_costs_no_permutation_of_the_epoch(feed, monkeypatch):
-    one, drawn = feed(), []
+def test_a_batch_costs_no_permutation_of_the_epoch(loader, monkeypatch):
+    one, drawn = loader(), []
 
     def counted(seed, purpose, *counters):
         drawn.append(purpose)
         return generator(seed, purpose, *counters)
 
-    monkeypatch.setattr(pipeline, "generator", counted)
+    monkeypatch.setattr(loading, "generator", counted)
     for epoch in (2, 3):
         assert len([one.batch(epoch, step) for step in range(one.steps)]) == one.steps
     assert drawn.count(Purpose.SHUFFLE) == 2
 
 
-def test_any_thread_may_ask_for_any_batch(feed):
-    one, other = feed(augment="flip_rotate_zoom"), feed(augment="flip_rotate_zoom")
+def test_any_thread_may_ask_for_any_batch(loader):
+    one, other = loader(augment="flip_rotate_zoom"), loader(augment="flip_rotate_zoom")
     places = [(epoch, step) for epoch in range(4) for step in range(one.steps)]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda place: one.batch(*place), places))
     assert all(same(batch, other.batch(*p)) for batch, p in zip(found, places, strict=True))
 
 
-def test_images_from_disk_are_those_from_memory(feed, pixels, tmp_path):
+def test_images_from_disk_are_those_from_memory(loader, pixels, tmp_path):
     np.save(tmp_path / "x.npy", pixels)
-    memory = feed(augment="flip_rotate_zoom")
+    memory = loader(augment="flip_rotate_zoom")
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     disk = replace(memory, reader=Reader(mapped, pixels[:0]))
     batches = [(disk.batch(1, step), memory.batch(1, step)) for step in range(memory.steps)]
@@ -194,7 +194,7 @@ def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
     """Their pipes stay open, so they would wait for work for ever."""
     code = (
         "import pathlib, sys, time\n"
-        "from melanoma_exp import children\n"
+        "from melanoma_exp.data import children\n"
         "def stay(place):\n"
         "    pathlib.Path(place).write_text(str(__import__('os').getpid()))\n"
         "    time.sleep(1000)\n"
@@ -231,8 +231,8 @@ def test_policies_without_prepared_children_show_the_source(children, pixels, au
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_later_start_gives_what_an_earlier_start_would_have_given(feed):
-    one = feed()
+def test_a_later_start_gives_what_an_earlier_start_would_have_given(loader):
+    one = loader()
     whole = list(one.dataset(1).as_numpy_iterator())
     tail = list(one.dataset(1, first=2).as_numpy_iterator())
     assert len(whole) == one.steps and len(tail) == one.steps - 2

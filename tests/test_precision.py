@@ -9,7 +9,7 @@ from small_run import experiment, runs
 from test_resume import interrupted
 from test_training import train_spec, trained
 
-from melanoma_exp import runner
+from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
 from melanoma_exp.training import precision
 

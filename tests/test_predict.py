@@ -13,15 +13,15 @@ import pytest
 from PIL import Image
 from small_run import experiment, store
 
-from melanoma_exp import novelty
-from melanoma_exp.metrics.decision import softmax
+from melanoma_exp.cli.commands import VERBS
+from melanoma_exp.evaluation import out_of_distribution
+from melanoma_exp.evaluation.metrics.decision import softmax
 from melanoma_exp.prediction import saved_model, sources
 from melanoma_exp.prediction.predict import Prediction, Unread, predict
 from melanoma_exp.prediction.saved_model import SavedModel
 from melanoma_exp.prediction.worklist import Worklist
-from melanoma_exp.report import DISCLAIMER
+from melanoma_exp.report.console import DISCLAIMER
 from melanoma_exp.spec import UserError
-from melanoma_exp.verbs import VERBS
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +143,9 @@ def test_an_image_unlike_the_training_images_is_noted(
     images: Path, saved: SavedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert saved.novelty is None and saved.decision.novelty is None  # 42 images are too few
-    monkeypatch.setattr(novelty, "SMALLEST", 5)
+    monkeypatch.setattr(out_of_distribution, "SMALLEST", 5)
     known = np.stack([saved.decode(p) for p in sorted(images.glob("*/*.png"))])
-    telling = replace(saved, novelty=novelty.fit(known[::2], known[1::2]))
+    telling = replace(saved, novelty=out_of_distribution.fit(known[::2], known[1::2]))
     grey = tmp_path / "grey.png"
     Image.new("RGB", (24, 20), (128, 128, 128)).save(grey)
     found, _ = predict(telling, [images / "melanoma" / "melanoma1.png", grey])

@@ -11,25 +11,31 @@ from typing import Any
 import numpy as np
 import pytest
 
-from melanoma_exp import children, cli, composition, config, material, pipeline, runner
+from melanoma_exp import config
+from melanoma_exp.cli import compose as composition
+from melanoma_exp.cli import main
+from melanoma_exp.data import children, datamodule, loader
+from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
 
-FOLDER = cli.conf_folder() / "experiment"
+FOLDER = main.conf_folder() / "experiment"
 EXPERIMENTS = sorted(
     path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.yaml")
 )
 CSV = Path(__file__).resolve().parent.parent / "experiments" / "01-published" / "published.csv"
 PUBLISHED = {f"published/{row['system']}_{row['stage']}": row for row in csv.DictReader(CSV.open())}
 FIGURES = {
-    "train accuracy": "train_accuracy", "val accuracy": "val_accuracy",
-    "train loss": "train_loss", "val loss": "val_loss",
-}  # fmt: skip
+    "train accuracy": "train_accuracy",
+    "val accuracy": "val_accuracy",
+    "train loss": "train_loss",
+    "val loss": "val_loss",
+}
 BROKEN = [f"published/skin_cancer_assignment_upgrad_{stage}" for stage in ("m1", "m3")]
 
 
 @cache
 def content(*overrides: str) -> dict[str, Any]:
-    return composition.compose(cli.conf_folder(), list(overrides))
+    return composition.compose(main.conf_folder(), list(overrides))
 
 
 @cache
@@ -110,15 +116,39 @@ def test_callbacks_augmentation_and_rescaling_are_the_published_ones() -> None:
     keys = ("flip", "rotation", "zoom_height", "zoom_width", "shift_height", "fill_mode")
     still, turn = (0.0, 0.0), (-0.0277778, 0.0277778)
     assert {n.split("/")[1]: tuple(p[k] for k in keys) for n, p in policies.items()} == {
-        "upgrad_melonoma_m2":
-            ("horizontal_and_vertical", (-0.4, 0.4), (-0.3, 0.3), None, still, "reflect"),
-        "cnn_melanoma_detection_m2":
-            ("horizontal", (-0.1, 0.1), (-0.1, 0.1), None, still, "reflect"),
-        "melanoma_cnn_model_m2":
-            ("horizontal_and_vertical", (-0.2, 0.2), (0.2, 0.3), (0.2, 0.3), still, "reflect"),
-        "skin_cancer_assignment_upgrad_m2":
-            ("none", turn, (-0.1, 0.1), (-0.1, 0.1), (-0.1, 0.1), "nearest"),
-    }  # fmt: skip
+        "upgrad_melonoma_m2": (
+            "horizontal_and_vertical",
+            (-0.4, 0.4),
+            (-0.3, 0.3),
+            None,
+            still,
+            "reflect",
+        ),
+        "cnn_melanoma_detection_m2": (
+            "horizontal",
+            (-0.1, 0.1),
+            (-0.1, 0.1),
+            None,
+            still,
+            "reflect",
+        ),
+        "melanoma_cnn_model_m2": (
+            "horizontal_and_vertical",
+            (-0.2, 0.2),
+            (0.2, 0.3),
+            (0.2, 0.3),
+            still,
+            "reflect",
+        ),
+        "skin_cancer_assignment_upgrad_m2": (
+            "none",
+            turn,
+            (-0.1, 0.1),
+            (-0.1, 0.1),
+            (-0.1, 0.1),
+            "nearest",
+        ),
+    }
     raw = [n for n in PUBLISHED if not getattr(compose(n).model, "rescale", True)]
     assert sorted(raw) == [f"published/skin_cancer_assignment_upgrad_{s}" for s in ("m2", "m3")]
 
@@ -147,23 +177,23 @@ def small(name: str, images: Path, place: Path, task: str | None = None) -> conf
 def test_every_experiment_trains_a_step(
     name: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from melanoma_exp.training.compile import compile_model
+    from melanoma_exp.training.optim import compile_model
 
     # One thread draws the few children: a process of its own would cost a second.
     monkeypatch.setattr(children, "_workers", lambda tasks: ThreadPoolExecutor(1))
     experiment = small(name, images, tmp_path)
-    ready = material.prepare(experiment)
+    ready = datamodule.prepare(experiment)
     train = experiment.train
-    feed = pipeline.Feed.training(
+    train_loader = loader.Loader.training(
         ready.plan, ready.reader, experiment.augment, train.batch_size, experiment.seed
     )
     assert ready.parts.train.copy.any() == name.endswith("m3")
     classes = len(ready.parts.train.classes)
     model = experiment.model.build(ready.data.pixels.shape[1:], classes)
-    compile_model(model, train, feed.steps, classes)
+    compile_model(model, train, train_loader.steps, classes)
     model.run_eagerly = True
     before = [np.array(w) for w in model.get_weights()]
-    pixels, labels, weights = feed.batch(0, 0)
+    pixels, labels, weights = train_loader.batch(0, 0)
     loss, accuracy = model.train_on_batch(pixels, labels, weights)
     assert np.isfinite(loss) and 0 <= accuracy <= 1
     after = model.get_weights()
@@ -179,7 +209,7 @@ def test_a_run_is_tagged_with_the_experiment_it_was_asked_for(
     place = f"hydra.run.dir={tmp_path}/hydra"
     choice = [f"experiment={name}"] if name else []
     monkeypatch.setattr(sys, "argv", ["melanoma-exp", *choice, place])
-    cli.main()
+    main.main()
     assert seen == [{"experiment": name} if name else {}]
 
 
@@ -190,7 +220,7 @@ def test_one_unit_for_nine_classes_is_refused_with_what_happened(
     assert compose(name).dataset.task == "melanoma"
     broken = small(name, images, tmp_path, task="classes")
     with pytest.raises(UserError, match="loss of -9e8 or exactly 0 and a constant accuracy"):
-        material.prepare(broken)
+        datamodule.prepare(broken)
 
 
 def test_the_broken_pairing_ends_with_one_line_and_exit_code_2(
@@ -198,12 +228,22 @@ def test_the_broken_pairing_ends_with_one_line_and_exit_code_2(
 ) -> None:
     done = subprocess.run(
         [
-            sys.executable, "-m", "melanoma_exp", f"experiment={BROKEN[0]}", "dataset=folder",
-            "dataset.task=classes", f"dataset.root={images}", f"cache.dir={tmp_path}/cache",
-            f"tracking.folder={tmp_path}/mlruns", f"hydra.run.dir={tmp_path}/hydra",
+            sys.executable,
+            "-m",
+            "melanoma_exp",
+            f"experiment={BROKEN[0]}",
+            "dataset=folder",
+            "dataset.task=classes",
+            f"dataset.root={images}",
+            f"cache.dir={tmp_path}/cache",
+            f"tracking.folder={tmp_path}/mlruns",
+            f"hydra.run.dir={tmp_path}/hydra",
         ],
-        capture_output=True, text=True, timeout=200, cwd=tmp_path,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=200,
+        cwd=tmp_path,
+    )
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("model.head_units=1 cannot tell 3 classes apart: ")
     assert "-9e8" in done.stderr and "dataset.task=melanoma" in done.stderr

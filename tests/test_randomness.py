@@ -1,6 +1,6 @@
 """Random numbers at an address: the same everywhere, shared by no two."""
 
-from melanoma_exp.randomness import Purpose, address, generator
+from melanoma_exp.system.randomness import Purpose, address, generator
 
 
 def test_numbers_at_an_address_are_the_same_on_every_machine():
@@ -11,7 +11,12 @@ def test_numbers_at_an_address_are_the_same_on_every_machine():
 
 def test_no_two_addresses_share_their_numbers():
     top = 2**64 - 1  # beyond what a float or a signed integer holds
-    addresses = [(s, p, a, b) for s in (0, 1, top - 1, top) for p in (Purpose.SPLIT, Purpose.CHILD)
-                 for a in (0, 1, 2**63, 2**63 + 1, top - 1, top) for b in (0, 1, top)]  # fmt: skip
+    addresses = [
+        (s, p, a, b)
+        for s in (0, 1, top - 1, top)
+        for p in (Purpose.SPLIT, Purpose.CHILD)
+        for a in (0, 1, 2**63, 2**63 + 1, top - 1, top)
+        for b in (0, 1, top)
+    ]
     first = {generator(*place).integers(2**63) for place in addresses}
     assert len(first) == len(addresses)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from melanoma_exp.metrics.interval import Bootstrap
-from melanoma_exp.metrics.ranking import Ranking
+from melanoma_exp.evaluation.metrics.interval import Bootstrap
+from melanoma_exp.evaluation.metrics.ranking import Ranking
 
 
 def bootstrap(n: int) -> Bootstrap:
@@ -80,9 +80,13 @@ def test_equal_scores_are_chance_and_perfect_ones_are_one() -> None:
 def test_one_sided_parts_have_no_curve(positive: list[int]) -> None:
     found = curve(np.array(positive, bool), np.linspace(0.2, 0.8, len(positive)))
     figures = [
-        found.auc(), found.average_precision(), found.partial_auc(0.8),
-        found.sensitivity_at(0.9), found.specificity_at(0.95), *found.band(4),
-    ]  # fmt: skip
+        found.auc(),
+        found.average_precision(),
+        found.partial_auc(0.8),
+        found.sensitivity_at(0.9),
+        found.specificity_at(0.95),
+        *found.band(4),
+    ]
     assert np.isnan(figures).all()
 
 

@@ -12,15 +12,23 @@ import numpy as np
 import pytest
 from small_run import experiment, overrides, runs, store
 
-from melanoma_exp import cli, orphans, provenance, runner
+from melanoma_exp.cli import main
+from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
-from melanoma_exp.training.interruption import Interrupted
+from melanoma_exp.system import parent_exit, provenance
+from melanoma_exp.training.signals import Interrupted
 
 RESUMED = [
-    "augment=dihedral", "model.dropout=0.2", "model.norm=after_pool", "train.epochs=4",
-    "train.ema=0.9", "train.keep=best", "train.schedule=plateau",
-    "train.early_stopping.patience=3", "train.checkpoint.every_steps=1",
-]  # fmt: skip
+    "augment=dihedral",
+    "model.dropout=0.2",
+    "model.norm=after_pool",
+    "train.epochs=4",
+    "train.ema=0.9",
+    "train.keep=best",
+    "train.schedule=plateau",
+    "train.early_stopping.patience=3",
+    "train.checkpoint.every_steps=1",
+]
 
 
 def killed_again_and_again(images: Path, place: Path, kills: int, seed: int) -> None:
@@ -82,13 +90,13 @@ def test_a_run_that_is_killed_a_hundred_times_in_all(
 
 def interrupted(images: Path, place: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> str:
     """Leaves a run that was stopped after its first epoch; returns its id."""
-    from melanoma_exp import report
+    from melanoma_exp.report import console
 
     def stop(self: Any, epoch: int, figures: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(report.Screen, "epoch", stop)
+        patch.setattr(console.Screen, "epoch", stop)
         with pytest.raises(Interrupted) as stopped:
             runner.run(experiment(images, place, *more), place / "job", {})
     (run,) = runs(place)
@@ -98,7 +106,7 @@ def interrupted(images: Path, place: Path, monkeypatch: pytest.MonkeyPatch, *mor
 
 
 def verb(name: str, place: Path, *words: str) -> None:
-    cli.VERBS[name]([*words, f"tracking.folder={place}/mlruns", f"cache.dir={place}/cache"])
+    main.VERBS[name]([*words, f"tracking.folder={place}/mlruns", f"cache.dir={place}/cache"])
 
 
 def test_the_verb_goes_on_with_a_stopped_run_once(
@@ -106,7 +114,7 @@ def test_the_verb_goes_on_with_a_stopped_run_once(
 ) -> None:
     run_id = interrupted(images, tmp_path, monkeypatch)
     with monkeypatch.context() as patch:  # by `launch`, each of whose workers would do it alone
-        patch.setenv(orphans.LAUNCHED, "0")
+        patch.setenv(parent_exit.LAUNCHED, "0")
         with pytest.raises(UserError, match=r"one process .distribution=single.; go on with: "):
             verb("resume", tmp_path, run_id)
     verb("resume", tmp_path, run_id)

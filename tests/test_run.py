@@ -11,15 +11,33 @@ import pandas as pd
 import pytest
 from small_run import CHILDREN, JUDGED, experiment, runs, store
 
-from melanoma_exp import config, material, recording, runner, verbs
-from melanoma_exp.metrics.decision import Decision
+from melanoma_exp import config
+from melanoma_exp.cli import commands
+from melanoma_exp.data import datamodule
+from melanoma_exp.evaluation.metrics.decision import Decision
+from melanoma_exp.run import recorder, runner
 
 SCORES = {
-    "accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "melanoma_sensitivity",
-    "melanoma_specificity", "melanoma_alert_sensitivity", "melanoma_auc", "malignant_auc", "kappa",
-    "top2_accuracy", "brier", "log_loss", "ece", "ece_calibrated", "accuracy_low", "accuracy_high",
-    "melanoma_partial_auc", "melanoma_number_needed_to_biopsy",
-}  # fmt: skip
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "macro_auc",
+    "melanoma_sensitivity",
+    "melanoma_specificity",
+    "melanoma_alert_sensitivity",
+    "melanoma_auc",
+    "malignant_auc",
+    "kappa",
+    "top2_accuracy",
+    "brier",
+    "log_loss",
+    "ece",
+    "ece_calibrated",
+    "accuracy_low",
+    "accuracy_high",
+    "melanoma_partial_auc",
+    "melanoma_number_needed_to_biopsy",
+}
 
 
 def test_a_run_leaves_everything_a_researcher_expects(finished: Any) -> None:
@@ -28,25 +46,56 @@ def test_a_run_leaves_everything_a_researcher_expects(finished: Any) -> None:
     assert run.info.run_name == "m3-augmentor-folder-holdout-s1"
     found = {p.relative_to(artifacts).as_posix() for p in artifacts.rglob("*") if p.is_file()}
     assert found >= {
-        "experiment.json", "split.csv", "model_summary.txt", "model.weights.h5",
-        "predictions_val.csv", "predictions_test.csv", "classes_val.csv", "classes_test.csv",
-        "audit.csv", "audit.html",
-        "evaluation_val.json", "evaluation_test.json", "subgroups_val.csv", "subgroups_test.csv",
-        "decision.json", "model.json", "model_card.md",
-    }  # fmt: skip
+        "experiment.json",
+        "split.csv",
+        "model_summary.txt",
+        "model.weights.h5",
+        "predictions_val.csv",
+        "predictions_test.csv",
+        "classes_val.csv",
+        "classes_test.csv",
+        "audit.csv",
+        "audit.html",
+        "evaluation_val.json",
+        "evaluation_test.json",
+        "subgroups_val.csv",
+        "subgroups_test.csv",
+        "decision.json",
+        "model.json",
+        "model_card.md",
+    }
     figures = {
-        "examples", "augmentation", "class_counts", "curves", "confusion_val", "confusion_test",
-        "mistakes_val", "mistakes_test", "classes_val", "classes_test", "alerts_val", "alerts_test",
-        "calibration_test", "decision_curve_test", "explanations_test",
-    }  # fmt: skip
+        "examples",
+        "augmentation",
+        "class_counts",
+        "curves",
+        "confusion_val",
+        "confusion_test",
+        "mistakes_val",
+        "mistakes_test",
+        "classes_val",
+        "classes_test",
+        "alerts_val",
+        "alerts_test",
+        "calibration_test",
+        "decision_curve_test",
+        "explanations_test",
+    }
     assert {f"figures/{name}.png" for name in figures} <= found
     assert {f"final/{part}/{name}" for part in ("val", "test") for name in SCORES} <= set(
         run.data.metrics
     )
     assert {
-        "git_commit", "git_dirty", "dataset_digest", "split_digest", "config_digest", "leaky",
-        "version.tensorflow", "machine.cpu", "machine.onednn",
-    } <= set(run.data.tags)  # fmt: skip
+        "git_commit",
+        "git_dirty",
+        "dataset_digest",
+        "split_digest",
+        "config_digest",
+        "leaky",
+        "version.tensorflow",
+        "machine.cpu",
+        "machine.onednn",
+    } <= set(run.data.tags)
     assert run.data.params["model.filters"] == "[[4], [8]]"
     (data,) = run.inputs.dataset_inputs
     assert data.dataset.digest == run.data.tags["dataset_digest"]
@@ -56,17 +105,26 @@ def test_params_are_the_complete_config_and_what_it_did_to_the_data(finished: An
     _, run, artifacts = finished
     logged = config.parse_json((artifacts / "experiment.json").read_text())
     touched = {
-        "data.images_without_official_label": "0", "data.copies_left_out": "0",
-        "data.images_with_two_labels": "0", "data.conflicts_left_out": "0",
-    }  # fmt: skip
+        "data.images_without_official_label": "0",
+        "data.copies_left_out": "0",
+        "data.images_with_two_labels": "0",
+        "data.conflicts_left_out": "0",
+    }
     flat = {key: str(value) for key, value in logged.flat().items()}
     assert run.data.params == {**flat, **touched}
 
 
 def test_each_curve_is_one_series_by_epoch(finished: Any) -> None:
     place, run, _ = finished
-    for name in ("train/loss", "val/loss", "train/accuracy", "val/accuracy", "learning_rate",
-                 "seconds", "images_per_second"):  # fmt: skip
+    for name in (
+        "train/loss",
+        "val/loss",
+        "train/accuracy",
+        "val/accuracy",
+        "learning_rate",
+        "seconds",
+        "images_per_second",
+    ):
         steps = [m.step for m in store(place).get_metric_history(run.info.run_id, name)]
         assert steps == [1, 2], name
 
@@ -94,7 +152,7 @@ def test_the_decision_gives_the_recorded_alerts_from_the_kept_weights(
     again = experiment(images, place, *CHILDREN, *JUDGED)
     model = again.model.build((16, 16, 3), 3)
     model.load_weights(artifacts / "model.weights.h5")
-    reader = material.prepare(again)
+    reader = datamodule.prepare(again)
     for part, samples in (("val", reader.parts.val), ("test", reader.parts.test)):
         chance = decision.probability(
             model.predict(reader.reader.read(samples), verbose=0), samples.classes
@@ -102,11 +160,14 @@ def test_the_decision_gives_the_recorded_alerts_from_the_kept_weights(
         alerted, positive = decision.alerts(chance), samples.label == 0
         told = json.loads((artifacts / f"evaluation_{part}.json").read_text())
         counts = [
-            (a & b).sum() for a, b in (
-                (alerted, positive), (~alerted, positive), (alerted, ~positive),
+            (a & b).sum()
+            for a, b in (
+                (alerted, positive),
+                (~alerted, positive),
+                (alerted, ~positive),
                 (~alerted, ~positive),
             )
-        ]  # fmt: skip
+        ]
         assert told["alerts"]["melanoma"]["confusion"] == dict(
             zip(("tp", "fn", "fp", "tn"), counts, strict=True)
         )
@@ -152,7 +213,7 @@ def test_a_rerun_ends_with_identical_figures_and_weights(
 
     place, run, artifacts = finished
     monkeypatch.chdir(place)
-    verbs.VERBS["rerun"](
+    commands.VERBS["rerun"](
         [run.info.run_id, f"tracking.folder={place / 'mlruns'}", f"cache.dir={place / 'cache'}"]
     )
     again = next(r for r in runs(place) if r.info.run_id != run.info.run_id)
@@ -165,9 +226,10 @@ def test_a_rerun_ends_with_identical_figures_and_weights(
         found: dict[str, np.ndarray] = {}
         with h5py.File(folder / "model.weights.h5") as file:
             file.visititems(
-                lambda name, node, found=found: found.update({name: node[()]})
-                if isinstance(node, h5py.Dataset) else None
-            )  # fmt: skip
+                lambda name, node, found=found: (
+                    found.update({name: node[()]}) if isinstance(node, h5py.Dataset) else None
+                )
+            )
         weights.append(found)
     assert weights[0].keys() == weights[1].keys() and weights[0]
     assert all(np.array_equal(weights[0][k], weights[1][k]) for k in weights[0])
@@ -189,9 +251,9 @@ def test_the_published_order_measures_its_leak_and_is_marked(
 
 
 def test_the_counts_before_balancing_are_those_of_the_split(images: Path, tmp_path: Path) -> None:
-    small = material.prepare(experiment(images, tmp_path, "balance=undersample", "balance.to=3"))
+    small = datamodule.prepare(experiment(images, tmp_path, "balance=undersample", "balance.to=3"))
     assert small.parts.train.counts().tolist() == [3, 3, 3]
-    split = material.prepare(experiment(images, tmp_path))
+    split = datamodule.prepare(experiment(images, tmp_path))
     assert small.unbalanced.counts().tolist() == split.parts.train.counts().tolist()
     assert small.unbalanced.counts().min() > 3
 
@@ -219,13 +281,13 @@ def test_what_is_judged_explained_and_kept_is_the_network_as_keras_has_it(
 ) -> None:
     """Training swaps layers; with them the last convolution would be explained before its ReLU."""
     given: list[Any] = []
-    real = recording.Record.ending
+    real = recorder.Record.ending
 
-    def ending(self: recording.Record, model: Any, history: Any) -> dict[str, dict[str, float]]:
+    def ending(self: recorder.Record, model: Any, history: Any) -> dict[str, dict[str, float]]:
         given.append(model)
         return real(self, model, history)
 
-    monkeypatch.setattr(recording.Record, "ending", ending)
+    monkeypatch.setattr(recorder.Record, "ending", ending)
     runner.run(experiment(images, tmp_path, "train.epochs=1"), tmp_path, {})
     (model,) = given
     assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}

@@ -14,8 +14,11 @@ import pytest
 from mlflow_server import MlflowServer
 from small_run import JUDGED, experiment, overrides, runs, store
 
-from melanoma_exp import cli, composition, config, provenance, runner
+from melanoma_exp import config
+from melanoma_exp.cli import compose, main
+from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
+from melanoma_exp.system import provenance
 
 
 def test_an_unwritable_place_is_one_clear_line(images: Path, tmp_path: Path) -> None:
@@ -44,9 +47,12 @@ def test_a_stopped_run_is_marked_killed_and_keeps_what_was_logged(
     command = overrides(images, tmp_path, "train.epochs=5000")
     process = subprocess.Popen(
         [sys.executable, "-m", "melanoma_exp", *command, f"hydra.run.dir={tmp_path}/hydra"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
+    )
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("epoch 3/"):
@@ -65,14 +71,21 @@ def test_a_sweep_goes_on_past_a_job_that_fails_and_mirrored_replicas_train(
     images: Path, tmp_path: Path
 ) -> None:
     command = overrides(
-        images, tmp_path, "distribution=mirrored", "distribution.virtual_cpus=true",
-        "train.batch_size=7,8", "train.epochs=1",
-    )  # fmt: skip
+        images,
+        tmp_path,
+        "distribution=mirrored",
+        "distribution.virtual_cpus=true",
+        "train.batch_size=7,8",
+        "train.epochs=1",
+    )
     command.remove("train.batch_size=8")
     done = subprocess.run(
         [sys.executable, "-m", "melanoma_exp", "-m", *command, f"hydra.sweep.dir={tmp_path}/hydra"],
-        capture_output=True, text=True, cwd=tmp_path, timeout=280,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=280,
+    )
     assert done.returncode == 1, done.stderr
     assert "train.batch_size=7 is not divisible by 2 replicas; use 6" in done.stdout
     assert f"log: {tmp_path}/hydra/0/job.log" in done.stdout
@@ -131,8 +144,8 @@ def test_a_run_is_recorded_on_a_server_with_its_artifacts(
 ) -> None:
     import mlflow
 
-    tracked = composition.compose(
-        cli.conf_folder(),
+    tracked = compose.compose(
+        main.conf_folder(),
         overrides(images, tmp_path, "tracking=off")[:-1]
         + ["tracking=server", f"tracking.uri={server}", "train.epochs=1"]
         + JUDGED,

@@ -14,14 +14,15 @@ import yaml
 from small_run import overrides, runs
 from test_sweep import ended, jobs_csv, melanoma_exp, parent_of
 
-from melanoma_exp import cli, composition, swept
-from melanoma_exp.searching import spec
-from melanoma_exp.searching.judge import Judge
-from melanoma_exp.searching.spec import Median, Optuna, Search
+from melanoma_exp.cli import compose, main
+from melanoma_exp.cli import overrides as swept
 from melanoma_exp.spec import UserError
+from melanoma_exp.sweep.search import spec
+from melanoma_exp.sweep.search.pruner import Judge
+from melanoma_exp.sweep.search.spec import Median, Optuna, Search
 
 optuna = pytest.importorskip("optuna", reason="needs the extra `sweep`")
-from melanoma_exp.searching.study import Study  # noqa: E402
+from melanoma_exp.sweep.search.study import Study  # noqa: E402
 
 RULE = Median(monitor="val_accuracy", n_startup_trials=2, n_warmup_epochs=1)
 SPACE = {
@@ -33,9 +34,16 @@ SPACE = {
 
 def search(**more: Any) -> Search:
     options: dict[str, Any] = {
-        "kind": "optuna", "n_trials": 12, "sampler": "tpe", "n_startup_trials": 3, "seed": 1,
-        "pruner": RULE, "storage": None, "study_name": None, "params": {},
-    }  # fmt: skip
+        "kind": "optuna",
+        "n_trials": 12,
+        "sampler": "tpe",
+        "n_startup_trials": 3,
+        "seed": 1,
+        "pruner": RULE,
+        "storage": None,
+        "study_name": None,
+        "params": {},
+    }
     space = {key: spec.dimension(key, content) for key, content in SPACE.items()}
     return Search(options=Optuna(**{**options, **more}), words=(), space=space)
 
@@ -92,13 +100,13 @@ def test_a_study_that_is_gone_costs_a_warning_and_no_job(tmp_path: Path) -> None
 
 def checked(*words: str) -> None:
     """Checks a search as the sweeper does."""
-    from melanoma_exp.searching import asking
+    from melanoma_exp.sweep.search import queue
 
-    conf = cli.conf_folder()
+    conf = main.conf_folder()
     fixed, drawn = swept.read_space(list(words))
     space = {key: spec.dimension(key, content) for key, content in drawn.items()}
     asked = search().model_copy(update={"words": tuple(fixed), "space": space})
-    asking.check(asked, lambda words: composition.compose(conf, words))
+    queue.check(asked, lambda words: compose.compose(conf, words))
 
 
 @pytest.mark.parametrize(
@@ -141,13 +149,19 @@ def test_a_wrong_option_is_one_line(
 def command(images: Path, place: Path, *more: str) -> list[str]:
     """Returns a search in which a rate of 1000 is always behind one of 0.001."""
     return [
-        "-m", *overrides(images, place, "train.epochs=3"), "hydra/sweeper=optuna",
-        "train.learning_rate=0.001,1000.0", "hydra.sweeper.n_trials=3",
-        "hydra.sweeper.sampler=random", "hydra.sweeper.seed=7",
+        "-m",
+        *overrides(images, place, "train.epochs=3"),
+        "hydra/sweeper=optuna",
+        "train.learning_rate=0.001,1000.0",
+        "hydra.sweeper.n_trials=3",
+        "hydra.sweeper.sampler=random",
+        "hydra.sweeper.seed=7",
         "hydra.sweeper.pruner.monitor=val_loss",
-        "hydra.sweeper.pruner.n_startup_trials=1", "hydra.sweeper.pruner.n_warmup_epochs=1",
-        f"hydra.sweep.dir={place / 'sweep'}", *more,
-    ]  # fmt: skip
+        "hydra.sweeper.pruner.n_startup_trials=1",
+        "hydra.sweeper.pruner.n_warmup_epochs=1",
+        f"hydra.sweep.dir={place / 'sweep'}",
+        *more,
+    ]
 
 
 @pytest.mark.timeout(300)
@@ -184,20 +198,28 @@ def place(folder: Path) -> list[str]:
 def kept(place: Path) -> list[tuple[str, ...]]:
     rows = jobs_csv(place)
     return [
-        (row["job"], row["overrides"].split("train.learning_rate=")[1], row["state"],
-         row["val_balanced_accuracy"])
+        (
+            row["job"],
+            row["overrides"].split("train.learning_rate=")[1],
+            row["state"],
+            row["val_balanced_accuracy"],
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_killed_search_ends_as_one_that_was_not(images: Path, tmp_path: Path) -> None:
     """Launcher and job get SIGKILL in the third job; then it is resumed, and made longer."""
-    tpe = ["hydra.sweeper.sampler=tpe", "train.learning_rate=tag(log,interval(1e-4,1.0))",
-           "hydra.sweeper.n_startup_trials=2", "hydra.sweeper.n_trials=5",
-           # The job that is killed cannot be given up before: two have finished then.
-           "hydra.sweeper.pruner.n_startup_trials=3"]  # fmt: skip
+    tpe = [
+        "hydra.sweeper.sampler=tpe",
+        "train.learning_rate=tag(log,interval(1e-4,1.0))",
+        "hydra.sweeper.n_startup_trials=2",
+        "hydra.sweeper.n_trials=5",
+        # The job that is killed cannot be given up before: two have finished then.
+        "hydra.sweeper.pruner.n_startup_trials=3",
+    ]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     for folder in (whole, broken):
         folder.mkdir()
@@ -240,7 +262,7 @@ def test_without_optuna_one_line_says_what_to_install(images: Path, tmp_path: Pa
 
 
 def test_every_search_that_is_shipped_can_begin() -> None:
-    shipped = sorted((cli.conf_folder() / "experiment" / "search").glob("*.yaml"))
+    shipped = sorted((main.conf_folder() / "experiment" / "search").glob("*.yaml"))
     assert shipped
     for path in shipped:
         content = yaml.safe_load(path.read_text())

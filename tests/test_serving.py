@@ -20,7 +20,7 @@ import pytest
 
 from melanoma_exp.prediction import saved_model
 from melanoma_exp.prediction.predict import predict
-from melanoma_exp.report import DISCLAIMER
+from melanoma_exp.report.console import DISCLAIMER
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +76,26 @@ def served(finished: Any) -> Iterator[str]:
         "PYTHONPATH": str(Path(__file__).parents[1]),
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"runs:/{run.info.run_id}/model",
-         "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
+        [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "models",
+            "serve",
+            "-m",
+            f"runs:/{run.info.run_id}/model",
+            "--env-manager",
+            "local",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
         start_new_session=True,
-    )  # fmt: skip
+    )
     try:
         for _ in range(240):
             try:

@@ -37,10 +37,18 @@ def test_a_sweep_of_three_jobs_goes_through_slurm(
     cluster: dict[str, str], images: Path, tmp_path: Path
 ) -> None:
     command = [
-        sys.executable, "-m", "melanoma_exp", "-m", *overrides(images, tmp_path), "seed=1,2,3",
-        "hydra/launcher=slurm", "hydra.launcher.threads=1", "hydra.launcher.memory_gb=2",
-        "hydra.launcher.timeout_minutes=20", f"hydra.sweep.dir={tmp_path / 'sweep'}",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "melanoma_exp",
+        "-m",
+        *overrides(images, tmp_path),
+        "seed=1,2,3",
+        "hydra/launcher=slurm",
+        "hydra.launcher.threads=1",
+        "hydra.launcher.memory_gb=2",
+        "hydra.launcher.timeout_minutes=20",
+        f"hydra.sweep.dir={tmp_path / 'sweep'}",
+    ]
     ended = subprocess.run(command, env=cluster, capture_output=True, text=True, timeout=1400)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "3 of 3 done, 0 failed" in ended.stdout

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melanoma_exp.samples import Parts, Samples
+from melanoma_exp.data.samples import Parts, Samples
 from melanoma_exp.spec import UserError
 
 PUBLISHED = [114, 376, 95, 438, 357, 462, 77, 181, 139]

@@ -35,10 +35,15 @@ def recorded(study: ModuleType, store: Store, name: str, *changed: str) -> None:
         seed = int(settings["seed"])
         words = [word for word in job if not word.startswith("seed=")]
         store.write(
-            *words, f"dataset.root={store.folder}", *changed, skill=skill, seed=seed,
-            leak=0.88 * leaky, tags={"experiment": settings["experiment"], "git_dirty": "false"},
+            *words,
+            f"dataset.root={store.folder}",
+            *changed,
+            skill=skill,
+            seed=seed,
+            leak=0.88 * leaky,
+            tags={"experiment": settings["experiment"], "git_dirty": "false"},
             draw=seed + 10 * (settings["experiment"] == "m3") + int(settings.get("split.fold", 0)),
-        )  # fmt: skip
+        )
 
 
 def copied(tmp_path: Path, name: str) -> Path:
@@ -66,9 +71,11 @@ def test_runs_become_a_table_a_figure_and_words(study: Any, tmp_path: Path, name
     text = (folder / name / "README.md").read_text()
     assert "| val balanced accuracy |" in text and "<!-- end of results -->" in text
     if name == "02-leak":
-        assert "**leaky**" in text and "is leak: " in text and ["true", "false"] == sorted(
-            {row["leaky"] for row in rows}, reverse=True
-        )  # fmt: skip
+        assert (
+            "**leaky**" in text
+            and "is leak: " in text
+            and ["true", "false"] == sorted({row["leaky"] for row in rows}, reverse=True)
+        )
     else:
         assert "- M3 finds 0." in text
 

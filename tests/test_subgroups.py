@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from melanoma_exp.metrics.decision import Basis, Decision
-from melanoma_exp.metrics.interval import Bootstrap
-from melanoma_exp.metrics.subgroups import Subgroup, evaluate
+from melanoma_exp.evaluation.metrics.decision import Basis, Decision
+from melanoma_exp.evaluation.metrics.interval import Bootstrap
+from melanoma_exp.evaluation.metrics.subgroups import Subgroup, evaluate
 
 DECISION = Decision(
     "melanoma", ("melanoma",), 1.0, 0.5, "", (0.5, 0.5), Basis(9, 3, 1.0, 1.0), None
@@ -22,9 +22,15 @@ def found(metadata: list[dict[str, str]], **changes: Any) -> dict[tuple[str, str
     bootstrap = Bootstrap(np.array([f"g{k:03d}" for k in range(n)]), 200, 1, 0.95)
     given = {"attributes": COLUMNS, "ages": [30, 60], **changes}
     rows = evaluate(
-        metadata, given["attributes"], given["ages"], chance > 0.5, positive, chance, DECISION,
+        metadata,
+        given["attributes"],
+        given["ages"],
+        chance > 0.5,
+        positive,
+        chance,
+        DECISION,
         bootstrap,
-    )  # fmt: skip
+    )
     return {(row.attribute, row.value): row for row in rows}
 
 
@@ -53,11 +59,18 @@ def test_figures_are_those_of_the_rows_alone() -> None:
 @pytest.mark.parametrize(
     ("text", "band"),
     [
-        ("29.9", "under 30"), ("30", "30 to 59"), ("59", "30 to 59"), ("60.0", "60 and over"),
-        ("0", "under 30"), ("", "unknown"), ("nan", "unknown"), ("old", "unknown"),
-        ("-5", "unknown"), ("Unknown", "unknown"),
+        ("29.9", "under 30"),
+        ("30", "30 to 59"),
+        ("59", "30 to 59"),
+        ("60.0", "60 and over"),
+        ("0", "under 30"),
+        ("", "unknown"),
+        ("nan", "unknown"),
+        ("old", "unknown"),
+        ("-5", "unknown"),
+        ("Unknown", "unknown"),
     ],
-)  # fmt: skip
+)
 def test_ages_fall_into_bands(text: str, band: str) -> None:
     assert ("age", band) in found([{"age_approx": text}] * 2)
 

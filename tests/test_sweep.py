@@ -27,9 +27,13 @@ def words(images: Path, place: Path, *more: str) -> list[str]:
 
 def melanoma_exp(place: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "melanoma_exp", *arguments], cwd=place, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **environment},
-    )  # fmt: skip
+        [sys.executable, "-m", "melanoma_exp", *arguments],
+        cwd=place,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **environment},
+    )
 
 
 def ended(process: subprocess.Popen[str], timeout: float = 280) -> tuple[int, str]:
@@ -66,7 +70,7 @@ def install():
     Loop.on_train_batch_end = sabotaged
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == "melanoma_exp.recording":
+        if name == "melanoma_exp.run.recorder":
             sys.meta_path.remove(self)
             install()
 if "MENDED" in os.environ:
@@ -83,7 +87,7 @@ def test_a_sweep_survives_its_jobs_and_is_gone_on_with(images: Path, tmp_path: P
     environment = {
         "PYTHONPATH": f"{tmp_path / 'site'}:{os.environ.get('PYTHONPATH', '')}",
         "MENDED": str(tmp_path / "mended"),
-    }  # fmt: skip
+    }
     command = words(images, tmp_path, "seed=0,1,2,3", "hydra.launcher.slots=2")
     code, said = ended(melanoma_exp(tmp_path, "-m", *command, **environment), 700)
     assert code == 1, said
@@ -129,9 +133,12 @@ def test_a_job_that_hangs_is_ended_with_its_threads(images: Path, tmp_path: Path
     shutil.copytree(images, tmp_path / "data")
     os.mkfifo(tmp_path / "data" / "other" / "pipe.png")
     command = words(
-        tmp_path / "data", tmp_path, "seed=1", "hydra.launcher.timeout_minutes=0.1",
+        tmp_path / "data",
+        tmp_path,
+        "seed=1",
+        "hydra.launcher.timeout_minutes=0.1",
         "hydra.launcher.grace_seconds=2",
-    )  # fmt: skip
+    )
     code, said = ended(melanoma_exp(tmp_path, "-m", *command), 500)
     assert code == 1 and "job 0  timed out" in said, said
     (row,) = jobs_csv(tmp_path)

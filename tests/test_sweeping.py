@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from melanoma_exp.spec import UserError
-from melanoma_exp.sweeping import folder, slots, spec
-from melanoma_exp.sweeping.folder import Job, Status
+from melanoma_exp.sweep import folder, slots, spec
+from melanoma_exp.sweep.folder import Job, Status
 
 
 def test_threads_are_shared_by_slots_and_each_has_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,13 +29,15 @@ def test_threads_are_shared_by_slots_and_each_has_its_gpu(monkeypatch: pytest.Mo
 
 
 def test_a_leaky_job_is_never_the_best() -> None:
-    from melanoma_exp.sweeping.screen import find_best, told
+    from melanoma_exp.sweep.screen import find_best, told
 
     jobs = [Job(k, (), f"run{k}", {}, Path()) for k in range(4)]
     statuses = [
-        Status("finished", score=0.5), Status("finished", score=0.9, leaky=True),
-        Status("running"), Status("finished"),
-    ]  # fmt: skip
+        Status("finished", score=0.5),
+        Status("finished", score=0.9, leaky=True),
+        Status("running"),
+        Status("finished"),
+    ]
     best = find_best(list(zip(jobs, statuses, strict=True)))
     assert best is not None and best[0].number == 0
     assert told(statuses[1]).endswith("0.900 (leaky)")

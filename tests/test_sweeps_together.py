@@ -49,8 +49,8 @@ def test_runs_that_start_at_once_prepare_their_data_once(images: Path, tmp_path:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
         "from pathlib import Path; from small_run import experiment;"
-        "from melanoma_exp import material;"
-        "material.prepare(experiment(Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:]))"
+        "from melanoma_exp.data import datamodule;"
+        "datamodule.prepare(experiment(Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:]))"
     )
     command = [sys.executable, "-c", code, Path(__file__).parent, images, tmp_path, *CHILDREN]
     environment = counting(tmp_path)
@@ -91,19 +91,29 @@ def test_sweeps_at_once_lose_nothing(images: Path, tmp_path: Path) -> None:
     epochs = 3
     command = [
         *(w for w in overrides(images, tmp_path, *CHILDREN) if not w.startswith("train.epochs")),
-        f"train.epochs={epochs}", "seed=range(8)",
+        f"train.epochs={epochs}",
+        "seed=range(8)",
         "hydra.launcher.slots=8",
-    ]  # fmt: skip
+    ]
     environment = counting(tmp_path)
     sweeps = [
         subprocess.Popen(
-            [sys.executable, "-m", "melanoma_exp", "-m", *command,
-             f"hydra.sweep.dir={tmp_path}/sweep{k}"],
-            env=environment, cwd=tmp_path, text=True, stdout=subprocess.PIPE,
+            [
+                sys.executable,
+                "-m",
+                "melanoma_exp",
+                "-m",
+                *command,
+                f"hydra.sweep.dir={tmp_path}/sweep{k}",
+            ],
+            env=environment,
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
         for k in range(2)
-    ]  # fmt: skip
+    ]
     said = [sweep.communicate(timeout=2800)[0] for sweep in sweeps]
     assert [sweep.returncode for sweep in sweeps] == [0, 0], "\n".join(said)
     found = runs(tmp_path)

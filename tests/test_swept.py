@@ -2,30 +2,39 @@
 
 import pytest
 
-from melanoma_exp import cli, swept
+from melanoma_exp.cli import main, overrides
 from melanoma_exp.spec import UserError
 
 
 def test_globs_find_options_below_subfolders() -> None:
-    conf = cli.conf_folder()
-    (word,) = swept.expand_globs(conf, ["experiment=glob(published/*)"])
+    conf = main.conf_folder()
+    (word,) = overrides.expand_globs(conf, ["experiment=glob(published/*)"])
     assert word.count(",") == 14 and "published/melanoma_cnn_model_m1" in word
-    assert swept.expand_globs(conf, ["experiment=glob(*)"]) == ["experiment=m1,m2,m3"]
+    assert overrides.expand_globs(conf, ["experiment=glob(*)"]) == ["experiment=m1,m2,m3"]
     some = "experiment=glob([m*],exclude=m2)"
-    assert swept.expand_globs(conf, [some]) == ["experiment=m1,m3"]
+    assert overrides.expand_globs(conf, [some]) == ["experiment=m1,m3"]
     both = "experiment=m2,glob(m*),published/upgrad_melonoma_m1"
     expected = ["experiment=m2,m1,m3,published/upgrad_melonoma_m1"]
-    assert swept.expand_globs(conf, [both]) == expected
-    assert swept.expand_globs(conf, ["name=x", "seed=1,2"]) == ["name=x", "seed=1,2"]
+    assert overrides.expand_globs(conf, [both]) == expected
+    assert overrides.expand_globs(conf, ["name=x", "seed=1,2"]) == ["name=x", "seed=1,2"]
     with pytest.raises(UserError, match="finds no option .there are m1, m2"):
-        swept.expand_globs(conf, ["experiment=glob(unpublished/*)"])
+        overrides.expand_globs(conf, ["experiment=glob(unpublished/*)"])
 
 
 def test_overrides_become_a_space() -> None:
-    fixed, space = swept.read_space(
-        ["seed=1", "a=1,2", "b=int(interval(1,9))", "c=interval(0,0.5)", "d=range(2,11,4)",
-         "e=tag(log,interval(1e-4,1))", "f=[4],[8]", "g=1,2", "g=3"]
-    )  # fmt: skip
+    fixed, space = overrides.read_space(
+        [
+            "seed=1",
+            "a=1,2",
+            "b=int(interval(1,9))",
+            "c=interval(0,0.5)",
+            "d=range(2,11,4)",
+            "e=tag(log,interval(1e-4,1))",
+            "f=[4],[8]",
+            "g=1,2",
+            "g=3",
+        ]
+    )
     assert fixed == ["seed=1", "g=3"]  # the last word about a key counts
     assert space["a"] == {"kind": "choice", "values": ["1", "2"]}
     assert space["b"] == {"kind": "whole", "low": 1, "high": 9, "step": 1, "log": False}
@@ -34,4 +43,4 @@ def test_overrides_become_a_space() -> None:
     assert space["e"]["log"] and space["f"]["values"] == ["[4]", "[8]"]
     for word in ("a=tag(lag,interval(1,2))", "a=interval(1"):
         with pytest.raises(UserError, match="a="):
-            swept.read_space([word])
+            overrides.read_space([word])

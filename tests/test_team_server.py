@@ -41,9 +41,12 @@ def recorded(server: MlflowServer, place: Path, epochs: int, pause: float) -> su
     place.mkdir()
     script = Path(__file__).with_name("tracked_run.py")
     return subprocess.Popen(
-        [sys.executable, str(script), str(place), server.uri, str(epochs), str(pause)], cwd=place,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, str(script), str(place), server.uri, str(epochs), str(pause)],
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def call(process: subprocess.Popen, number: int) -> None:
@@ -146,9 +149,12 @@ def test_a_training_that_loses_its_server_ends_as_one_that_did_not(
         words += ["tracking=server", f"tracking.uri={server.uri}", "hydra.run.dir=hydra"]
         place.mkdir()
         process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "melanoma_exp", *words], cwd=place, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            [sys.executable, "-u", "-m", "melanoma_exp", *words],
+            cwd=place,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         assert process.stdout is not None
         out = ""
         for line in process.stdout:

@@ -8,20 +8,21 @@ import keras
 import numpy as np
 import pytest
 
-from melanoma_exp import cli, composition, config
-from melanoma_exp.balance import NoBalance
-from melanoma_exp.checkpoint import Store
-from melanoma_exp.pipeline import Feed, Reader
-from melanoma_exp.samples import Samples
+from melanoma_exp import config
+from melanoma_exp.cli import compose, main
+from melanoma_exp.data.balance import NoBalance
+from melanoma_exp.data.loader import Loader, Reader
+from melanoma_exp.data.samples import Samples
 from melanoma_exp.training import fit, process
-from melanoma_exp.training.compile import compile_model, make_loss, make_optimizer
-from melanoma_exp.training.interruption import Signals
+from melanoma_exp.training.checkpoint import Store
+from melanoma_exp.training.optim import compile_model, make_loss, make_optimizer
+from melanoma_exp.training.signals import Signals
 from melanoma_exp.training.spec import Train
 
 
 def train_spec(*overrides: str) -> Train:
     names = [f"train.{o}" for o in overrides]
-    return config.parse(composition.compose(cli.conf_folder(), names)).train
+    return config.parse(compose.compose(main.conf_folder(), names)).train
 
 
 class Silent:
@@ -32,7 +33,7 @@ class Silent:
     def warn(self, line: str) -> None: ...
 
 
-def feeds(batch_size: int = 8) -> tuple[Feed, Feed]:
+def feeds(batch_size: int = 8) -> tuple[Loader, Loader]:
     random = np.random.default_rng(0)
     n = 40
     label = np.arange(n) % 3
@@ -41,22 +42,27 @@ def feeds(batch_size: int = 8) -> tuple[Feed, Feed]:
     )
     names = np.array([f"image{k}" for k in range(n)])
     rows = Samples(
-        ("a", "b", "c"), np.arange(n), names, np.zeros(n, np.int64), label, names,
+        ("a", "b", "c"),
+        np.arange(n),
+        names,
+        np.zeros(n, np.int64),
+        label,
+        names,
         np.full(n, "train"),
-    )  # fmt: skip
+    )
     reader = Reader(pixels, pixels[:0])
     plan = NoBalance(kind="none").apply(rows.take(np.arange(30)), 1)
-    policy = config.parse(composition.compose(cli.conf_folder(), ["augment=dihedral"])).augment
-    train = Feed.training(plan, reader, policy, batch_size, seed=1)
-    return train, Feed(rows.take(np.arange(30, n)), reader, batch_size)
+    policy = config.parse(compose.compose(main.conf_folder(), ["augment=dihedral"])).augment
+    train = Loader.training(plan, reader, policy, batch_size, seed=1)
+    return train, Loader(rows.take(np.arange(30, n)), reader, batch_size)
 
 
 def trained(
     spec: Train, seed: int = 1, name: str = "m2"
 ) -> tuple[list[np.ndarray], fit.History, float]:
     process.prepare_process(spec, seed)
-    net = composition.compose(
-        cli.conf_folder(), [f"model={name}", "model.filters=[[4],[8]]", "model.dense=[8]"]
+    net = compose.compose(
+        main.conf_folder(), [f"model={name}", "model.filters=[[4],[8]]", "model.dense=[8]"]
     )
     train, val = feeds(spec.batch_size)
     model = config.parse(net).model.build((16, 16, 3), 3)
@@ -64,9 +70,15 @@ def trained(
     logged: list[int] = []
     with tempfile.TemporaryDirectory() as place:
         history = fit.fit(
-            model, spec, train, val, Silent(), lambda figures, step: logged.append(step),
-            Store(Path(place)), Signals(),
-        )  # fmt: skip
+            model,
+            spec,
+            train,
+            val,
+            Silent(),
+            lambda figures, step: logged.append(step),
+            Store(Path(place)),
+            Signals(),
+        )
     assert logged == list(range(1, len(logged) + 1))
     final_val_loss = model.evaluate(val.dataset(), verbose=0)[0]
     return model.get_weights(), history, final_val_loss
@@ -80,9 +92,16 @@ def test_two_equal_runs_end_with_bit_identical_weights_and_other_seeds_do_not() 
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
     assert set(history) == {
-        "train/loss", "train/accuracy", "val/loss", "val/accuracy", "learning_rate", "seconds",
-        "images_per_second", "data/wait_share", "data/start_seconds",
-    }  # fmt: skip
+        "train/loss",
+        "train/accuracy",
+        "val/loss",
+        "val/accuracy",
+        "learning_rate",
+        "seconds",
+        "images_per_second",
+        "data/wait_share",
+        "data/start_seconds",
+    }
     assert all(len(values) == 2 for values in history.values())
 
 
@@ -125,9 +144,13 @@ def test_cosine_rises_over_the_warm_up_and_falls_to_zero() -> None:
 
 def test_early_stopping_keeps_the_best_epochs_weights() -> None:
     spec = train_spec(
-        "epochs=30", "batch_size=8", "learning_rate=0.5", "optimizer=sgd", "keep=best",
+        "epochs=30",
+        "batch_size=8",
+        "learning_rate=0.5",
+        "optimizer=sgd",
+        "keep=best",
         "early_stopping.patience=2",
-    )  # fmt: skip
+    )
     weights, history, _ = trained(spec)
     best = int(np.argmin(history["val/loss"])) + 1
     assert len(history["val/loss"]) == best + 2
@@ -137,9 +160,14 @@ def test_early_stopping_keeps_the_best_epochs_weights() -> None:
 
 def test_plateau_lowers_the_learning_rate() -> None:
     spec = train_spec(
-        "epochs=6", "schedule=plateau", "learning_rate=1e-12", "plateau.patience=2",
-        "plateau.factor=0.5", "plateau.min_learning_rate=0", "plateau.monitor=val_accuracy",
-    )  # fmt: skip
+        "epochs=6",
+        "schedule=plateau",
+        "learning_rate=1e-12",
+        "plateau.patience=2",
+        "plateau.factor=0.5",
+        "plateau.min_learning_rate=0",
+        "plateau.monitor=val_accuracy",
+    )
     _, history, _ = trained(spec)
     assert history["learning_rate"][-1] < history["learning_rate"][0]
 
@@ -156,10 +184,15 @@ def test_the_best_epochs_averaged_weights_are_kept_not_its_raw_ones() -> None:
     for patience in ("null", "2"):
         _, history, final = trained(
             train_spec(
-                "epochs=8", "batch_size=8", "ema=0.5", "keep=best", "learning_rate=0.3",
-                "optimizer=sgd", f"early_stopping.patience={patience}",
+                "epochs=8",
+                "batch_size=8",
+                "ema=0.5",
+                "keep=best",
+                "learning_rate=0.3",
+                "optimizer=sgd",
+                f"early_stopping.patience={patience}",
             )
-        )  # fmt: skip
+        )
         assert final == pytest.approx(min(history["val/loss"]), rel=1e-5)
 
 

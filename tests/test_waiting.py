@@ -11,10 +11,10 @@ from rich.console import Console
 from test_checkpoint import train
 from test_training import feeds, train_spec
 
-from melanoma_exp import report
-from melanoma_exp.pipeline import Feed, made_ahead
+from melanoma_exp.data.loader import Loader, prefetched
+from melanoma_exp.report import console
 from melanoma_exp.training import process
-from melanoma_exp.training.waiting import Waits
+from melanoma_exp.training.data_wait import Waits
 
 
 def slow(batches: int, seconds: float) -> tf.data.Dataset:
@@ -47,13 +47,13 @@ def test_batches_that_are_ready_are_not_waited_for() -> None:
 def test_a_slow_input_path_shows_in_the_figures_of_every_epoch(tmp_path: Path, monkeypatch) -> None:
     spec = train_spec("epochs=2", "batch_size=8")
     _, quick = train(spec, tmp_path / "quick")
-    batch = Feed.batch
+    batch = Loader.batch
 
-    def slowly(self: Feed, epoch: int, step: int) -> tuple:
+    def slowly(self: Loader, epoch: int, step: int) -> tuple:
         time.sleep(0.5 * (self.seed is not None))
         return batch(self, epoch, step)
 
-    monkeypatch.setattr(Feed, "batch", slowly)
+    monkeypatch.setattr(Loader, "batch", slowly)
     _, slow = train(spec, tmp_path / "slow")
     assert slow["train/loss"] == quick["train/loss"]
     assert 0 <= quick["data/wait_share"][1] < slow["data/wait_share"][1] < 1
@@ -62,17 +62,17 @@ def test_a_slow_input_path_shows_in_the_figures_of_every_epoch(tmp_path: Path, m
 
 def test_batches_are_made_while_the_model_is_at_work_with_determinism_too(monkeypatch) -> None:
     process.prepare_process(train_spec("deterministic=true"), 1)
-    batch = Feed.batch
+    batch = Loader.batch
 
-    def slowly(self: Feed, epoch: int, step: int) -> tuple:
+    def slowly(self: Loader, epoch: int, step: int) -> tuple:
         time.sleep(0.2)
         return batch(self, epoch, step)
 
-    feed, _ = feeds(3)
-    expected = [batch(feed, 2, k)[0] for k in range(3, 10)]
-    monkeypatch.setattr(Feed, "batch", slowly)
+    loader, _ = feeds(3)
+    expected = [batch(loader, 2, k)[0] for k in range(3, 10)]
+    monkeypatch.setattr(Loader, "batch", slowly)
     waits, seen = Waits(), []
-    for images, _, _ in waits.over(feed.dataset(2, 3)):
+    for images, _, _ in waits.over(loader.dataset(2, 3)):
         seen.append(images.numpy())
         time.sleep(0.4)
     assert len(seen) == 7 and all(map(np.array_equal, seen, expected))
@@ -83,7 +83,7 @@ def test_an_epoch_that_has_ended_keeps_nobody_waiting() -> None:
     """With tf.data's tuner on, some end only at its next turn, later than the epoch took."""
     spec = tf.TensorSpec((None,), tf.float32)
     for _ in range(8):
-        ahead = made_ahead(lambda step: (np.zeros(2, np.float32),), 0, 10, [spec])
+        ahead = prefetched(lambda step: (np.zeros(2, np.float32),), 0, 10, [spec])
         batches = iter(Waits().over(ahead))
         for _ in batches:
             time.sleep(0.1)
@@ -95,7 +95,7 @@ def test_an_epoch_that_has_ended_keeps_nobody_waiting() -> None:
 def test_the_screen_tells_it_above_three_percent_with_one_hint() -> None:
     out = io.StringIO()
     figures = {"train/loss": 1.0, "images_per_second": 9.0}
-    with report.Screen(Console(file=out, width=200), epochs=9, steps=4) as screen:
+    with console.Screen(Console(file=out, width=200), epochs=9, steps=4) as screen:
         for epoch, share in enumerate((0.029, 0.12, 0.2), 1):
             screen.epoch(epoch, {**figures, "data/wait_share": share})
     lines = [line for line in out.getvalue().splitlines() if line]
@@ -108,9 +108,9 @@ def test_the_time_left_is_told_of_the_steps_seen_not_of_a_run_gone_on_with(
     before: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, clock = io.StringIO(), [100.0]
-    monkeypatch.setattr(report.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(console.time, "monotonic", lambda: clock[0])
     figures = {"train/loss": 1.0, "images_per_second": 9.0}
-    with report.Screen(Console(file=out, width=200), epochs=20, steps=4) as screen:
+    with console.Screen(Console(file=out, width=200), epochs=20, steps=4) as screen:
         if before:  # its last epoch lacked the validation alone
             screen.epoch(before, figures)
         for step in range(1, 5):

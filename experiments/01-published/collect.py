@@ -21,17 +21,24 @@ import mlflow
 from curves import SERIES, draw, read_curves, write_curves
 from tables import LAST, alike, fill_header, table
 
-from melanoma_exp import cli, composition, config
+from melanoma_exp import config
+from melanoma_exp.cli import compose
+from melanoma_exp.cli import main as cli
 
 HERE = Path(__file__).resolve().parent
 LEAK = "leak/val_rows_with_train_source", "leak/val_rows_with_train_group"
 COLUMNS = {
-    "train_accuracy": "train/accuracy", "val_accuracy": "val/accuracy",
-    "train_loss": "train/loss", "val_loss": "val/loss", "test_accuracy": "final/test/accuracy",
-    "leak_source": LEAK[0], "leak_group": LEAK[1],
-    "leak_test_group": "leak/test_rows_with_train_group", "seconds": "seconds/fit",
+    "train_accuracy": "train/accuracy",
+    "val_accuracy": "val/accuracy",
+    "train_loss": "train/loss",
+    "val_loss": "val/loss",
+    "test_accuracy": "final/test/accuracy",
+    "leak_source": LEAK[0],
+    "leak_group": LEAK[1],
+    "leak_test_group": "leak/test_rows_with_train_group",
+    "seconds": "seconds/fit",
     "parameters": "parameters",
-}  # fmt: skip
+}
 FIGURES = {*COLUMNS, "val_accuracy_low", "val_accuracy_high"}
 COUNTS = {"seed", "files", "epochs", "epochs_asked", "epochs_published"}
 Result = dict[str, Any]
@@ -99,32 +106,39 @@ def read(store: Path, wanted: set[str], conf: Path) -> list[Result]:
 
 def _result(client: Any, run: Any, conf: Path) -> Result:
     name, metrics, tags = run.data.tags["experiment"], run.data.metrics, run.data.tags
-    asked = config.parse(composition.compose(conf, [f"experiment={name}"])).flat()
+    asked = config.parse(compose.compose(conf, [f"experiment={name}"])).flat()
     changed = [
         f"{key}={value}"
         for key, value in run.data.params.items()
         if key in asked and str(asked[key]) != value and key != "seed" and config.determines(key)
     ]
     steps = {s: client.get_metric_history(run.info.run_id, s) for s in SERIES}
-    curves = {s: [(m.step, m.value) for m in sorted(h, key=lambda m: m.step)]
-              for s, h in steps.items()}  # fmt: skip
+    curves = {
+        s: [(m.step, m.value) for m in sorted(h, key=lambda m: m.step)] for s, h in steps.items()
+    }
     metrics.setdefault(
         "seconds/fit",
         sum(m.value for m in client.get_metric_history(run.info.run_id, "seconds")),
     )
     return {
-        "experiment": name, "run": run.info.run_id, "seed": int(run.data.params["seed"]),
+        "experiment": name,
+        "run": run.info.run_id,
+        "seed": int(run.data.params["seed"]),
         "commit": tags["git_commit"][:7] + "+" * (tags["git_dirty"] == "true"),
-        "leaky": tags["leaky"], "changed": "; ".join(sorted(changed)),
+        "leaky": tags["leaky"],
+        "changed": "; ".join(sorted(changed)),
         "files": int(metrics["train_images"] + metrics["val_images"]),
-        "task": run.data.params["dataset.task"], "cores": tags["machine.cores"],
-        "epochs": len(curves["train/loss"]), "epochs_asked": int(run.data.params["train.epochs"]),
-        "epochs_published": asked["train.epochs"], "finished": run.info.status == "FINISHED",
+        "task": run.data.params["dataset.task"],
+        "cores": tags["machine.cores"],
+        "epochs": len(curves["train/loss"]),
+        "epochs_asked": int(run.data.params["train.epochs"]),
+        "epochs_published": asked["train.epochs"],
+        "finished": run.info.status == "FINISHED",
         **{column: metrics.get(metric) for column, metric in COLUMNS.items()},
         "val_accuracy_low": min(v for _, v in curves["val/accuracy"][-LAST:]),
         "val_accuracy_high": max(v for _, v in curves["val/accuracy"][-LAST:]),
         "curves": curves,
-    }  # fmt: skip
+    }
 
 
 def kept(folder: Path) -> list[Result]:
@@ -166,9 +180,11 @@ def write_csv(path: Path, results: list[Result], published: dict[str, Any]) -> N
     with path.open("w", newline="", encoding="utf-8") as file:
         own = [key for key in (results[0] if results else {}) if key != "curves"]
         writer = csv.DictWriter(
-            file, [*own, *(f"published_{key}" for key in theirs)], lineterminator="\n",
+            file,
+            [*own, *(f"published_{key}" for key in theirs)],
+            lineterminator="\n",
             extrasaction="ignore",
-        )  # fmt: skip
+        )
         writer.writeheader()
         for r in results:
             known = {f"published_{key}": published[r["experiment"]][key] for key in theirs}

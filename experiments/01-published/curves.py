@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
-from melanoma_exp.figures.style import (
+from melanoma_exp.report.figures.style import (
     BLUE,
     BODY,
     FAINT,
@@ -19,7 +19,7 @@ from melanoma_exp.figures.style import (
     new_figure,
     plain_axes,
     save,
-)  # fmt: skip
+)
 
 SERIES = ("train/accuracy", "val/accuracy", "train/loss", "val/loss")
 Result = dict[str, Any]
@@ -75,9 +75,14 @@ def draw(path: Path, system: str, published: dict[str, Any], results: list[Resul
                     if r["curves"]:
                         points = r["curves"][f"{part}/{quantity}"]
                     axes.plot(
-                        *zip(*points, strict=True), line, color=colour, lw=0.9, label=label, ms=3,
+                        *zip(*points, strict=True),
+                        line,
+                        color=colour,
+                        lw=0.9,
+                        label=label,
+                        ms=3,
                         marker=marker if len(points) == 1 else None,
-                    )  # fmt: skip
+                    )
                     label = None  # each stage once in the legend
                 told = published[name][f"{part}_{quantity}"]
                 if told and all(r["task"] == "classes" for r in runs):

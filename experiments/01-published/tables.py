@@ -6,9 +6,21 @@ from pathlib import Path
 from typing import Any
 
 LAST = 6  # epochs, over which a last one is seen to swing
-HEADS = ("experiment", "published train / val accuracy", "our train / val accuracy",
-         f"val, last {LAST} epochs", "published train / val loss", "our train / val loss",
-         "test accuracy", "leak", "files", "epochs", "seeds", "minutes", "settings")  # fmt: skip
+HEADS = (
+    "experiment",
+    "published train / val accuracy",
+    "our train / val accuracy",
+    f"val, last {LAST} epochs",
+    "published train / val loss",
+    "our train / val loss",
+    "test accuracy",
+    "leak",
+    "files",
+    "epochs",
+    "seeds",
+    "minutes",
+    "settings",
+)
 PARTS = ("train", "val")
 Result = dict[str, Any]
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
-    from melanoma_exp.augment.spec import FlipRotateZoom
+    from melanoma_exp.augment.base import FlipRotateZoom
 
 _TURNS = (-1, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
 _BORDER = {

@@ -21,8 +21,8 @@ if not hasattr(PIL.Image, "ANTIALIAS"):
 import Augmentor  # noqa: E402
 from Augmentor.Operations import Operation, RotateRange  # noqa: E402
 
-from melanoma_exp.arrays import Images  # noqa: E402
 from melanoma_exp.augment import turn  # noqa: E402
+from melanoma_exp.system.arrays import Images  # noqa: E402
 
 
 def operation_names() -> list[str]:

@@ -72,9 +72,15 @@ def build(archive: Archive, chosen: selection.Selection, named: bool, by: str) -
     tested = [pairing.compare_pairs(found, p, positive) for p in parts]
     best = _best(found, part)
     return Comparison(
-        chosen.title, runs[0].classes, found, best, tested, question,
-        verdict.decide(found, tested, question, best), (*kept.left_out, *repeats),
-    )  # fmt: skip
+        chosen.title,
+        runs[0].classes,
+        found,
+        best,
+        tested,
+        question,
+        verdict.decide(found, tested, question, best),
+        (*kept.left_out, *repeats),
+    )
 
 
 def _best(found: Sequence[Row], part: str) -> Row | None:

@@ -107,11 +107,13 @@ def chart(title: str, note: str, content: Sequence[Series]) -> Chart | None:
     ]
     decimals = max(0, -math.floor(math.log10(y_ticks[1] - y_ticks[0]) + 1e-9))
     return Chart(
-        title, note, lines,
+        title,
+        note,
+        lines,
         [(x(t), f"{t:.0f}") for t in _ticks(first, last) if t == int(t) and first <= t <= last],
         [(y(t), f"{t:.{decimals}f}".replace("-", "−")) for t in y_ticks if low <= t <= high],
         y(0) if low < 0 < high else None,
-    )  # fmt: skip
+    )
 
 
 def curves(histories: Sequence[History]) -> list[Chart]:
@@ -131,11 +133,14 @@ def curves(histories: Sequence[History]) -> list[Chart]:
         charts.append(chart(what.capitalize(), "validation solid, training dashed", content))
     content = [
         series(
-            letter, colour, False, f"{letter} {label}: gap",
+            letter,
+            colour,
+            False,
+            f"{letter} {label}: gap",
             gap(history["train/accuracy"], history["val/accuracy"]),
         )
         for letter, colour, label, history in histories
-    ]  # fmt: skip
+    ]
     note = "training minus validation accuracy"
     charts.append(chart("Generalisation gap", note, content))
     return [c for c in charts if c is not None]

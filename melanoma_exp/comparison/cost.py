@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from melanoma_exp.comparison.rows import Mean, Row
-from melanoma_exp.models import cost
+from melanoma_exp.models import flops as cost
 from melanoma_exp.models.spec import AnyModel
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.archive import Archive
@@ -41,10 +41,14 @@ def of_row(archive: Archive, row: Row, classes: int) -> Cost:
     """Reads a row's cost from its runs; what the network costs is counted from its config."""
     rates = [archive.series(run.stored.id, "images_per_second") for run in row.runs]
     return Cost(
-        row, row.mean("seconds/fit"), row.mean("seconds/fit_cpu"), _mean([len(r) for r in rates]),
+        row,
+        row.mean("seconds/fit"),
+        row.mean("seconds/fit_cpu"),
+        _mean([len(r) for r in rates]),
         _median([value for points in rates for _, value in points]),
-        row.mean("parameters").value, _flops(archive, row, classes),
-    )  # fmt: skip
+        row.mean("parameters").value,
+        _flops(archive, row, classes),
+    )
 
 
 def _flops(archive: Archive, row: Row, classes: int) -> float:

@@ -8,9 +8,9 @@ import numpy as np
 
 from melanoma_exp import config
 from melanoma_exp.comparison.pairing import Tested
-from melanoma_exp.dataset.decode import decode
-from melanoma_exp.pages import data_uri
+from melanoma_exp.data.decode import decode
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.html import data_uri
 from melanoma_exp.tracking.archive import Archive
 
 ROWS = 4
@@ -70,18 +70,22 @@ def find(tested: Tested, positive: Sequence[int], limit: int) -> tuple[int, list
     order = order[(predicted != predicted[0]).any(axis=0)[order]]
     disputed = [
         Disputed(
-            str(ids[k]), int(label[k]),
+            str(ids[k]),
+            int(label[k]),
             [
                 Answer(
-                    row.letter, int(predicted[r, k]), bool(predicted[r, k] == label[k]),
-                    float(probability[r, k, predicted[r, k]]), float(of_truth[r, k]),
+                    row.letter,
+                    int(predicted[r, k]),
+                    bool(predicted[r, k] == label[k]),
+                    float(probability[r, k, predicted[r, k]]),
+                    float(of_truth[r, k]),
                     float(of_alert[r, k]),
                 )
                 for r, (row, _) in enumerate(kept)
             ],
         )
         for k in order[:limit]
-    ]  # fmt: skip
+    ]
     return len(order), disputed
 
 
@@ -109,8 +113,10 @@ def pictures(
         listing = dataset.find(cache)
     except UserError as error:
         return {}, error.lines[0]
-    place = {str(s): listing.paths[k] for s, k in zip(
-        listing.samples.source, listing.samples.image, strict=True)}  # fmt: skip
+    place = {
+        str(s): listing.paths[k]
+        for s, k in zip(listing.samples.source, listing.samples.image, strict=True)
+    }
     found = {}
     for name in ids:
         if name in place:

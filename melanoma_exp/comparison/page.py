@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from melanoma_exp import __version__, report
+from melanoma_exp import __version__
 from melanoma_exp.comparison import charts, classes, cost, disagreement, rows, table
 from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.comparison.pairing import Tested, told_p
 from melanoma_exp.comparison.reading import PARTS
 from melanoma_exp.comparison.verdict import signed
-from melanoma_exp.pages import templates
+from melanoma_exp.report import console
+from melanoma_exp.system.html import templates
 from melanoma_exp.tracking.archive import Archive
 
 ROWS = 8  # drawn; the table has all
@@ -32,9 +33,14 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
     """
     environment = templates(Path(__file__).parent)
     environment.filters |= {
-        "bound": _bound, "value": _value, "count": _count, "percent": _percent,
-        "signed": signed, "p": told_p, "raised": lambda text: text[:1].upper() + text[1:],
-    }  # fmt: skip
+        "bound": _bound,
+        "value": _value,
+        "count": _count,
+        "percent": _percent,
+        "signed": signed,
+        "p": told_p,
+        "raised": lambda text: text[:1].upper() + text[1:],
+    }
     drawn = found.rows[:ROWS]
     return environment.get_template("page.html.j2").render(
         found=found,
@@ -57,18 +63,20 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
         nan=math.isnan,
         made=date.today().isoformat(),
         version=__version__,
-        disclaimer=report.DISCLAIMER,
+        disclaimer=console.DISCLAIMER,
     )
 
 
 def _histories(archive: Archive, drawn: Sequence[rows.Row]) -> list[charts.History]:
     return [
         (
-            row.letter, k, row.label,
+            row.letter,
+            k,
+            row.label,
             {key: [archive.series(run.stored.id, key) for run in row.runs] for key in CURVES},
         )
         for k, row in enumerate(drawn)
-    ]  # fmt: skip
+    ]
 
 
 def _per_class(found: Comparison, tested: Tested) -> dict[str, Any]:
@@ -82,9 +90,12 @@ def _per_class(found: Comparison, tested: Tested) -> dict[str, Any]:
         "part": tested.part,
         "confusions": counted,
         "n": [f"{n:.0f}" for n in per_run],
-        "alike": {c.row.letter for c in counted if np.array_equal(
-            c.count.sum(axis=1) / len(c.row.runs), per_run)},
-    }  # fmt: skip
+        "alike": {
+            c.row.letter
+            for c in counted
+            if np.array_equal(c.count.sum(axis=1) / len(c.row.runs), per_run)
+        },
+    }
 
 
 def _outcomes(found: Comparison) -> list[dict[str, Any]]:
@@ -114,9 +125,13 @@ def _disputed(archive: Archive, found: Comparison, images: int, cache: Path) -> 
         pictures, reason = disagreement.pictures(archive, tested, ids, cache)
     letters = [row.letter for row, _ in tested.rows[: disagreement.ROWS]]
     return {
-        "total": total, "images": some, "pictures": pictures, "reason": reason,
-        "letters": letters, "all": len(tested.rows[0][1].ids) if tested.rows else 0,
-    }  # fmt: skip
+        "total": total,
+        "images": some,
+        "pictures": pictures,
+        "reason": reason,
+        "letters": letters,
+        "all": len(tested.rows[0][1].ids) if tested.rows else 0,
+    }
 
 
 def _bound(text: str) -> str:

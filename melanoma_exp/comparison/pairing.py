@@ -20,7 +20,7 @@ import numpy as np
 from melanoma_exp.comparison.images import Answers, same_images
 from melanoma_exp.comparison.reading import PARTS
 from melanoma_exp.comparison.rows import Row
-from melanoma_exp.metrics import paired, student
+from melanoma_exp.evaluation.metrics import paired, student
 
 TESTED = 8  # rows; more pairs would leave no test any power after Holm
 LEVEL = 0.05
@@ -82,8 +82,11 @@ class Tested:
 
     def pair(self, first: Row, second: Row) -> Pair | None:
         """Returns the pair of two rows, the better one first; None where it was not tested."""
-        found = (p for p in self.pairs if (p.first.letter, p.second.letter) == (
-            first.letter, second.letter))  # fmt: skip
+        found = (
+            p
+            for p in self.pairs
+            if (p.first.letter, p.second.letter) == (first.letter, second.letter)
+        )
         return next(found, None)
 
 
@@ -177,9 +180,10 @@ def _folds(a: Row, b: Row) -> Outcome | None:
     """Compares balanced accuracy over the folds that both rows were validated on."""
     per_fold = [_by_fold(row) for row in (a, b)]
     shared = [
-        fold for fold, (images, _) in per_fold[0].items()
+        fold
+        for fold, (images, _) in per_fold[0].items()
         if fold in per_fold[1] and per_fold[1][fold][0] == images
-    ]  # fmt: skip
+    ]
     values = [per_fold[0][f][1] - per_fold[1][f][1] for f in shared]
     if len(values) < 2 or any(math.isnan(v) for v in values):
         return None

@@ -7,7 +7,7 @@ from rich.table import Table
 from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.comparison.reading import PARTS
 from melanoma_exp.comparison.table import SECONDS, figures, mark, shown
-from melanoma_exp.report import DISCLAIMER
+from melanoma_exp.report.console import DISCLAIMER
 
 STYLES = {"best": "bold green", "leaky": "yellow", "": ""}
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from melanoma_exp.distribution.cluster import Cluster
+from melanoma_exp.distribution.liveness import Watch, abort_collectives
 from melanoma_exp.distribution.team import Team
-from melanoma_exp.distribution.watch import Watch, abort_collectives
 from melanoma_exp.spec import UserError
-from melanoma_exp.training.interruption import SIGNALS
+from melanoma_exp.training.signals import SIGNALS
 
 
 def join(cluster: Cluster, patience: float, batch_size: int) -> Team:

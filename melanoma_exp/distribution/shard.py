@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from melanoma_exp.pipeline import Feed, made_ahead
+from melanoma_exp.data.loader import Loader, prefetched
 
 
 def rows_of(replica: int, replicas: int, total: int) -> tuple[int, int]:
@@ -26,13 +26,13 @@ class Shard:
     """The batches of one process.
 
     Attributes:
-        feed: Of the global batches.
+        loader: Of the global batches.
         strategy: Distributes them.
         index: Which process this is.
         processes: How many there are.
     """
 
-    feed: Feed
+    loader: Loader
     strategy: tf.distribute.Strategy
     index: int
     processes: int
@@ -40,12 +40,12 @@ class Shard:
     @property
     def steps(self) -> int:
         """Steps an epoch."""
-        return self.feed.steps
+        return self.loader.steps
 
     @property
     def images(self) -> int:
         """Images an epoch, over all processes."""
-        return self.feed.images
+        return self.loader.images
 
     def part(self, epoch: int, step: int, replica: int) -> tuple[np.ndarray, ...]:
         """Returns a replica's part of a global batch.
@@ -55,12 +55,12 @@ class Shard:
             (3,): the first row, the number of rows, the rows of the whole batch. Where there is no
             row for this replica, one of the others' stands in, and the number is 0.
         """
-        total = min(self.feed.batch_size, self.images - step * self.feed.batch_size)
+        total = min(self.loader.batch_size, self.images - step * self.loader.batch_size)
         first, last = rows_of(replica, self.strategy.num_replicas_in_sync, total)
         place = np.array([first, last - first, total], np.int64)
         if first == last:
             first, last = 0, 1
-        return *self.feed.batch(epoch, step, (first, last)), place
+        return *self.loader.batch(epoch, step, (first, last)), place
 
     def dataset(self, epoch: int = 0, first: int = 0) -> Any:
         """Returns the distributed batches of an epoch, from step `first` on."""
@@ -71,7 +71,7 @@ class Shard:
             step, replica = divmod(number, replicas)
             return self.part(epoch, step, self.index * replicas + replica)
 
-        specs = [*self.feed.specs, tf.TensorSpec((3,), tf.int64)]
+        specs = [*self.loader.specs, tf.TensorSpec((3,), tf.int64)]
         return self.strategy.distribute_datasets_from_function(
-            lambda context: made_ahead(make, first * replicas, self.steps * replicas, specs)
+            lambda context: prefetched(make, first * replicas, self.steps * replicas, specs)
         )

@@ -14,20 +14,24 @@ from signal import SIGTERM
 import keras
 import tensorflow as tf
 
-from melanoma_exp.checkpoint import Saved
+from melanoma_exp.data.loader import Loader
 from melanoma_exp.distribution import exchange
 from melanoma_exp.distribution.cluster import Cluster
+from melanoma_exp.distribution.liveness import LostWorkerError, Watch
 from melanoma_exp.distribution.replicated import replicate
 from melanoma_exp.distribution.shard import Shard
-from melanoma_exp.distribution.watch import LostWorkerError, Watch
-from melanoma_exp.pipeline import Feed
 from melanoma_exp.spec import UserError
-from melanoma_exp.training.interruption import Signals
+from melanoma_exp.training.checkpoint import Saved
+from melanoma_exp.training.signals import Signals
 
 PEER_FAILED = (
-    tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError, tf.errors.InternalError, tf.errors.FailedPreconditionError,
-)  # fmt: skip
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+    tf.errors.FailedPreconditionError,
+)
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,13 @@ class Team:
         replicate(model, lambda: signals.received is not None, stop)
         return agreed if self.cluster else signals
 
-    def divide(self, feed: Feed) -> Feed | Shard:
+    def divide(self, loader: Loader) -> Loader | Shard:
         """Returns the part of a feed that this process makes."""
         if not self.is_spread:
-            return feed
+            return loader
         if self.cluster is None:
-            return Shard(feed, self.strategy, 0, 1)
-        return Shard(feed, self.strategy, self.cluster.index, len(self.cluster.addresses))
+            return Shard(loader, self.strategy, 0, 1)
+        return Shard(loader, self.strategy, self.cluster.index, len(self.cluster.addresses))
 
     def agree(self, facts: Mapping[str, str]) -> None:
         """Makes sure that all processes run the same experiment on the same data.

@@ -38,9 +38,14 @@ def build(spec: Cnn, image_shape: tuple[int, int, int], num_classes: int) -> ker
                 f"for {len(spec.filters)} blocks; use fewer blocks or a larger dataset.image_size"
             )
         x = conv_block(
-            x, f"block{block + 1}", filters, spec.kernel, paddings[block], norms[block],
+            x,
+            f"block{block + 1}",
+            filters,
+            spec.kernel,
+            paddings[block],
+            norms[block],
             dropouts[block],
-        )  # fmt: skip
+        )
     x = layers.Flatten(name="flatten")(x)
     dense_norms, dense_dropouts = (
         each(spec.dense_norm, spec.dense),

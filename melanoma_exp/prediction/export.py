@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from melanoma_exp.metrics.decision import softmax
+from melanoma_exp.evaluation.metrics.decision import softmax
 from melanoma_exp.prediction.saved_model import SavedModel
 from melanoma_exp.spec import UserError
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from melanoma_exp.files import sha256
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.files import sha256
 
 NAME, WEIGHTS = "model.json", "model.weights.h5"
 

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from rich.console import Console
 
-from melanoma_exp.explain import grad_cam
-from melanoma_exp.pages import data_uri, templates
+from melanoma_exp.evaluation.gradcam import grad_cam
 from melanoma_exp.prediction import screen
 from melanoma_exp.prediction.predict import BATCH, Prediction
 from melanoma_exp.prediction.saved_model import SavedModel
 from melanoma_exp.prediction.worklist import Worklist, write_aside
-from melanoma_exp.report import DISCLAIMER
+from melanoma_exp.report.console import DISCLAIMER
+from melanoma_exp.system.html import data_uri, templates
 
 SHOWN = 200  # images with pictures; more would make the page too heavy for a mail
 SIDE = 200  # pixels of the longer side of a picture

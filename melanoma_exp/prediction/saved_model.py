@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from melanoma_exp.config import Experiment, parse_json
-from melanoma_exp.dataset.decode import decode
-from melanoma_exp.metrics.decision import Decision
-from melanoma_exp.novelty import Novelty
+from melanoma_exp.data.decode import decode
+from melanoma_exp.evaluation.metrics.decision import Decision
+from melanoma_exp.evaluation.out_of_distribution import Novelty
 from melanoma_exp.prediction import manifest
 from melanoma_exp.prediction.manifest import Manifest
 from melanoma_exp.spec import UserError
@@ -117,7 +117,7 @@ def _network(experiment: Experiment, classes: int, precision: str | None) -> "ke
     import keras
     import tensorflow as tf
 
-    from melanoma_exp.training.compile import POLICIES
+    from melanoma_exp.training.optim import POLICIES
 
     precision = precision or experiment.train.precision
     if precision == "float16" and not tf.config.list_physical_devices("GPU"):

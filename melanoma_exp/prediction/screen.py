@@ -13,7 +13,7 @@ from rich.table import Table
 
 from melanoma_exp.prediction.predict import Prediction
 from melanoma_exp.prediction.worklist import Worklist
-from melanoma_exp.report import DISCLAIMER, PLAIN_EVERY
+from melanoma_exp.report.console import DISCLAIMER, PLAIN_EVERY
 
 SHOWN = 40  # rows of the table
 SHOWN_UNREAD = 20
@@ -37,9 +37,14 @@ def counting(screen: Console, what: str, total: int) -> Iterator[Tell]:
     """
     spoken = time.monotonic()
     with Progress(
-        TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=screen, transient=True, disable=not screen.is_terminal,
-    ) as bar:  # fmt: skip
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=screen,
+        transient=True,
+        disable=not screen.is_terminal,
+    ) as bar:
         task = bar.add_task(what, total=total)
 
         def tell(done: int) -> None:

@@ -17,7 +17,7 @@ from mlflow.pyfunc import PythonModel
 from melanoma_exp.prediction import saved_model
 from melanoma_exp.prediction.predict import judge
 from melanoma_exp.prediction.worklist import record
-from melanoma_exp.report import DISCLAIMER
+from melanoma_exp.report.console import DISCLAIMER
 
 LARGEST = 32 * 2**20  # bytes of an image
 MOST = 256  # images a request

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from melanoma_exp.files import aside
 from melanoma_exp.prediction.predict import Prediction, Unread
 from melanoma_exp.prediction.saved_model import SavedModel
-from melanoma_exp.report import DISCLAIMER
+from melanoma_exp.report.console import DISCLAIMER
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.files import aside
 
 SUFFIXES = (".csv", ".json")
 
@@ -51,9 +51,14 @@ class Worklist:
         decision = saved.decision
         first = sorted(predictions, key=lambda p: (not p.alert, -(p.chance or 0.0)))
         return cls(
-            run_id, saved.name, saved.classes, decision.name, decision.threshold, tuple(first),
+            run_id,
+            saved.name,
+            saved.classes,
+            decision.name,
+            decision.threshold,
+            tuple(first),
             tuple(unread),
-        )  # fmt: skip
+        )
 
     def to_csv(self) -> str:
         """Returns a row an image; files that could not be read come last, with the reason."""
@@ -61,15 +66,36 @@ class Worklist:
         writer = csv.writer(text, lineterminator="\n")
         shares = [f"probability {name}" for name in self.classes]
         writer.writerow(
-            ["path", "advice", "alert", f"{self.name}_probability", "unsure", "predicted",
-             "unusual", *shares, "error", "run", "notice"]
-        )  # fmt: skip
+            [
+                "path",
+                "advice",
+                "alert",
+                f"{self.name}_probability",
+                "unsure",
+                "predicted",
+                "unusual",
+                *shares,
+                "error",
+                "run",
+                "notice",
+            ]
+        )
         for p in self.predictions:
             writer.writerow(
-                [p.path, p.advice, _word(p.alert), "" if p.chance is None else f"{p.chance:.8f}",
-                 _word(p.unsure), p.predicted, p.unusual or "",
-                 *(f"{share:.8f}" for share in p.probability), "", self.run_id, DISCLAIMER]
-            )  # fmt: skip
+                [
+                    p.path,
+                    p.advice,
+                    _word(p.alert),
+                    "" if p.chance is None else f"{p.chance:.8f}",
+                    _word(p.unsure),
+                    p.predicted,
+                    p.unusual or "",
+                    *(f"{share:.8f}" for share in p.probability),
+                    "",
+                    self.run_id,
+                    DISCLAIMER,
+                ]
+            )
         empty = [""] * (len(shares) + 6)
         for bad in self.unread:
             writer.writerow([bad.path, *empty, bad.reason, self.run_id, DISCLAIMER])

@@ -155,6 +155,13 @@ class Archive:
 def _stored(run: Any) -> StoredRun:
     info, data = run.info, run.data
     return StoredRun(
-        info.run_id, info.run_name or info.run_id[:8], info.status, info.start_time, data.params,
-        data.metrics, data.tags, info.artifact_uri, info.lifecycle_stage != "active",
-    )  # fmt: skip
+        info.run_id,
+        info.run_name or info.run_id[:8],
+        info.status,
+        info.start_time,
+        data.params,
+        data.metrics,
+        data.tags,
+        info.artifact_uri,
+        info.lifecycle_stage != "active",
+    )

@@ -56,9 +56,12 @@ class MlflowRun:
                 self.id = resumed
         spool = Spool(self.id) if spooled else None
         self._outbox = Outbox(
-            Store(client, uri, self.id), spool, (uri, name), lambda: check(client, uri),
+            Store(client, uri, self.id),
+            spool,
+            (uri, name),
+            lambda: check(client, uri),
             resumed is not None,
-        )  # fmt: skip
+        )
         if resumed is not None:  # after what waited of its earlier end is delivered
             with told(uri):
                 client.update_run(self.id, "RUNNING")

@@ -12,8 +12,14 @@ from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Map
 
 REQUIREMENTS = (
-    "tensorflow", "keras", "numpy", "opencv-python-headless", "pillow", "pydantic", "scikit-learn"
-)  # fmt: skip
+    "tensorflow",
+    "keras",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "pydantic",
+    "scikit-learn",
+)
 ANSWER: list[
     Any
 ] = [  # of the served model, for each image; all but the last two are absent on an error

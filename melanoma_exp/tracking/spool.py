@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from melanoma_exp.files import sync, write
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.files import sync, write
 
 ROOT = Path("mlruns") / "spool"
 RUN, ENTRIES, FILES, DELIVERED, LOCK = "run.json", "entries.jsonl", "files", "delivered", "lock"
@@ -195,8 +195,11 @@ class Spool:
 
 def waiting_runs(root: Path = ROOT) -> list[Spool]:
     """Returns the runs of which something waits here, by id."""
-    return [Spool(path.parent.name, root) for path in sorted(root.glob(f"*/{RUN}"))
-            if not path.parent.name.endswith(GONE)]  # fmt: skip
+    return [
+        Spool(path.parent.name, root)
+        for path in sorted(root.glob(f"*/{RUN}"))
+        if not path.parent.name.endswith(GONE)
+    ]
 
 
 def _whole(path: Path) -> int:

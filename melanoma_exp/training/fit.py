@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 import keras
 
-from melanoma_exp.checkpoint import Saved, Store
-from melanoma_exp.training.course import History
-from melanoma_exp.training.interruption import PrunedError, Signals
+from melanoma_exp.training.checkpoint import Saved, Store
 from melanoma_exp.training.loop import Loop
+from melanoma_exp.training.signals import PrunedError, Signals
 from melanoma_exp.training.spec import Train
+from melanoma_exp.training.state import History
 
 
 class Progress(Protocol):
@@ -29,7 +29,7 @@ class Progress(Protocol):
         """Something went wrong and training goes on."""
 
 
-class Feed(Protocol):
+class Loader(Protocol):
     """Gives the batches of any epoch from any step on."""
 
     @property
@@ -54,8 +54,8 @@ class Judge(Protocol):
 def fit(
     model: keras.Model,
     spec: Train,
-    train: Feed,
-    val: Feed,
+    train: Loader,
+    val: Loader,
     progress: Progress,
     log: Callable[[Mapping[str, float], int], None],
     store: Store,

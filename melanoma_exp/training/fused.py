@@ -62,9 +62,12 @@ class Dropout(keras.layers.Dropout):
         """Returns what values of this shape are multiplied by: 0, or 1 / (1 - rate)."""
         count = tf.reduce_prod(shape)
         words = tf.random.stateless_uniform(
-            [1 + (count + 3) // 4], tf.cast(self.seed_generator.next(), tf.int32),
-            minval=None, maxval=None, dtype=tf.uint32,
-        )  # fmt: skip
+            [1 + (count + 3) // 4],
+            tf.cast(self.seed_generator.next(), tf.int32),
+            minval=None,
+            maxval=None,
+            dtype=tf.uint32,
+        )
         level, rest = divmod(self.rate * 256, 1)
         raised = words[0] < tf.constant(int(rest * 2**32), tf.uint32)
         level = tf.cast(int(level), tf.uint8) + tf.cast(raised, tf.uint8)

@@ -7,25 +7,33 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from melanoma_exp.checkpoint import Saved, Store
-from melanoma_exp.training import course, watch
-from melanoma_exp.training.course import Course
-from melanoma_exp.training.interruption import Signals
-from melanoma_exp.training.journal import Journal
+from melanoma_exp.training import monitors
+from melanoma_exp.training import state as course
+from melanoma_exp.training.checkpoint import Saved, Store
+from melanoma_exp.training.data_wait import Waits
+from melanoma_exp.training.metric_log import Journal
+from melanoma_exp.training.signals import Signals
 from melanoma_exp.training.spec import Train
-from melanoma_exp.training.waiting import Waits
+from melanoma_exp.training.state import Course
 
 if TYPE_CHECKING:
-    from melanoma_exp.training.fit import Feed, Progress
+    from melanoma_exp.training.fit import Loader, Progress
 
 
 class Loop(keras.callbacks.Callback):
     """The loop over epochs; as a callback of each `fit` it sees every step."""
 
     def __init__(
-        self, model: keras.Model, spec: Train, train: "Feed", val: "Feed", progress: "Progress",
-        log: Callable[[Mapping[str, float], int], None], store: Store, signals: Signals,
-    ) -> None:  # fmt: skip
+        self,
+        model: keras.Model,
+        spec: Train,
+        train: "Loader",
+        val: "Loader",
+        progress: "Progress",
+        log: Callable[[Mapping[str, float], int], None],
+        store: Store,
+        signals: Signals,
+    ) -> None:
         super().__init__()
         self.course = Course()
         self._net, self._spec, self._train, self._val = model, spec, train, val
@@ -154,12 +162,12 @@ class Loop(keras.callbacks.Callback):
         is_best = state.stopping.update(stopping.monitor, figures, state.epoch, stopping.min_delta)
         if is_best and spec.keep == "best":
             state.best_weights = self._net.get_weights()  # with `ema` the averaged ones
-        state.is_over = watch.is_over(stopping, state.stopping)
+        state.is_over = monitors.is_over(stopping, state.stopping)
         self._put_raw_back()
         if spec.schedule == "plateau":
             monitor = spec.plateau.monitor
-            state.plateau.update(monitor, figures, state.epoch, watch.PLATEAU_MIN_DELTA)
-            self._net.optimizer.learning_rate = watch.lowered_rate(
+            state.plateau.update(monitor, figures, state.epoch, monitors.PLATEAU_MIN_DELTA)
+            self._net.optimizer.learning_rate = monitors.lowered_rate(
                 spec.plateau, state.plateau, self._rate()
             )
 

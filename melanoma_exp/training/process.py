@@ -57,7 +57,7 @@ def prepare_process(spec: Train, seed: int) -> None:
     import keras
     import tensorflow as tf
 
-    from melanoma_exp.training.compile import POLICIES
+    from melanoma_exp.training.optim import POLICIES
 
     keras.backend.clear_session()
     keras.config.set_dtype_policy(POLICIES[spec.precision])

@@ -1,0 +1,1 @@
+"""The command line: Hydra composition, overrides, help and the subcommands."""

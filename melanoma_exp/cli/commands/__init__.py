@@ -1,0 +1,33 @@
+"""What the command line does besides training: one module a verb, listed here by name.
+
+A verb takes the words after its name. Its docstring's first line is what `--help` shows. Modules
+here import nothing heavy at the top, for `--help` imports them all.
+"""
+
+from collections.abc import Callable
+
+from melanoma_exp.cli.commands.audit import audit
+from melanoma_exp.cli.commands.cache import cache
+from melanoma_exp.cli.commands.compare import compare
+from melanoma_exp.cli.commands.export import export
+from melanoma_exp.cli.commands.launch import launch
+from melanoma_exp.cli.commands.predict import predict
+from melanoma_exp.cli.commands.reconcile import reconcile
+from melanoma_exp.cli.commands.rerun import rerun
+from melanoma_exp.cli.commands.resume import resume
+from melanoma_exp.cli.commands.resume_sweep import resume_sweep
+from melanoma_exp.cli.commands.sync import sync
+
+VERBS: dict[str, Callable[[list[str]], None]] = {
+    "rerun": rerun,
+    "resume": resume,
+    "resume-sweep": resume_sweep,
+    "reconcile": reconcile,
+    "sync": sync,
+    "launch": launch,
+    "audit": audit,
+    "cache": cache,
+    "compare": compare,
+    "predict": predict,
+    "export": export,
+}

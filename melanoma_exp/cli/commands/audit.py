@@ -1,0 +1,62 @@
+"""The verb `audit`."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from melanoma_exp.cli.commands.arguments import Parser, compose
+from melanoma_exp.spec import UserError
+
+if TYPE_CHECKING:
+    from melanoma_exp.config import Experiment
+    from melanoma_exp.data.audit.cached import Audit
+    from melanoma_exp.data.datasets.contents import Survey
+
+
+def audit(words: list[str]) -> None:
+    """dataset=...: finds doubled, contradictory and odd images; writes audit.csv and audit.html."""
+    parser = Parser("audit", audit.__doc__, "melanoma-exp audit dataset=isic9 dataset.root=DIR")
+    parser.add_argument("--out", default=".", help="folder for audit.csv and audit.html")
+    given, overrides = parser.split(words)
+    from melanoma_exp.data.audit import cached, findings
+    from melanoma_exp.report import console
+
+    experiment = compose(overrides)
+    screen, cache = console.console(), experiment.cache.root()
+    with screen.status("looking at every image"):
+        survey = experiment.dataset.survey(cache)
+        made = cached.audit(survey, cache)
+    out = Path(given.out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for path in made.files:
+            shutil.copyfile(path, out / path.name)
+    except OSError as error:
+        raise UserError(f"--out: cannot write {out}: {error.strerror}") from error
+    notes = survey.listing.notes
+    console.print_audit(screen, findings.KINDS, made.findings, len(survey.listing.paths), notes)
+    told = f"every finding: {out / 'audit.csv'}; with pictures: {out / 'audit.html'}"
+    screen.print(told, soft_wrap=True)
+    if experiment.tracking.kind != "off":
+        screen.print(f"tracked: {_record(experiment, survey, made)}", soft_wrap=True)
+
+
+def _record(experiment: "Experiment", survey: "Survey", made: "Audit") -> str:
+    """Keeps the audit as a run in an experiment of its own, and returns where."""
+    from melanoma_exp.data.audit.findings import KINDS
+    from melanoma_exp.tracking.spec import Local, Server
+
+    tracking = experiment.tracking
+    assert isinstance(tracking, Local | Server)
+    # Beside training runs it would be a row without figures in every comparison.
+    place = tracking.model_copy(update={"experiment": f"{tracking.experiment}_audits"})
+    run = place.start(f"audit-{experiment.dataset.kind}", Path.cwd())
+    of_dataset = {k: v for k, v in experiment.flat().items() if k.startswith("dataset.")}
+    run.log_params(of_dataset)
+    run.set_tags({"audit_digest": survey.digest})
+    counts = {kind: sum(f.kind == kind for f in made.findings) for kind in KINDS}
+    run.log_metrics({f"findings/{kind.replace(' ', '_')}": n for kind, n in counts.items()})
+    for path in made.files:
+        run.log_file(path)
+    run.end("FINISHED")
+    return f"{place.describe()}, experiment {place.experiment}, run {run.id}"

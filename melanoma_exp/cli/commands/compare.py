@@ -1,0 +1,71 @@
+"""The verb `compare`."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from melanoma_exp.cli.commands.arguments import Parser, compose_place
+from melanoma_exp.spec import UserError
+
+if TYPE_CHECKING:
+    from melanoma_exp.comparison.selection import Selection
+    from melanoma_exp.tracking.archive import Archive
+
+BY = (
+    "figure that orders the rows, of validation unless test/ stands before it (default: "
+    "%(default)s). Test figures stand beside and order nothing unless you ask: whoever chooses by "
+    "the test images has no test any more"
+)
+
+
+def compare(words: list[str]) -> None:
+    """RUN_ID RUN_ID ... | --sweep ID | --experiment NAME: which is better, and is it shown?"""
+    parser = Parser("compare", compare.__doc__, "melanoma-exp compare RUN_ID RUN_ID")
+    parser.add_argument("run_ids", nargs="*", metavar="RUN_ID", help="runs, as MLflow shows them")
+    parser.add_argument("--sweep", metavar="ID", help="all finished runs with this tag `sweep`")
+    parser.add_argument("--experiment", metavar="NAME", help="all finished runs of an experiment")
+    parser.add_argument("--by", default="balanced_accuracy", metavar="FIGURE", help=BY)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("comparison"),
+        metavar="DIR",
+        help="folder of comparison.html, .csv and .md (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=24,
+        metavar="N",
+        help="images on the page at most, of those that the best rows answer differently; 0 keeps "
+        "every picture out of it (default: %(default)s)",
+    )
+    given, overrides = parser.split(words)
+    _check(given)
+    here = compose_place("compare", overrides)
+    from melanoma_exp.comparison import build, files, screen
+    from melanoma_exp.report import console
+
+    archive = here.tracking.archive()
+    found = build.build(archive, _select(archive, given), bool(given.run_ids), given.by)
+    files.write(archive, found, given.out, given.images, here.cache.root())
+    screen.show(console.console(), found)
+    print(f"page: {given.out / 'comparison.html'} (table: comparison.csv, comparison.md)")
+
+
+def _check(given: argparse.Namespace) -> None:
+    ways = [bool(given.run_ids), given.sweep is not None, given.experiment is not None]
+    if sum(ways) != 1:
+        raise UserError("compare: name runs, or a --sweep, or an --experiment: one of the three")
+    if given.images < 0:
+        raise UserError(f"compare: --images counts images: 0 or more (got {given.images})")
+
+
+def _select(archive: "Archive", given: argparse.Namespace) -> "Selection":
+    from melanoma_exp.comparison import selection
+
+    if given.run_ids:
+        return selection.by_ids(archive, given.run_ids)
+    if given.sweep is not None:
+        return selection.by_sweep(archive, given.sweep)
+    return selection.by_experiment(archive, given.experiment)

@@ -1,0 +1,62 @@
+"""The verb `export`."""
+
+import sys
+from pathlib import Path
+
+from melanoma_exp.cli.commands.arguments import Parser, compose_place
+
+NAMES = ("keras", "savedmodel", "onnx", "tflite")
+CHECKED = 64  # images
+DETAILS = """\
+Every export takes uint8 images (n, height, width, 3) and gives logits. It is compared with the
+run's network on real images: those of --images, else the run's own validation images where its
+dataset is still there. Exit code: 0 all agree, 1 one does not (its file is not kept), 2 wrong
+usage. Research software, not a medical device."""
+
+
+def export(words: list[str]) -> None:
+    """RUN_ID --format onnx: hands a run's network to other software and checks that it agrees."""
+    example = "melanoma-exp export RUN_ID --format onnx --format tflite --out exported"
+    parser = Parser("export", export.__doc__, example)
+    parser.description = f"{parser.description}\n\n{DETAILS}"
+    parser.add_argument("run_id", help="of a finished run, as MLflow shows it")
+    parser.add_argument(
+        "--format", action="append", required=True, choices=NAMES, help="one of them; repeatable"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path(), metavar="DIR", help="made if it is not there"
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        action="append",
+        metavar="PATH",
+        help="compare on these images: files, folders or a CSV with a column path; repeatable",
+    )
+    given, overrides = parser.split(words)
+    from melanoma_exp.prediction import export as exporting
+    from melanoma_exp.prediction import parity, saved_model
+    from melanoma_exp.report import console
+
+    here = compose_place("export", overrides)
+    archive = here.tracking.archive()
+    name, files = saved_model.fetch(archive, given.run_id)
+    saved = saved_model.load(name, files, precision="float32")
+    images, source = parity.images(saved, archive, given.run_id, given.images, CHECKED)
+    given.out.mkdir(parents=True, exist_ok=True)
+    target = given.out / f"{name}-{given.run_id[:8]}"
+    failed = 0
+    for wanted in dict.fromkeys(given.format):
+        done = exporting.export(saved, wanted, images, target)
+        verdict = "agrees" if done.agrees else "DIFFERS, not kept"
+        print(
+            f"{wanted}: {done.path}: {verdict}: largest probability difference "
+            f"{done.difference:.1e}, tolerance {done.tolerance:.0e}"
+        )
+        failed += not done.agrees
+    print(f"compared on {len(images)} images: {source}")
+    if saved.experiment.train.precision != "float32":
+        print(f"trained in {saved.experiment.train.precision}, exported in float32")
+    print(console.DISCLAIMER)
+    if failed:
+        sys.exit(1)

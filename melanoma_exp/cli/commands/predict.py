@@ -1,0 +1,68 @@
+"""The verb `predict`."""
+
+import sys
+from pathlib import Path
+
+from melanoma_exp.cli.commands.arguments import Parser, compose_place
+from melanoma_exp.spec import UserError
+
+DETAILS = """\
+Probabilities are calibrated on the run's validation images and an alert follows the threshold that
+was chosen there. Exit code: 0 all images were read, 3 some could not be (they are listed), 2 wrong
+usage. Research software, not a medical device."""
+
+
+def predict(words: list[str]) -> None:
+    """RUN_ID PATH...: what a finished run says about images, as a worklist, alerts first."""
+    parser = Parser(
+        "predict", predict.__doc__, "melanoma-exp predict RUN_ID images/ --out list.csv"
+    )
+    parser.description = f"{parser.description}\n\n{DETAILS}"
+    parser.add_argument("run_id", help="of a finished run, as MLflow shows it")
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="images, folders with all below them, or a CSV with a column path",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write all as .csv or .json")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with pictures")
+    given, overrides = parser.split(words)
+    _check_targets(given.out, given.html)
+    from melanoma_exp.prediction import predict as engine
+    from melanoma_exp.prediction import saved_model, screen, sources, worklist
+    from melanoma_exp.report import console as report
+
+    sought = sources.find(given.paths)
+    archive = compose_place("predict", overrides).tracking.archive()
+    saved = saved_model.load(*saved_model.fetch(archive, given.run_id))
+    console = report.console()
+    with screen.counting(console, "images", len(sought.files)) as tell:
+        predictions, unread = engine.predict(saved, sought.files, tell)
+    unread += [engine.Unread(path, "there is no such file") for path in sought.absent]
+    found = worklist.Worklist.of(given.run_id, saved, predictions, unread)
+    screen.print_worklist(console, found)
+    if sought.ignored:
+        console.print(f"ignored {sought.ignored} files in folders that are not JPEG or PNG")
+    if given.out:
+        found.write(given.out)
+        console.print(f"all images: {given.out}", soft_wrap=True)
+    if given.html:
+        from melanoma_exp.prediction import page
+
+        page.write(given.html, found, saved, console)
+        console.print(f"page: {given.html}", soft_wrap=True)
+    if unread:
+        sys.exit(3)
+
+
+def _check_targets(out: Path | None, html: Path | None) -> None:
+    """Refuses what could not be written, before minutes of work."""
+    if out and out.suffix.lower() not in (".csv", ".json"):
+        raise UserError(f"--out {out}: expected a file that ends in .csv or .json")
+    if html and html.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"--html {html}: expected a file that ends in .html")
+    for path in filter(None, (out, html)):
+        if not path.absolute().parent.is_dir():
+            raise UserError(f"{path}: there is no folder {path.parent}; make it first")

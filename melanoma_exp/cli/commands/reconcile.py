@@ -1,0 +1,27 @@
+"""The verb `reconcile`."""
+
+from melanoma_exp.cli.commands.arguments import Parser, compose_place
+
+
+def reconcile(words: list[str]) -> None:
+    """[tracking=...]: marks runs as KILLED whose process is gone and that nobody ended."""
+    example = "melanoma-exp reconcile tracking.folder=mlruns"
+    parser = Parser("reconcile", reconcile.__doc__, example)
+    _, overrides = parser.split(words)
+    from melanoma_exp.system import provenance
+
+    archive = compose_place("reconcile", overrides).tracking.archive()
+    running = archive.search("attributes.status = 'RUNNING'")
+    for run in running:
+        owner = run.tags.get("process", "")
+        alive = provenance.is_alive(owner)
+        if alive is False:
+            archive.mark_killed(run.id)
+            print(f"{run.id} {run.name}: its process is gone, marked KILLED")
+        elif alive:
+            print(f"{run.id} {run.name}: is running")
+        else:
+            place = owner.split(":")[0] or "an unknown machine"
+            print(f"{run.id} {run.name}: was started on {place}, left alone")
+    if not running:
+        print("no run is recorded as running")

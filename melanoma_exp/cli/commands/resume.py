@@ -1,0 +1,29 @@
+"""The verb `resume`."""
+
+import os
+import shlex
+
+from melanoma_exp.cli.commands.arguments import Parser, compose_place
+from melanoma_exp.spec import UserError
+from melanoma_exp.system.parent_exit import LAUNCHED
+
+
+def resume(words: list[str]) -> None:
+    """RUN_ID: goes on with an interrupted run from its last checkpoint, to the same end."""
+    parser = Parser("resume", resume.__doc__, "melanoma-exp resume RUN_ID")
+    parser.add_argument("run_id", help="of a run that was stopped or killed, as MLflow shows it")
+    given, overrides = parser.split(words)
+    from melanoma_exp.run import resume as resuming
+    from melanoma_exp.run import runner
+    from melanoma_exp.tracking import syncing
+
+    here = compose_place("resume", overrides)
+    syncing.deliver_before(given.run_id)  # the server must know how far the run is
+    before, folder = resuming.load(here.tracking.archive(), given.run_id)
+    if LAUNCHED in os.environ and before.distribution.kind != "multi_worker":
+        raise UserError(
+            f"run {given.run_id} trains in one process (distribution={before.distribution.kind}); "
+            f"go on with: melanoma-exp {shlex.join(['resume', given.run_id, *overrides])}"
+        )
+    again = before.model_copy(update={"tracking": here.tracking, "cache": here.cache})
+    runner.run(again, folder, {}, given.run_id)

@@ -1,0 +1,120 @@
+"""The command line: a first word without `=` is a verb, everything else is Hydra's."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from melanoma_exp.cli.commands import VERBS
+from melanoma_exp.distribution.liveness import EXIT_CODE
+from melanoma_exp.spec import UserError, did_you_mean
+from melanoma_exp.system import exit, parent_exit
+from melanoma_exp.system.installation import conf_folder
+
+LEFT_ALONE = 90.0  # seconds that a worker has to end by itself when its launcher is gone
+
+
+def main() -> None:
+    """Runs the command line.
+
+    Mistakes of the user end with one line each and exit code 2, a signal with 128 + its number,
+    anything else with a traceback and exit code 1.
+    """
+    arguments = sys.argv[1:]
+    # Read by TensorFlow when it is imported, also by the processes that sweeps start.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    parent_exit.end_with_launcher(LEFT_ALONE)
+    code = exit.exit_code(lambda: _dispatch(arguments))
+    if code == EXIT_CODE:
+        # All is told and recorded. On its way out TensorFlow would wait for the lost worker.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    if code:
+        sys.exit(code)
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
+        _verb(arguments[0])(arguments[1:])
+    elif {"-h", "--help"} & set(arguments):
+        from melanoma_exp.cli import help
+
+        help.show(conf_folder(), VERBS)
+    else:
+        _compose_and_run()
+
+
+def _verb(name: str) -> Callable[[list[str]], None]:
+    if name not in VERBS:
+        guess = did_you_mean(name, VERBS)
+        raise UserError(
+            f"{name}: there is no such verb (known: {', '.join(VERBS)}){guess} "
+            "Options have the form key=value; --help lists them."
+        )
+    return VERBS[name]
+
+
+def _compose_and_run() -> None:
+    """Hands the command line to Hydra."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
+
+    from melanoma_exp.cli import compose, overrides
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we say them in one line
+    decorated: Any = hydra.main(
+        version_base="1.3", config_path=str(conf_folder()), config_name="config"
+    )
+    told: list[Exception] = []
+
+    @decorated
+    def job(composed: DictConfig) -> float | None:
+        try:
+            return _job(composed)
+        except (UserError, OSError) as error:
+            told.append(error)  # Hydra would announce it in its own words
+            return None
+
+    compose.refuse_null(conf_folder(), sys.argv[1:])
+    words = overrides.expand_globs(conf_folder(), sys.argv[1:])
+    sys.argv[1:] = words
+    try:
+        job()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(*compose.diagnose(conf_folder(), words, error)) from error
+    for mistake in told:
+        raise mistake
+
+
+def _job(composed: Any) -> float | None:
+    """Runs one job and returns what sweepers maximise: balanced accuracy on validation."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    from melanoma_exp import config
+
+    hydra_config = HydraConfig.get()
+    if hydra_config.mode == RunMode.MULTIRUN:
+        raise UserError(
+            f"hydra/launcher={hydra_config.runtime.choices['hydra/launcher']}: sweeps are launched "
+            "by local or slurm, which check all jobs first and can go on with them"
+        )
+    content: Any = OmegaConf.to_container(composed, resolve=True)
+    experiment = config.parse(content)
+    from melanoma_exp.run import resume, runner  # not before the config is known to be good
+
+    runtime = hydra_config.runtime
+    choice = runtime.choices.get("experiment")
+    folder = Path(runtime.output_dir)
+    begun = resume.begun_in(folder)
+    if begun and begun.scores:
+        print(f"{folder}: run {begun.run_id} has finished here already")
+        return begun.scores["val"]["balanced_accuracy"]
+    tags = {"experiment": choice} if choice else {}
+    scores = runner.run(experiment, folder, tags, begun.run_id if begun else None)
+    return scores["val"]["balanced_accuracy"] if scores else None

@@ -1,0 +1,1 @@
+"""From image files to batches: samples, datasets, splits, balancing, audit and the loader."""

@@ -1,0 +1,84 @@
+"""The audit as one HTML file: no network, pictures inside, light and dark, for screen and paper."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from melanoma_exp.data.audit.findings import KINDS, Finding
+from melanoma_exp.data.datasets.contents import Survey
+from melanoma_exp.data.decode import open_rgb
+from melanoma_exp.system.html import data_uri, templates
+
+SHOWN = 40  # findings of a kind that are shown; the CSV has all
+PICTURES = 6  # pictures of one finding that are shown
+SIDE = 160  # longest side of a picture in pixels
+
+
+def write(survey: Survey, findings: Sequence[Finding], path: Path) -> None:
+    """Writes the page.
+
+    Of each kind at most `SHOWN` findings are shown, the first ones of every detail and labels.
+
+    Args:
+        survey: The files the findings are about.
+        findings: All of them.
+        path: Of the page.
+    """
+    sections = [_section(survey, kind, findings) for kind in KINDS]
+    text = (
+        templates(Path(__file__).parent)
+        .get_template("page.html.j2")
+        .render(
+            images=len(survey.listing.paths),
+            classes=len(survey.listing.samples.classes),
+            digest=survey.digest,
+            notes=survey.listing.notes,
+            sections=sections,
+            total=len(findings),
+        )
+    )
+    path.write_text(text, encoding="utf-8")
+
+
+def _section(survey: Survey, kind: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    of_kind = [finding for finding in findings if finding.kind == kind]
+    shown = _spread(of_kind)
+    return {
+        "kind": kind,
+        "meaning": KINDS[kind],
+        "total": len(of_kind),
+        "details": Counter(finding.detail for finding in of_kind).most_common(),
+        "shown": [{"finding": f, "pictures": _pictures(survey, f)} for f in shown],
+        "capped": len(of_kind) > len(shown),
+    }
+
+
+def _spread(findings: Sequence[Finding]) -> list[Finding]:
+    """Returns at most `SHOWN` findings, as many of each detail and labels as there is room for."""
+    turns: Counter[tuple[str, frozenset[str]]] = Counter()
+    ranked = []
+    for finding in findings:
+        sort = (finding.detail, frozenset(finding.labels))
+        ranked.append((turns[sort], finding))
+        turns[sort] += 1
+    kept = {id(f) for _, f in sorted(ranked, key=lambda entry: entry[0])[:SHOWN]}
+    return [finding for finding in findings if id(finding) in kept]
+
+
+def _pictures(survey: Survey, finding: Finding) -> list[dict[str, str]]:
+    listing = survey.listing
+    return [
+        {
+            "id": finding.ids[k],
+            "label": finding.labels[k],
+            "part": str(listing.samples.official[row]),
+            "data": _picture(listing.paths[row]),
+        }
+        for k, row in enumerate(finding.rows[:PICTURES])
+    ]
+
+
+def _picture(path: Path) -> str:
+    # The survey has opened this file under the set's own pixel limit.
+    return data_uri(open_rgb(path, max_pixels=2**62, draft=(SIDE, SIDE)), SIDE)

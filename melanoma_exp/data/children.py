@@ -1,0 +1,153 @@
+"""Synthetic children: drawn once by an offline policy, kept in the cache, given by a `Reader`."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from melanoma_exp.augment.base import NoAugment, Policy
+from melanoma_exp.data.loader import Reader
+from melanoma_exp.data.samples import Samples
+from melanoma_exp.spec import digest
+from melanoma_exp.system import arrays
+from melanoma_exp.system.arrays import Images
+from melanoma_exp.system.cache.entry import About, hold, obtain
+from melanoma_exp.system.parent_exit import end_with_parent
+from melanoma_exp.system.randomness import Purpose, address, generator
+
+CHILDREN = "children.npy"
+VERSION = 3  # raise it when the same child would get other pixels
+FEWEST = 64  # children that are worth a worker
+MOST = 1024  # children made by one task of a worker
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What children are drawn from.
+
+    Attributes:
+        pixels: uint8 (images, h, w, 3), the originals.
+        digest: Identifies them.
+        name: Of the dataset, for people.
+    """
+
+    pixels: np.ndarray
+    digest: str
+    name: str
+
+
+def make_reader(plan: Samples, origin: Origin, policy: Policy, seed: int, cache: Path) -> Reader:
+    """Makes the synthetic children of a plan, or takes them from the cache.
+
+    Children are drawn per (seed, source, copy), in worker processes because Augmentor draws from
+    process-wide generators; the result does not depend on the number of workers.
+
+    Args:
+        plan: All rows that will be read.
+        origin: The originals.
+        policy: Draws the children, unless it draws online anyway or there is nothing to draw.
+        seed: The run's seed.
+        cache: The folder of cached arrays.
+
+    Raises:
+        UserError: The cache cannot be written.
+    """
+    pixels = origin.pixels
+    children = plan.take(plan.copy > 0)
+    if policy.online or isinstance(policy, NoAugment) or not len(children):
+        return Reader(pixels, np.empty((0, *pixels.shape[1:]), np.uint8))
+    names = children.id
+    order = np.argsort(names)
+    children, names = children.take(order), names[order]
+    shape = [len(children), *pixels.shape[1:]]
+    key = digest(
+        [VERSION, origin.digest, shape, seed, policy.model_dump(mode="json"), names.tolist()]
+    )
+    size = f"{shape[1]}x{shape[2]}"
+    about = About(
+        f"{origin.name} {size}, {getattr(policy, 'kind', '')}, seed {seed}", len(children)
+    )
+
+    def make(folder: Path) -> None:
+        draw_all(children, Images(pixels), policy, seed, folder / CHILDREN)
+
+    kept = obtain(cache, "children", key, about, make)
+    return Reader(pixels, hold(np.load(kept.folder / CHILDREN, mmap_mode="r"), kept), names)
+
+
+def draw_all(rows: Samples, source: Images, policy: Policy, seed: int, path: Path) -> None:
+    """Draws one child for each row, in worker processes, into a new `.npy` file.
+
+    Args:
+        rows: The children.
+        source: Gives the pixels of `rows.image`.
+        policy: Draws the variant.
+        seed: The run's seed.
+        path: Of the file.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    begin = arrays.create(path, (len(rows), *source.shape[1:]))
+    bytes_each = int(np.prod(source.shape[1:]))
+    # Large jobs, for children that turn by one angle cost less together; but all of one size, lest
+    # one worker is left with the last of them.
+    workers = max(1, min(os.cpu_count() or 1, len(rows) // FEWEST))
+    jobs = []
+    for part in np.array_split(np.arange(len(rows)), workers * -(-len(rows) // (workers * MOST))):
+        some, offset = rows.take(part), begin + int(part[0]) * bytes_each
+        jobs.append(Job(policy, seed, source, some.image, some.source, some.copy, path, offset))
+    with _workers(workers) as pool:
+        for _ in pool.map(Job.run, jobs):
+            pass
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some children for one worker, which reads their sources and writes them where they belong.
+
+    Attributes:
+        policy: Draws the variant.
+        seed: The run's seed.
+        images: Gives the pixels of `image`.
+        image: int64 (n,), the row of each child's source.
+        source: str (n,), its id.
+        copy: int64 (n,), the number of the child.
+        path: The file.
+        offset: Where the first child begins in it, in bytes.
+    """
+
+    policy: Policy
+    seed: int
+    images: Images
+    image: np.ndarray
+    source: np.ndarray
+    copy: np.ndarray
+    path: Path
+    offset: int
+
+    def run(self) -> None:
+        """Draws the children and writes them."""
+        randoms = (
+            generator(self.seed, Purpose.CHILD, address(str(source)), int(copy))
+            for source, copy in zip(self.source, self.copy, strict=True)
+        )
+        for place, child in self.policy.draw_many(self.images, self.image, randoms):
+            arrays.write(self.path, self.offset + place * child.nbytes, child)
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
+    # Not forked from here: this process may hold threads of OpenCV or TensorFlow. They are forked
+    # from a fresh one that has imported what they need, once for all.
+    context = multiprocessing.get_context("forkserver")
+    drawing = [f"melanoma_exp.augment.{name}" for name in ("augmentor", "bicubic")]
+    context.set_forkserver_preload(["__main__", __name__, *drawing])
+    # A worker whose parent is killed would wait for work for ever.
+    with ProcessPoolExecutor(count, context, end_with_parent, (0.0,)) as pool:
+        yield pool

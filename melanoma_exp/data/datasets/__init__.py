@@ -1,0 +1,1 @@
+"""The options of the group `dataset`, one file each."""

@@ -1,0 +1,52 @@
+"""Opens all files of a listing once and joins those that belong together."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from melanoma_exp.data.datasets.contents import Listing, Survey
+from melanoma_exp.data.duplicates import fingerprints
+from melanoma_exp.data.groups import unite
+from melanoma_exp.spec import UserError, digest
+from melanoma_exp.system.files import sha256
+from melanoma_exp.system.threads import each
+
+
+def survey(listing: Listing, max_pixels: int, cache: Path) -> Survey:
+    """Returns what the files of a listing show and which of them belong together.
+
+    Args:
+        listing: The files.
+        max_pixels: Larger images count as unreadable.
+        cache: The folder of cached data.
+
+    Raises:
+        UserError: A file cannot be opened at all, or the cache cannot be written.
+    """
+    file_digests = tuple(each(_file_digest, listing.paths))
+    seen = fingerprints.load(listing.paths, file_digests, max_pixels, cache)
+    same = unite([file_digests, seen.pixels, listing.pictures])
+    links = np.stack([seen.pairs.first, seen.pairs.second], axis=1)
+    group = unite([listing.samples.group.tolist(), file_digests, seen.pixels], links)
+    everything = replace(listing.samples, group=group)
+    readable = np.array([k not in seen.bad for k in range(len(listing.paths))], bool)
+    s = everything
+    columns = (s.source, s.group, s.official, np.array(s.classes)[s.label], listing.pictures)
+    rows = zip(file_digests, *(map(str, column) for column in columns), strict=True)
+    content = [
+        fingerprints.VERSION,
+        sorted(rows),
+        listing.published,
+        sorted(zip(map(str, s.source), listing.lesions, listing.confirmed, strict=True)),
+    ]
+    return Survey(
+        listing, everything.take(readable), same[readable], file_digests, seen, digest(content)
+    )
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error

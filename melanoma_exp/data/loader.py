@@ -1,0 +1,203 @@
+"""From the plan of an epoch to batches: a pure function of (seed, epoch, position).
+
+Pixels are read from files of the cache and varied in numpy and OpenCV; TensorFlow only wraps the
+finished batches. Any step of any epoch can be asked for at any time, by any thread.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from melanoma_exp.augment.base import Policy
+from melanoma_exp.data.prefetch import Prefetcher
+from melanoma_exp.data.samples import Plan, Samples
+from melanoma_exp.system.arrays import Images
+from melanoma_exp.system.randomness import Purpose, generator
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Gives the pixels of any rows.
+
+    Attributes:
+        pixels: uint8 (images, h, w, 3), the originals.
+        children: uint8 (m, h, w, 3), children that were made beforehand.
+        made: str (m,), the ids of those, sorted.
+    """
+
+    pixels: np.ndarray
+    children: np.ndarray
+    made: np.ndarray = field(default_factory=lambda: np.empty(0, str))
+
+    def read(self, samples: Samples) -> np.ndarray:
+        """Returns uint8 (n, h, w, 3); a child that was not made beforehand is its source."""
+        return self.fetch(self.locate(samples))
+
+    def locate(self, samples: Samples) -> np.ndarray:
+        """Returns where the pixels of rows are: int64 (n,), below 0 among the children."""
+        place = samples.image.astype(np.int64)
+        if len(self.made):
+            rows = np.flatnonzero(samples.copy > 0)
+            names = samples.take(rows).id
+            child = np.minimum(np.searchsorted(self.made, names), len(self.made) - 1)
+            found = self.made[child] == names
+            place[rows[found]] = ~child[found]
+        return place
+
+    def fetch(self, places: np.ndarray) -> np.ndarray:
+        """Returns the pixels at places that `locate` gave, uint8 (n, h, w, 3)."""
+        out = np.empty((len(places), *self.pixels.shape[1:]), np.uint8)
+        originals, children = self._images
+        for k, place in enumerate(places.tolist()):
+            if place < 0:
+                children.read(~place, out[k])
+            else:
+                originals.read(place, out[k])
+        return out
+
+    @cached_property
+    def _images(self) -> tuple[Images, Images]:
+        return Images(self.pixels), Images(self.children)
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Batches of one part.
+
+    Attributes:
+        samples: The rows.
+        reader: Gives their pixels.
+        batch_size: Rows a batch; the last one of an epoch may be smaller.
+        class_weight: float (number of classes,), or None where all rows weigh alike.
+        policy: Draws each row anew every epoch if it is online; None for evaluation.
+        seed: Of shuffling and drawing; None keeps the order of rows.
+    """
+
+    samples: Samples
+    reader: Reader
+    batch_size: int
+    class_weight: np.ndarray | None = None
+    policy: Policy | None = None
+    seed: int | None = None
+
+    @classmethod
+    def training(
+        cls, plan: Plan, reader: Reader, policy: Policy, batch_size: int, seed: int
+    ) -> "Loader":
+        """Returns the shuffled, weighted and (with an online policy) augmented feed of a plan."""
+        weight = None if np.allclose(plan.class_weight, 1) else plan.class_weight
+        return cls(plan.samples, reader, batch_size, weight, policy, seed)
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+        return -(-len(self.samples) // self.batch_size)
+
+    @property
+    def images(self) -> int:
+        """Images an epoch."""
+        return len(self.samples)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Returns the rows of an epoch in the order they are seen, int64 (n,)."""
+        if self.seed is None:
+            return np.arange(len(self.samples))
+        order = self._orders.get(epoch)  # drawn once an epoch, not once a batch
+        if order is None:
+            order = generator(self.seed, Purpose.SHUFFLE, epoch).permutation(len(self.samples))
+            self._orders.clear()
+            self._orders[epoch] = order
+        return order
+
+    def batch(
+        self, epoch: int, step: int, part: tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns one batch.
+
+        Args:
+            epoch: From 0.
+            step: From 0, below `steps`.
+            part: The first of its rows to return and the one after the last; null is all.
+
+        Returns:
+            Images uint8 (b, h, w, 3), labels int64 (b,), loss weights float32 (b,).
+        """
+        start, end = step * self.batch_size, (step + 1) * self.batch_size
+        if part is not None:
+            start, end = start + part[0], min(start + part[1], end)
+        rows = self.order(epoch)[start:end]
+        images, label = self.reader.fetch(self._places[rows]), self.samples.label[rows]
+        if self.policy is not None and self.policy.online and self.seed is not None:
+            for k in range(len(images)):
+                random = generator(self.seed, Purpose.ONLINE, epoch, start + k)
+                images[k] = self.policy.draw(images[k], random)
+        weight = np.ones(len(rows)) if self.class_weight is None else self.class_weight[label]
+        return images, label, weight.astype(np.float32)
+
+    @cached_property
+    def _orders(self) -> dict[int, np.ndarray]:
+        return {}
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        return self.reader.locate(self.samples)
+
+    def dataset(self, epoch: int = 0, first: int = 0) -> "tf.data.Dataset":
+        """Returns the batches of an epoch as (images, labels, weights).
+
+        Args:
+            epoch: From 0.
+            first: The step it begins with; a later one gives what an earlier one would have given.
+        """
+        return prefetched(lambda step: self.batch(epoch, step), first, self.steps, self.specs)
+
+    @property
+    def specs(self) -> list["tf.TensorSpec"]:
+        """Shape and dtype of what `batch` returns."""
+        import tensorflow as tf
+
+        shape = (None, *self.reader.pixels.shape[1:])
+        return [
+            tf.TensorSpec(shape, tf.uint8),
+            tf.TensorSpec((None,), tf.int64),
+            tf.TensorSpec((None,), tf.float32),
+        ]
+
+
+def prefetched(
+    make: Callable[[int], tuple[np.ndarray, ...]],
+    first: int,
+    end: int,
+    specs: Sequence["tf.TensorSpec"],
+) -> "tf.data.Dataset":
+    """Returns what a function gives of `first` up to `end` - 1, made while the last one is used.
+
+    Args:
+        make: Gives one element. Called in one thread, one call at a time.
+        first: The first element's number.
+        end: The number that no longer has an element.
+        specs: Shape and dtype of each array of an element.
+    """
+    import tensorflow as tf
+
+    # Not tf.data's prefetch: with determinism on TensorFlow quietly leaves that out.
+    ahead = Prefetcher(make, end)
+
+    def taken(number: "tf.Tensor") -> tuple["tf.Tensor", ...]:
+        arrays = tf.numpy_function(
+            lambda n: ahead.take(int(n)), [number], [spec.dtype for spec in specs]
+        )
+        for array, spec in zip(arrays, specs, strict=True):
+            array.set_shape(spec.shape)
+        return tuple(arrays)
+
+    options = tf.data.Options()
+    # Nothing is to be tuned, and an iterator that ends may wait for the tuner as long as it lived.
+    options.autotune.enabled = False
+    return tf.data.Dataset.range(first, end).map(taken).with_options(options)

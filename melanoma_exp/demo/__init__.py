@@ -1,0 +1,1 @@
+"""The drawn lesions of `dataset=demo`."""

@@ -1,0 +1,141 @@
+"""Where a model looks: Grad-CAM, and the check that the maps depend on what was learnt."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melanoma_exp.spec import UserError
+from melanoma_exp.system.randomness import Purpose, generator
+
+if TYPE_CHECKING:
+    import keras
+
+BATCH = 32  # images at a time, so that activations stay small
+
+
+def grad_cam(
+    model: "keras.Model", images: NDArray[np.uint8], class_index: NDArray[np.integer] | int
+) -> NDArray[np.float32]:
+    """Returns which places of the images speak for a class: `evidence` without what is negative.
+
+    Args:
+        model: As of `evidence`.
+        images: uint8 (n, h, w, 3).
+        class_index: As of `evidence`.
+
+    Returns:
+        float32 (n, h, w), each map 0 to 1, its largest value 1; all 0 where nothing speaks for
+        the class.
+
+    Raises:
+        UserError: The model has no convolution.
+    """
+    height, width = images.shape[1:3]
+    return positive_part(evidence(model, images, class_index), height, width)
+
+
+def positive_part(sums: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Returns maps of the images' size without what is negative, scaled to a largest value of 1.
+
+    Args:
+        sums: float32 (n, fh, fw), of `evidence`.
+        height: Of the images.
+        width: Of the images.
+    """
+    import tensorflow as tf
+
+    grown = tf.image.resize(np.maximum(sums, 0)[..., None], (height, width))[..., 0]
+    top = tf.reduce_max(grown, axis=(1, 2), keepdims=True)
+    maps: NDArray[np.float32] = tf.math.divide_no_nan(grown, top).numpy()
+    return maps
+
+
+def evidence(
+    model: "keras.Model", images: NDArray[np.uint8], class_index: NDArray[np.integer] | int
+) -> NDArray[np.float32]:
+    """Returns what speaks for and against a class at each place.
+
+    Selvaraju et al., Grad-CAM, ICCV 2017: the activations of the last convolution, weighted by the
+    mean gradient of the class's logit, summed. With two classes only the difference of the logits
+    means anything, so its gradient is taken; a head of one unit, whose first logit is always 0, is
+    explained likewise.
+
+    Args:
+        model: Functional, uint8 images to logits (n, c), with a Conv2D in it. Left as it was.
+        images: uint8 (n, h, w, 3).
+        class_index: int (n,), or one for all: the class asked about, 0 to c - 1.
+
+    Returns:
+        float32 (n, fh, fw), of any size and sign, a value a place of the convolution's output.
+
+    Raises:
+        UserError: The model has no convolution.
+    """
+    import keras
+    import tensorflow as tf
+
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    if not convolutions:
+        raise UserError(f"model {model.name}: Grad-CAM needs a convolution, it has none")
+    inner = keras.Model(model.inputs[0], [convolutions[-1].output, model.outputs[0]])
+    wanted = np.broadcast_to(np.asarray(class_index, np.int64), len(images))
+    maps = []
+    for start in range(0, len(images), BATCH):
+        batch, index = images[start : start + BATCH], wanted[start : start + BATCH]
+        with tf.GradientTape() as tape:
+            features, logits = inner(tf.convert_to_tensor(batch), training=False)
+            tape.watch(features)
+            chosen = tf.one_hot(index, logits.shape[-1], dtype=logits.dtype)
+            against = 1 - chosen if logits.shape[-1] == 2 else tf.zeros_like(chosen)
+            score = tf.reduce_sum(logits * (chosen - against))
+        slope = tf.cast(tape.gradient(score, features), tf.float32)
+        weight = tf.reduce_mean(slope, axis=(1, 2), keepdims=True)
+        summed = tf.reduce_sum(weight * tf.cast(features, tf.float32), axis=-1)
+        maps.append(summed.numpy())
+    return np.concatenate(maps) if maps else np.zeros((0, 1, 1), np.float32)
+
+
+def randomised(model: "keras.Model", seed: int) -> "keras.Model":
+    """Returns a copy that has learnt nothing.
+
+    Its kernels are drawn from a normal distribution around 0, as wide as the trained ones are
+    large, so that activations keep their size; biases and the numbers of normalisation, one a
+    channel, are put in random order.
+
+    Args:
+        model: Left as it was.
+        seed: 0 or more.
+    """
+    import keras
+
+    def drawn(weight: NDArray, number: int) -> NDArray:
+        random = generator(seed, Purpose.EXPLANATION, number)
+        if weight.ndim < 2:
+            return random.permutation(weight)
+        size = np.sqrt(np.mean(weight.astype(np.float32) ** 2))
+        return random.standard_normal(weight.shape, np.float32) * size
+
+    copy = keras.models.clone_model(model)
+    copy.set_weights([drawn(weight, k) for k, weight in enumerate(model.get_weights())])
+    return copy
+
+
+def rank_correlation(maps: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Returns Spearman's correlation of each map with its other, NaN where one is constant.
+
+    Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018: where it is far from 0 between a
+    trained model and one of random weights, the maps show the image and not what was learnt.
+
+    Args:
+        maps: float32 (n, h, w).
+        others: float32 (n, h, w).
+    """
+    from scipy.stats import spearmanr
+
+    def one(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+        if np.ptp(a) == 0 or np.ptp(b) == 0:
+            return float("nan")
+        return float(spearmanr(a.ravel(), b.ravel()).statistic)
+
+    return np.array([one(a, b) for a, b in zip(maps, others, strict=True)])

@@ -1,0 +1,188 @@
+"""One class, or several, against the rest: curves, an alert at a threshold, what it is worth."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melanoma_exp.evaluation.metrics.decision import Decision
+from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats
+from melanoma_exp.evaluation.metrics.ranking import Ranking
+from melanoma_exp.evaluation.metrics.spec import Evaluation
+
+STEPS = 50
+GRID = (
+    np.arange(STEPS + 1) / STEPS
+)  # false positive rates at which the band of the ROC curve is drawn
+CHANCES = np.arange(1, 100) / 100  # threshold probabilities of the decision curve
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What an alert for some classes is worth on a part.
+
+    Attributes:
+        decision: Chosen on validation.
+        images: In the part.
+        positives: Images of the alerted classes.
+        groups: Groups of images of the alerted classes.
+        figures: By name, as `evaluate` lists them.
+        confusion: True positives, false negatives, false positives, true negatives at the
+            threshold; None without threshold.
+        roc: float64 (3, k): false positive rate, sensitivity, threshold; corners only.
+        band: Sensitivity at each false positive rate of `rates`.
+        precision_recall: float64 (3, k): recall, precision, threshold.
+        benefit: Net benefit at each threshold probability of `chances`.
+        benefit_of_all: float64, the same where every image is alerted.
+    """
+
+    decision: Decision
+    images: int
+    positives: int
+    groups: int
+    figures: dict[str, Estimate]
+    confusion: tuple[int, int, int, int] | None
+    roc: Floats
+    band: Estimate
+    precision_recall: Floats
+    benefit: Estimate
+    benefit_of_all: Floats
+
+    rates: ClassVar[Floats] = GRID
+    chances: ClassVar[Floats] = CHANCES
+
+
+def evaluate(
+    positive: NDArray[np.bool_],
+    probability: Floats,
+    decision: Decision,
+    spec: Evaluation,
+    bootstrap: Bootstrap,
+) -> Alert:
+    """Returns the worth of an alert.
+
+    Its figures: auc; average_precision; partial_auc (area above a sensitivity, normalised as in
+    the ISIC 2024 challenge); sensitivity_at_S_specificity; specificity_at_S_sensitivity, these two
+    read off the part's own curve; and at the threshold of the decision: sensitivity, specificity,
+    ppv, npv, alerted (share of images), and at the stated prevalence p by Bayes' rule
+    ppv_at_prevalence = s p / (s p + (1 - t) (1 - p)), npv_at_prevalence likewise, and
+    number_needed_to_biopsy = 1 / ppv_at_prevalence.
+
+    The net benefit at a threshold probability q (Vickers and Elkin, Medical Decision Making 26,
+    2006) is TP / n - FP / n q / (1 - q), at the prevalence of the part.
+
+    Args:
+        positive: bool (n,).
+        probability: float64 (n,), calibrated, 0 to 1.
+        decision: Chosen on validation.
+        spec: What to report.
+        bootstrap: Of the n rows.
+    """
+    ranking = Ranking(positive, probability, bootstrap)
+    alerted = decision.alerts(probability)
+    prevalence = spec.prevalence.of(decision.name)
+    table = bootstrap.cells(2 * ~positive + ~alerted, 4)
+    # An image counts as alerted at every threshold probability up to its own.
+    bins = np.searchsorted(CHANCES, probability, "right")
+    size = len(CHANCES) + 1
+    reached = bootstrap.cells(~positive * size + bins, 2 * size)
+
+    def figures(weights: Floats) -> dict[str, Floats]:
+        curve = ranking.curve(weights)
+        found = {
+            "auc": curve.auc(),
+            "average_precision": curve.average_precision(),
+            "partial_auc": curve.partial_auc(spec.partial_auc_above),
+            **{named("sensitivity", s): curve.sensitivity_at(s) for s in spec.specificities},
+            **{named("specificity", s): curve.specificity_at(s) for s in spec.sensitivities},
+            "band": curve.band(STEPS),
+        }
+        counts = (reached @ weights).reshape(2, size, -1)
+        above = counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
+        odds = (CHANCES / (1 - CHANCES))[:, None]
+        found["benefit"] = (above[0] - above[1] * odds) / counts.sum(axis=(0, 1))
+        if decision.threshold is not None:
+            found |= _at_prevalence(table @ weights, prevalence)
+        return found
+
+    found = bootstrap.estimate(figures)
+    band, benefit = found.pop("band"), found.pop("benefit")
+    everyone = np.ones(len(positive), bool)
+    confusion = None
+    if decision.threshold is not None:
+        found |= {
+            "sensitivity": bootstrap.share(alerted, positive),
+            "specificity": bootstrap.share(~alerted, ~positive),
+            "ppv": bootstrap.share(positive, alerted),
+            "npv": bootstrap.share(~positive, ~alerted),
+            "alerted": bootstrap.share(alerted, everyone),
+            "unsure": bootstrap.share(decision.doubts(probability), everyone),
+        }
+        tp, fn, fp, tn = (int(count) for count in table.sum(axis=1))
+        confusion = tp, fn, fp, tn
+    share = positive.mean()
+    roc, precision_recall = curves(positive, probability)
+    return Alert(
+        decision,
+        len(positive),
+        int(positive.sum()),
+        len(np.unique(bootstrap.index[positive])),
+        found,
+        confusion,
+        roc,
+        band,
+        precision_recall,
+        benefit,
+        share - (1 - share) * CHANCES / (1 - CHANCES),
+    )
+
+
+def named(figure: str, at: float) -> str:
+    """Returns e.g. `sensitivity_at_90_specificity`."""
+    other = "specificity" if figure == "sensitivity" else "sensitivity"
+    return f"{figure}_at_{100 * at:g}_{other}"
+
+
+def curves(positive: NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats]:
+    """Returns the ROC and the precision-recall curve.
+
+    Args:
+        positive: bool (n,).
+        score: float64 (n,), 0 to 1.
+
+    Returns:
+        float64 (3, k), from the highest threshold to the lowest: false positive rate, sensitivity,
+        threshold (first 0, 0, infinite), without the points on a straight line between others;
+        and recall, precision, threshold, where recall rises. Without positives or others the shares
+        are NaN.
+    """
+    order = np.argsort(-score, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+    found = np.cumsum(positive[order])[last].astype(float)
+    passed = 1.0 + last - found
+    thresholds = score[order][last]
+    precision = found / (found + passed)
+    with np.errstate(invalid="ignore"):
+        recall, rate = found / found[-1], passed / passed[-1]
+    roc = np.array([np.append(0, rate), np.append(0, recall), np.append(np.inf, thresholds)])
+    steps = np.diff(np.array([np.append(0, passed), np.append(0, found)]))
+    straight = steps[0, 1:] * steps[1, :-1] == steps[0, :-1] * steps[1, 1:]
+    kept = np.concatenate([[True], ~straight, [True]])
+    rises = np.diff(found, prepend=0.0) > 0
+    return roc[:, kept], np.array([recall, precision, thresholds])[:, rises]
+
+
+def _at_prevalence(counts: Floats, prevalence: float) -> dict[str, Floats]:
+    tp, fn, fp, tn = counts
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sensitivity, specificity = tp / (tp + fn), tn / (fp + tn)
+        true, false = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
+        ppv = true / (true + false)
+        missed = (1 - sensitivity) * prevalence
+        calm = specificity * (1 - prevalence)
+        return {
+            "ppv_at_prevalence": ppv,
+            "npv_at_prevalence": calm / (calm + missed),
+            "number_needed_to_biopsy": np.where(ppv > 0, 1 / ppv, np.nan),
+        }

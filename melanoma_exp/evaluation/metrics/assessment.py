@@ -1,0 +1,127 @@
+"""Everything that is told about the predictions of one part."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melanoma_exp.evaluation.metrics import alert, calibration, classes, subgroups
+from melanoma_exp.evaluation.metrics.alert import Alert
+from melanoma_exp.evaluation.metrics.calibration import Reliability
+from melanoma_exp.evaluation.metrics.classes import ClassTable
+from melanoma_exp.evaluation.metrics.decision import Decision, softmax
+from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats
+from melanoma_exp.evaluation.metrics.spec import Evaluation
+from melanoma_exp.evaluation.metrics.subgroups import Subgroup
+from melanoma_exp.spec import UserError
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What predictions are worth.
+
+    Attributes:
+        classes: Class names.
+        groups: Groups of images in the part.
+        overall: Figures over all classes; `<alert>_sensitivity` and `<alert>_specificity` among
+            them are of the most probable class, without any threshold.
+        table: Figures of each class.
+        alerts: By name.
+        calibration: Of the most probable class ("classes") and of each alert by its name: before
+            and after the temperature.
+        log_losses: Before and after the temperature.
+        subgroups: For the first alert.
+        temperature: Fitted on validation.
+    """
+
+    classes: tuple[str, ...]
+    groups: int
+    overall: dict[str, Estimate]
+    table: ClassTable
+    alerts: dict[str, Alert]
+    calibration: dict[str, tuple[Reliability, Reliability]]
+    log_losses: tuple[float, float]
+    subgroups: list[Subgroup]
+    temperature: float
+
+
+def check(logits: Floats) -> None:
+    """Refuses logits that are not finite.
+
+    Raises:
+        UserError: Some are not.
+    """
+    bad = int((~np.isfinite(logits)).any(axis=1).sum())
+    if bad:
+        raise UserError(
+            f"train: the model's output is not a number for {bad} of {len(logits)} images: "
+            "training diverged; lower train.learning_rate or set train.clip_norm=1"
+        )
+
+
+def assess(
+    logits: Floats,
+    truth: NDArray[np.integer],
+    names: Sequence[str],
+    metadata: Sequence[Mapping[str, str]],
+    decisions: Sequence[Decision],
+    spec: Evaluation,
+    bootstrap: Bootstrap,
+) -> Assessment:
+    """Assesses the predictions of a part.
+
+    Args:
+        logits: float64 (n, c), finite, n >= 1.
+        truth: int (n,), labels 0 to c - 1.
+        names: The c class names.
+        metadata: Further columns of each image, n of them, empty where there are none.
+        decisions: One or more, of one temperature, chosen on validation.
+        spec: What to report.
+        bootstrap: Of the n rows.
+    """
+    heat = decisions[0].temperature
+    plain, tempered = softmax(logits), softmax(logits, heat)
+    right = plain.argmax(axis=1) == truth
+    overall, table = classes.evaluate(truth, plain, bootstrap)
+    own = np.arange(len(truth)), truth
+    reliability = {
+        "classes": (
+            calibration.of_classes(logits, truth, 1.0, spec.bins, bootstrap),
+            calibration.of_classes(logits, truth, heat, spec.bins, bootstrap),
+        )
+    }
+    alerts: dict[str, Alert] = {}
+    parts: list[Subgroup] = []
+    for decision in decisions:
+        columns = [k for k, name in enumerate(names) if name in decision.positive]
+        positive = np.isin(truth, columns)
+        before, after = (np.minimum(p[:, columns].sum(axis=1), 1.0) for p in (plain, tempered))
+        if not alerts and not parts:
+            parts = subgroups.evaluate(
+                metadata, spec.subgroups, spec.ages, right, positive, after, decision, bootstrap
+            )
+        if not columns:
+            continue
+        called = np.isin(plain.argmax(axis=1), columns)
+        overall[f"{decision.name}_sensitivity"] = bootstrap.share(called, positive)
+        overall[f"{decision.name}_specificity"] = bootstrap.share(~called, ~positive)
+        alerts[decision.name] = alert.evaluate(positive, after, decision, spec, bootstrap)
+        reliability[decision.name] = (
+            calibration.reliability(before, positive, spec.bins, bootstrap),
+            calibration.reliability(after, positive, spec.bins, bootstrap),
+        )
+    losses = [
+        float(-np.log(np.maximum(p[own], classes.SMALLEST)).mean()) for p in (plain, tempered)
+    ]
+    return Assessment(
+        tuple(names),
+        bootstrap.groups,
+        overall,
+        table,
+        alerts,
+        reliability,
+        (losses[0], losses[1]),
+        parts,
+        heat,
+    )

@@ -1,0 +1,145 @@
+"""Figures over all classes and of each class, with intervals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats, stack
+from melanoma_exp.evaluation.metrics.ranking import Ranking
+
+SMALLEST = 1e-15  # a probability of 0 for what happened would make the log loss infinite
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Per class, in class order: estimates (c,), NaN where undefined; counts int64.
+
+    Attributes:
+        precision: Share of the images called so that are so (positive predictive value).
+        recall: Share of the images that are so that are called so (sensitivity).
+        specificity: Share of the other images that are not called so.
+        f1: Harmonic mean of precision and recall.
+        auc: Area under the ROC curve, the class against the rest.
+        average_precision: Area under the precision-recall curve, by steps.
+        support: Images of each class.
+        groups: Groups of images of each class.
+        confusion: (c, c), true class by row, predicted by column.
+    """
+
+    precision: Estimate
+    recall: Estimate
+    specificity: Estimate
+    f1: Estimate
+    auc: Estimate
+    average_precision: Estimate
+    support: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    confusion: NDArray[np.int64]
+
+    FIGURES = ("precision", "recall", "specificity", "f1", "auc", "average_precision")
+
+
+def evaluate(
+    truth: NDArray[np.integer], probability: Floats, bootstrap: Bootstrap
+) -> tuple[dict[str, Estimate], ClassTable]:
+    """Returns the overall figures and those of each class.
+
+    A class without an image in the part, or in a resample, is left out of every mean.
+
+    Args:
+        truth: int (n,), n >= 1, labels 0 to c - 1.
+        probability: float64 (n, c), finite, rows sum to 1.
+        bootstrap: Of the n rows.
+
+    Returns:
+        Overall: accuracy; balanced_accuracy (mean recall); macro_f1; macro_auc and weighted_auc
+        (mean one-vs-rest area, plain or by images); kappa (Cohen, Educational and Psychological
+        Measurement 20, 1960); top2_accuracy; brier (summed over classes, 0 to 2; Brier, Monthly
+        Weather Review 78, 1950); log_loss (natural logarithm). And the table.
+    """
+    classes = probability.shape[1]
+    predicted = probability.argmax(axis=1)
+    labels = np.arange(classes)
+    is_class, called = truth[:, None] == labels, predicted[:, None] == labels
+    rankings = [Ranking(is_class[:, k], probability[:, k], bootstrap) for k in labels]
+    matrix = bootstrap.cells(truth * classes + predicted, classes**2)
+    own = probability[np.arange(len(truth)), truth]
+    losses = {
+        "brier": ((probability - is_class) ** 2).sum(axis=1),
+        "log_loss": -np.log(np.maximum(own, SMALLEST)),
+    }
+    sums = {
+        name: bootstrap.cells(np.zeros(len(truth), int), 1, values=values)
+        for name, values in losses.items()
+    }
+
+    def figures(weights: Floats) -> dict[str, Floats]:
+        confusion = (matrix @ weights).reshape(classes, classes, -1)
+        curves = [ranking.curve(weights) for ranking in rankings]
+        auc = np.array([curve.auc() for curve in curves])
+        total = confusion.sum(axis=(0, 1))
+        return {
+            **_of_confusion(confusion),
+            "auc": auc,
+            "average_precision": np.array([curve.average_precision() for curve in curves]),
+            "macro_auc": _mean(auc),
+            "weighted_auc": _mean(auc, confusion.sum(axis=1)),
+            **{name: (added @ weights)[0] / total for name, added in sums.items()},
+        }
+
+    found = bootstrap.estimate(figures)
+    found["accuracy"] = bootstrap.share(predicted == truth, np.ones(len(truth), bool))
+    found["top2_accuracy"] = bootstrap.share(
+        (probability > own[:, None]).sum(axis=1) < 2, np.ones(len(truth), bool)
+    )
+    shares = {
+        "precision": [bootstrap.share(is_class[:, k], called[:, k]) for k in labels],
+        "recall": [bootstrap.share(called[:, k], is_class[:, k]) for k in labels],
+        "specificity": [bootstrap.share(~called[:, k], ~is_class[:, k]) for k in labels],
+    }
+    table = ClassTable(
+        **{name: stack(rows) for name, rows in shares.items()},
+        **{name: found.pop(name) for name in ("f1", "auc", "average_precision")},
+        support=is_class.sum(axis=0),
+        groups=np.array([len(np.unique(bootstrap.index[is_class[:, k]])) for k in labels]),
+        confusion=(matrix @ np.ones(bootstrap.groups)).reshape(classes, classes).astype(np.int64),
+    )
+    return {name: found[name] for name in OVERALL}, table
+
+
+OVERALL = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "macro_auc",
+    "weighted_auc",
+    "kappa",
+    "top2_accuracy",
+    "brier",
+    "log_loss",
+)
+
+
+def _of_confusion(confusion: Floats) -> dict[str, Floats]:
+    """Returns what follows from confusion matrices (c, c, m)."""
+    right = np.einsum("kkm->km", confusion)
+    true, called, total = confusion.sum(axis=1), confusion.sum(axis=0), confusion.sum(axis=(0, 1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recall = right / true
+        f1 = 2 * right / (true + called)
+        agreed, chance = right.sum(axis=0) / total, (true * called).sum(axis=0) / total**2
+        kappa = np.where(chance < 1, (agreed - chance) / (1 - chance), np.nan)
+    f1 = np.where(true > 0, f1, np.nan)
+    return {"balanced_accuracy": _mean(recall), "macro_f1": _mean(f1), "f1": f1, "kappa": kappa}
+
+
+def _mean(values: Floats, weights: Floats | None = None) -> Floats:
+    """Returns the mean of each column (k, m) over the rows that are defined, NaN without any."""
+    known = ~np.isnan(values)
+    weight = known if weights is None else weights * known
+    total = weight.sum(axis=0)
+    mean = np.full(values.shape[1], np.nan)
+    summed = (np.where(known, values, 0) * weight).sum(axis=0)
+    np.divide(summed, total, out=mean, where=total > 0)
+    return mean

@@ -1,0 +1,179 @@
+"""How far an estimate can be trusted: bootstrap by group, and Wilson's interval for shares.
+
+Images of one lesion are no independent evidence, so both count groups. Every figure is a function
+of weights, one a group: all ones give the estimate, the counts of a resample give the figure of
+that resample. Many resamples are one matrix product.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.stats import norm
+
+from melanoma_exp.system.randomness import Purpose, generator
+
+Floats = NDArray[np.float64]
+Figures = Callable[[Floats], Mapping[str, Floats]]
+
+CHUNK = 128  # resamples at a time: what is computed of them fits a cache
+DEFINED = 0.8  # share of the resamples a figure must exist in to have an interval
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure, or one a class or row, with its interval; NaN where there is none.
+
+    The three have one shape, () or (k,).
+    """
+
+    value: Floats
+    low: Floats
+    high: Floats
+
+    def at(self, row: int) -> "Estimate":
+        """Returns the figure of one class or row."""
+        return Estimate(self.value[row], self.low[row], self.high[row])
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Returns value, low and high of a single figure, None for NaN."""
+        numbers = {"value": self.value, "low": self.low, "high": self.high}
+        return {k: None if np.isnan(v) else float(v) for k, v in numbers.items()}
+
+
+def stack(rows: Sequence[Estimate]) -> Estimate:
+    """Returns single figures as one column."""
+    return Estimate(
+        *(np.array([getattr(r, name) for r in rows]) for name in ("value", "low", "high"))
+    )
+
+
+class Bootstrap:
+    """Resamples of the groups of a part, drawn once and used for every figure of the part.
+
+    The interval is the percentile interval (Efron and Tibshirani, An Introduction to the Bootstrap,
+    1993, chapter 13) over resampled groups (Field and Welsh, Bootstrapping clustered data, JRSS B
+    69, 2007). Resamples in which a figure is undefined, for want of a class, are left out. A
+    figure that is undefined in more than a fifth of them has no interval, nor has one that is the
+    same in all: two or three lesions all found are no proof of perfection.
+    """
+
+    def __init__(self, group: NDArray[np.str_], resamples: int, seed: int, confidence: float):
+        """Draws the resamples.
+
+        Args:
+            group: str (n,), n >= 1; rows of one group are drawn together.
+            resamples: 1 or more.
+            seed: 0 or more.
+            confidence: Of the intervals, within (0, 1).
+        """
+        names, self.index = np.unique(group, return_inverse=True)
+        self.groups, self.confidence = len(names), confidence
+        random = generator(seed, Purpose.BOOTSTRAP)
+        self._counts = np.empty((self.groups, resamples), np.uint16)
+        for start in range(0, resamples, CHUNK):
+            width = min(CHUNK, resamples - start)
+            # Cell of (group, resample): one count over all gives the resamples side by side.
+            cell = random.integers(0, self.groups, (self.groups, width)) * width + np.arange(width)
+            counts = np.bincount(cell.ravel(), minlength=self.groups * width)
+            self._counts[:, start : start + width] = counts.reshape(self.groups, width)
+
+    def cells(
+        self,
+        cell: NDArray[np.integer],
+        size: int,
+        rows: NDArray | slice = slice(None),
+        values: Floats | None = None,
+    ) -> csr_array:
+        """Returns what each group adds to each cell, a sparse float64 (size, groups).
+
+        Args:
+            cell: int (m,), the cell of each chosen row.
+            size: How many cells there are.
+            rows: Which m of the n rows, a mask or indices.
+            values: float (m,), what a row adds; 1 each if left out.
+        """
+        group = self.index[rows]
+        added = np.ones(len(group)) if values is None else np.asarray(values, np.float64)
+        return csr_array((added, (cell, group)), shape=(size, self.groups))
+
+    def estimate(self, figures: Figures) -> dict[str, Estimate]:
+        """Returns figures with their intervals.
+
+        Args:
+            figures: From weights, float64 (groups, m), to named arrays (m,) or (k, m).
+        """
+        values = figures(np.ones((self.groups, 1)))
+        parts = [
+            figures(self._counts[:, start : start + CHUNK].astype(np.float64))
+            for start in range(0, self._counts.shape[1], CHUNK)
+        ]
+        found = {}
+        for name, value in values.items():
+            drawn = np.concatenate([part[name] for part in parts], axis=-1)
+            low, high = percentiles(drawn, self.confidence)
+            found[name] = Estimate(value[..., 0], low, high)
+        return found
+
+    def share(self, hit: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate:
+        """Returns the share of the rows `among` that are a `hit`, with Wilson's interval.
+
+        Args:
+            hit: bool (n,).
+            among: bool (n,).
+        """
+        hits = np.bincount(self.index[hit & among], minlength=self.groups)
+        totals = np.bincount(self.index[among], minlength=self.groups)
+        return wilson(hits, totals, self.confidence)
+
+
+def percentiles(drawn: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Returns the central interval over the last axis, NaN where too little is known.
+
+    Args:
+        drawn: float64 (..., resamples), NaN where undefined.
+        confidence: Within (0, 1).
+    """
+    known = ~np.isnan(drawn)
+    enough = known.mean(axis=-1) >= DEFINED
+    filled = np.where(enough[..., None], drawn, 0.0)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    if np.isnan(filled).any():
+        low, high = np.nanquantile(filled, tails, axis=-1)
+    else:
+        low, high = np.quantile(filled, tails, axis=-1)
+    told = enough & (np.nanmax(filled, axis=-1) > np.nanmin(filled, axis=-1))
+    return np.where(told, low, np.nan), np.where(told, high, np.nan)
+
+
+def wilson(hits: NDArray, totals: NDArray, confidence: float) -> Estimate:
+    """Returns a share with Wilson's score interval (Wilson, JASA 22, 1927) for grouped rows.
+
+    Where rows share groups, their number is divided by the design effect, the variance of the
+    share between groups over that of independent rows (Rao and Scott, Biometrics 48, 1992), where
+    that is above 1. A share of 0 or 1 shows no variance: there a group counts as one row. With a
+    row a group this is Wilson's interval itself.
+
+    Args:
+        hits: Counts (groups,), hits in each group.
+        totals: Counts (groups,), rows in each group, 0 or more.
+        confidence: Within (0, 1).
+    """
+    rows = float(totals.sum())
+    if not rows:
+        return Estimate(*np.full(3, np.nan))
+    share = float(hits.sum()) / rows
+    if 0 < share < 1:
+        between = float(((hits - share * totals) ** 2).sum())
+        size = rows / max(1.0, between / (rows * share * (1 - share)))
+    else:
+        size = float((totals > 0).sum())
+    z = norm.ppf((1 + confidence) / 2)
+    centre = (share + z**2 / (2 * size)) / (1 + z**2 / size)
+    half = z / (1 + z**2 / size) * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    # At 0 and 1 the bound is the share itself, which the sum above misses by a rounding.
+    bounds = (low if share > 0 else 0.0, high if share < 1 else 1.0)
+    return Estimate(*np.array([share, *bounds]))

@@ -1,0 +1,128 @@
+"""Whether an alert works as well for the old and the young, for women and men, on every site."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melanoma_exp.evaluation.metrics.decision import Decision
+from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats
+from melanoma_exp.evaluation.metrics.ranking import Ranking
+
+UNKNOWN = "unknown"
+_UNTOLD = ("", "unknown", "nan", "na", "n/a", "none")
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """Images that share a value of an attribute.
+
+    Attributes:
+        attribute: age, sex, site, ...
+        value: "unknown" where the metadata say nothing; "" where the attribute has no column.
+        images: How many; 0 where the attribute has no column.
+        groups: Groups of images among them.
+        positives: Images of the alerted class among them.
+        figures: accuracy (most probable class), and of the alert sensitivity, specificity and auc.
+        note: "not assessable: ..." and why, or "".
+    """
+
+    attribute: str
+    value: str
+    images: int
+    groups: int
+    positives: int
+    figures: dict[str, Estimate]
+    note: str
+
+
+FIGURES = ("accuracy", "sensitivity", "specificity", "auc")
+
+
+def evaluate(
+    metadata: Sequence[Mapping[str, str]],
+    attributes: Mapping[str, Sequence[str]],
+    ages: Sequence[int],
+    right: NDArray[np.bool_],
+    positive: NDArray[np.bool_],
+    probability: Floats,
+    decision: Decision,
+    bootstrap: Bootstrap,
+) -> list[Subgroup]:
+    """Returns a row for each value of each attribute, the unknown last.
+
+    Args:
+        metadata: Columns of each of the n images.
+        attributes: For each attribute the columns it may stand in.
+        ages: Where the bands of the attribute `age` begin, ascending.
+        right: bool (n,), whether the most probable class is the true one.
+        positive: bool (n,), whether the image is of the alerted class.
+        probability: float64 (n,), calibrated, of the alerted class.
+        decision: Chosen on validation.
+        bootstrap: Of the n rows.
+    """
+    found = []
+    for attribute, columns in attributes.items():
+        column = next((c for c in columns if any(c in row for row in metadata)), None)
+        if column is None:
+            note = f"not assessable: the metadata have no column {' or '.join(columns)}"
+            found.append(Subgroup(attribute, "", 0, 0, 0, {}, note))
+            continue
+        texts = [row.get(column, "").strip() for row in metadata]
+        values = np.array([_value(attribute, text, ages) for text in texts], dtype=str)
+        names = sorted(set(values), key=lambda v: (v == UNKNOWN, not v.startswith("under"), v))
+        for name in names:
+            rows = np.flatnonzero(values == name)
+            found.append(
+                Subgroup(
+                    attribute,
+                    name,
+                    len(rows),
+                    len(np.unique(bootstrap.index[rows])),
+                    int(positive[rows].sum()),
+                    _figures(rows, right, positive, probability, decision, bootstrap),
+                    "",
+                )
+            )
+    return found
+
+
+def _figures(
+    rows: NDArray[np.intp],
+    right: NDArray[np.bool_],
+    positive: NDArray[np.bool_],
+    probability: Floats,
+    decision: Decision,
+    bootstrap: Bootstrap,
+) -> dict[str, Estimate]:
+    inside = np.zeros(len(right), bool)
+    inside[rows] = True
+    ranking = Ranking(positive[rows], probability[rows], bootstrap, rows)
+    area = bootstrap.estimate(lambda weights: {"auc": ranking.curve(weights).auc()})
+    alerted, told = decision.alerts(probability), decision.threshold is not None
+    return {
+        "accuracy": bootstrap.share(right, inside),
+        "sensitivity": bootstrap.share(alerted, inside & positive & told),
+        "specificity": bootstrap.share(~alerted, inside & ~positive & told),
+        **area,
+    }
+
+
+def _value(attribute: str, text: str, ages: Sequence[int]) -> str:
+    if text.lower() in _UNTOLD:
+        return UNKNOWN
+    if attribute != "age":
+        return text
+    try:
+        age = float(text)
+    except ValueError:
+        return UNKNOWN
+    if not math.isfinite(age) or not 0 <= age <= 130:
+        return UNKNOWN
+    begun = [start for start in ages if start <= age]
+    after = [start for start in ages if start > age]
+    if not begun:
+        return f"under {after[0]}" if after else "all"
+    return f"{begun[-1]} to {after[0] - 1}" if after else f"{begun[-1]} and over"

@@ -1,0 +1,189 @@
+"""An assessment as files and tracked figures want it: flat numbers, rows, JSON."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from melanoma_exp.evaluation.metrics import subgroups
+from melanoma_exp.evaluation.metrics.alert import CHANCES, GRID, Alert
+from melanoma_exp.evaluation.metrics.assessment import Assessment
+from melanoma_exp.evaluation.metrics.calibration import Reliability
+from melanoma_exp.evaluation.metrics.classes import ClassTable
+from melanoma_exp.evaluation.metrics.interval import Estimate, Floats
+from melanoma_exp.evaluation.metrics.spec import Evaluation
+
+# Overall figures that are tracked with their intervals; all others stand in the JSON with theirs.
+HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
+AT_THRESHOLD = ("sensitivity", "specificity")
+
+
+def flat(found: Assessment) -> dict[str, float]:
+    """Returns figures by name, NaN where undefined; `_low` and `_high` follow headline figures.
+
+    `<alert>_sensitivity` is decided by the most probable class, `<alert>_alert_sensitivity` at the
+    threshold. Of the first alert the headline figures carry intervals.
+    """
+    first = next(iter(found.alerts), "")
+    figures: dict[str, float] = {}
+    told = {*HEADLINE, f"{first}_sensitivity", f"{first}_specificity"}
+    for name, estimate in found.overall.items():
+        figures |= _spread(name, estimate, name in told)
+    for name, alert in found.alerts.items():
+        for figure in AT_THRESHOLD:
+            if figure in alert.figures:
+                key = f"{name}_alert_{figure}"
+                figures |= _spread(key, alert.figures[figure], name == first)
+        for figure, estimate in alert.figures.items():
+            if figure not in (*AT_THRESHOLD, "ppv", "npv", "npv_at_prevalence"):
+                figures |= _spread(f"{name}_{figure}", estimate, (name, figure) == (first, "auc"))
+    for name, (before, after) in found.calibration.items():
+        prefix = "" if name == "classes" else f"{name}_"
+        figures |= {f"{prefix}ece": before.ece_mass, f"{prefix}ece_calibrated": after.ece_mass}
+    return {**figures, "log_loss_calibrated": found.log_losses[1]}
+
+
+def class_heads() -> list[str]:
+    """Returns the heads of `class_rows`."""
+    heads = [f"{f}{end}" for f in ClassTable.FIGURES for end in ("", "_low", "_high")]
+    return ["class", "images", "groups", *heads]
+
+
+def class_rows(found: Assessment) -> Iterator[list[Any]]:
+    """Yields a row a class; NaN where undefined."""
+    table = found.table
+    for k, name in enumerate(found.classes):
+        row = [name, table.support[k], table.groups[k]]
+        for figure in ClassTable.FIGURES:
+            row += _numbers(getattr(table, figure).at(k))
+        yield row
+
+
+def subgroup_heads() -> list[str]:
+    """Returns the heads of `subgroup_rows`."""
+    heads = [f"{f}{end}" for f in subgroups.FIGURES for end in ("", "_low", "_high")]
+    return ["attribute", "value", "images", "groups", "positives", *heads, "note"]
+
+
+def subgroup_rows(found: Assessment) -> Iterator[list[Any]]:
+    """Yields a row a subgroup; empty where there is nothing to tell."""
+    for part in found.subgroups:
+        row = [part.attribute, part.value, part.images, part.groups, part.positives]
+        for figure in subgroups.FIGURES:
+            row += _numbers(part.figures[figure]) if part.figures else ["", "", ""]
+        yield [*row, part.note]
+
+
+def to_json(found: Assessment, name: str, spec: Evaluation, **more: Any) -> str:
+    """Returns everything as JSON text, null where undefined.
+
+    Args:
+        found: The assessment.
+        name: Of the part.
+        spec: How it was made.
+        more: Further entries, JSON-serialisable.
+    """
+    content = {
+        "part": name,
+        "images": int(found.table.support.sum()),
+        "groups": found.groups,
+        "classes": list(found.classes),
+        "method": {
+            "confidence": spec.confidence,
+            "resamples": spec.resamples,
+            "seed": spec.seed,
+            "shares": "Wilson, rows divided by the design effect of groups",
+            "others": "percentile bootstrap of groups",
+            "prevalence": spec.prevalence.model_dump(),
+            "partial_auc_above": spec.partial_auc_above,
+        },
+        "overall": {key: estimate.to_dict() for key, estimate in found.overall.items()},
+        "by_class": {c: _class(found.table, k) for k, c in enumerate(found.classes)},
+        "confusion": found.table.confusion.tolist(),
+        "alerts": {key: _alert(alert) for key, alert in found.alerts.items()},
+        "calibration": {
+            "temperature": found.temperature,
+            "log_loss": {"before": found.log_losses[0], "after": found.log_losses[1]},
+            **{
+                key: {"before": _reliability(before), "after": _reliability(after)}
+                for key, (before, after) in found.calibration.items()
+            },
+        },
+        "subgroups": [
+            {
+                "attribute": s.attribute,
+                "value": s.value,
+                "images": s.images,
+                "groups": s.groups,
+                "positives": s.positives,
+                "note": s.note,
+                **{key: estimate.to_dict() for key, estimate in s.figures.items()},
+            }
+            for s in found.subgroups
+        ],
+        **more,
+    }
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def _class(table: ClassTable, k: int) -> dict[str, Any]:
+    figures = {f: getattr(table, f).at(k).to_dict() for f in ClassTable.FIGURES}
+    return {"images": int(table.support[k]), "groups": int(table.groups[k]), **figures}
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    curve, precision_recall = alert.roc, alert.precision_recall
+    decision = alert.decision
+    return {
+        "positive": list(decision.positive),
+        "images": alert.images,
+        "positives": alert.positives,
+        "positive_groups": alert.groups,
+        "threshold": decision.threshold,
+        "rule": decision.rule,
+        "unsure": decision.unsure,
+        "confusion": dict(
+            zip(("tp", "fn", "fp", "tn"), alert.confusion or (None,) * 4, strict=True)
+        ),
+        "figures": {key: estimate.to_dict() for key, estimate in alert.figures.items()},
+        "roc": dict(
+            zip(("false_positive_rate", "sensitivity", "threshold"), map(_list, curve), strict=True)
+        ),
+        "roc_band": {"false_positive_rate": _list(GRID), **_lists(alert.band)},
+        "precision_recall": dict(
+            zip(("recall", "precision", "threshold"), map(_list, precision_recall), strict=True)
+        ),
+        "decision_curve": {
+            "threshold_probability": _list(CHANCES),
+            **_lists(alert.benefit),
+            "everyone": _list(alert.benefit_of_all),
+        },
+    }
+
+
+def _reliability(found: Reliability) -> dict[str, Any]:
+    return {
+        "ece_width": found.ece_width,
+        "ece_mass": found.ece_mass,
+        "bins": {"images": found.images.tolist(), "said": _list(found.said), **_lists(found.seen)},
+    }
+
+
+def _spread(name: str, estimate: Estimate, with_interval: bool) -> dict[str, float]:
+    value, low, high = _numbers(estimate)
+    ends = {f"{name}_low": low, f"{name}_high": high}
+    return {name: value, **(ends if with_interval else {})}
+
+
+def _numbers(estimate: Estimate) -> list[float]:
+    return [float(estimate.value), float(estimate.low), float(estimate.high)]
+
+
+def _lists(estimate: Estimate) -> dict[str, list[float | None]]:
+    return {name: _list(getattr(estimate, name)) for name in ("value", "low", "high")}
+
+
+def _list(values: Floats) -> list[float | None]:
+    """Returns numbers as JSON has them: null for what is not finite."""
+    return [float(v) if np.isfinite(v) else None for v in values]

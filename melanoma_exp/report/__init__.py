@@ -1,0 +1,1 @@
+"""What a run shows: console output, figures, tables and the model card."""

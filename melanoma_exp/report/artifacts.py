@@ -1,0 +1,48 @@
+"""Files on their way to a run."""
+
+import csv
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from melanoma_exp.report import figures
+from melanoma_exp.tracking.spec import Run
+
+
+class Artifacts:
+    """Writes files into a folder and hands them to a run."""
+
+    def __init__(self, run: Run, place: Path, draws: bool) -> None:
+        """Prepares.
+
+        Args:
+            run: Where they are kept.
+            place: A folder for them until then.
+            draws: Whether figures are drawn.
+        """
+        self._run, self.place, self._draws = run, place, draws
+
+    def figure(self, name: str, draw: Callable[[], Figure]) -> None:
+        """Keeps a figure as `figures/<name>.png`, where figures are drawn."""
+        if not self._draws:
+            return
+        path = self.place / f"{name}.png"
+        figures.save(draw(), path)
+        self._run.log_file(path, "figures")
+
+    def text(self, name: str, text: str) -> None:
+        """Keeps a text, in UTF-8."""
+        path = self.place / name
+        path.write_text(text, encoding="utf-8")
+        self._run.log_file(path)
+
+    def table(self, name: str, heads: list[str], rows: Iterable[Iterable[Any]]) -> None:
+        """Keeps rows as CSV, in UTF-8."""
+        path = self.place / name
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(heads)
+            writer.writerows(rows)
+        self._run.log_file(path)

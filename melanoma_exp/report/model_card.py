@@ -1,0 +1,146 @@
+"""The model card of a finished run, from what the run knows and nothing else.
+
+Headings follow model cards (Mitchell et al., 2019), CLEAR Derm (Daneshjou et al., 2022) and
+TRIPOD+AI (Collins et al., 2024), each where this project has something to say. What a run cannot
+know is written as "not known", never left out.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from melanoma_exp.config import Experiment
+from melanoma_exp.data.audit.findings import FAULTS, KINDS
+from melanoma_exp.data.datamodule import DataModule, notes
+from melanoma_exp.evaluation.evaluate import Judged
+from melanoma_exp.evaluation.metrics.decision import Decision
+from melanoma_exp.evaluation.metrics.interval import Estimate
+from melanoma_exp.report.console import DISCLAIMER
+from melanoma_exp.system import provenance
+from melanoma_exp.system.html import templates
+
+UNKNOWN = "not known"
+FEW = 30  # images of a class below which its figures are called weak
+PARTS = {"train": "training", "val": "validation", "test": "test"}
+ORIGINS = {
+    "demo": "drawn by this software, no photographs",
+    "isic9": "the 9-class set of ISIC Archive images that is published on Kaggle; clinics, "
+    "cameras and dates of the images: not known",
+    "ham10000": "HAM10000 (Tschandl et al., 2018): dermatoscopic images from Vienna and Queensland",
+}
+
+
+def write(
+    experiment: Experiment,
+    datamodule: DataModule,
+    judged: Mapping[str, Judged],
+    decision: Decision,
+    epochs: int,
+) -> str:
+    """Returns the card as Markdown.
+
+    Args:
+        experiment: What was run.
+        datamodule: Its data.
+        judged: Validation, and test where there is one.
+        decision: Chosen on validation.
+        epochs: How many were trained.
+    """
+    # Markdown: `cell` keeps names from breaking tables.
+    environment = templates(Path(__file__).parent, escape=False)
+    environment.filters |= {"figure": figure, "cell": _cell}
+    text: str = environment.get_template("model_card.md.j2").render(
+        experiment=experiment,
+        datamodule=datamodule,
+        judged=judged,
+        decision=decision,
+        epochs=epochs,
+        notice=DISCLAIMER,
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
+        source=provenance.collect(),
+        origin=ORIGINS.get(experiment.dataset.kind, UNKNOWN),
+        parts=_parts(datamodule),
+        columns=sorted({key for row in datamodule.data.metadata.values() for key in row}),
+        label_source=_label_source(datamodule),
+        faults=_faults(datamodule),
+        notes=notes(experiment, datamodule),
+        part_names=PARTS,
+        limits=_limits(datamodule, judged, decision),
+    )
+    return text.rstrip() + "\n"
+
+
+def figure(estimate: Estimate) -> str:
+    """Returns a figure with its interval, as far as both are defined."""
+    if np.isnan(estimate.value):
+        return UNKNOWN
+    if np.isnan(estimate.low) or np.isnan(estimate.high):
+        return f"{float(estimate.value):.3f} (no interval)"
+    return f"{float(estimate.value):.3f} ({float(estimate.low):.3f} to {float(estimate.high):.3f})"
+
+
+def _cell(text: Any) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def _parts(datamodule: DataModule) -> list[dict[str, Any]]:
+    """Returns for each part its images, synthetic ones, groups and images by class."""
+    return [
+        {
+            "name": PARTS[name],
+            "images": int((part.copy == 0).sum()),
+            "synthetic": int((part.copy > 0).sum()),
+            "groups": len(np.unique(part.group)),
+            "counts": part.take(part.copy == 0).counts().tolist(),
+        }
+        for name, part in datamodule.parts.items()
+    ]
+
+
+def _label_source(datamodule: DataModule) -> str:
+    """Says how diagnoses were confirmed, where the metadata tell it (HAM10000's `dx_type`)."""
+    told = Counter(row.get("dx_type", "") for row in datamodule.data.metadata.values())
+    told.pop("", None)
+    if not told:
+        return UNKNOWN
+    return ", ".join(f"{name} {count}" for name, count in told.most_common())
+
+
+def _faults(datamodule: DataModule) -> list[tuple[str, int]]:
+    """Returns what the audit looks for and how often it found it."""
+    count = Counter(finding.kind for finding in datamodule.audit.findings)
+    return [(KINDS[kind], count[kind]) for kind in FAULTS]
+
+
+def _limits(datamodule: DataModule, judged: Mapping[str, Judged], decision: Decision) -> list[str]:
+    found = [
+        "One training of one seed on one split: another seed gives other figures.",
+        "No images from elsewhere: figures are of the dataset it was trained on.",
+        "Only the image is used; age, sex, site and history are not.",
+    ]
+    if datamodule.leaky:
+        found.insert(
+            0, "LEAKY: training has seen images it is judged on. Its figures are too good."
+        )
+    if "test" not in judged:
+        found.append("No test part: the figures below are of validation, where choices were made.")
+    for name, part in judged.items():
+        table = part.assessment.table
+        few = [
+            f"{c} {n}"
+            for c, n in zip(part.assessment.classes, table.support, strict=True)
+            if n < FEW
+        ]
+        if few:
+            found.append(f"Fewer than {FEW} {PARTS[name]} images of: {', '.join(few)}.")
+    subgroups = list(judged.values())[-1].assessment.subgroups
+    found += [f"By {s.attribute}: {s.note}." for s in subgroups if s.note]
+    if decision.threshold is None:
+        found.append(f"No alert: validation gave no threshold for {decision.name}.")
+    if decision.novelty is None:
+        found.append("Images unlike the training images are not told: too few to say.")
+    return found

@@ -1,0 +1,142 @@
+"""What is left of a judged part: predictions, tables, figures."""
+
+from pathlib import Path
+
+import numpy as np
+
+from melanoma_exp.data.datamodule import DataModule
+from melanoma_exp.evaluation.evaluate import Explained, Judged
+from melanoma_exp.evaluation.metrics import summary
+from melanoma_exp.evaluation.metrics.spec import Evaluation
+from melanoma_exp.report import figures
+from melanoma_exp.report.artifacts import Artifacts
+
+TITLES = {"val": "Validation", "test": "Test"}
+
+
+def record(
+    files: Artifacts, name: str, part: Judged, datamodule: DataModule, spec: Evaluation, mark: str
+) -> None:
+    """Keeps everything that is told about a part.
+
+    Args:
+        files: Where to.
+        name: "val" or "test".
+        part: The part.
+        datamodule: Its data.
+        spec: How it was judged.
+        mark: A warning that goes with every figure, or "".
+    """
+    _predictions(files, name, part, datamodule)
+    found = part.assessment
+    heads = summary.class_heads()
+    files.table(f"classes_{name}.csv", heads, summary.class_rows(found))
+    files.table(f"subgroups_{name}.csv", summary.subgroup_heads(), summary.subgroup_rows(found))
+    files.text(
+        f"evaluation_{name}.json", summary.to_json(found, name, spec, leaky=datamodule.leaky)
+    )
+    title, spread = _title(name, mark), _title(name, mark, spec)
+    table = found.table
+    columns = {"recall": table.recall, "precision": table.precision, "AUC": table.auc}
+    files.figure(
+        f"confusion_{name}", lambda: figures.confusion(table.confusion, found.classes, title)
+    )
+    files.figure(
+        f"classes_{name}",
+        lambda: figures.class_scores(found.classes, table.support, columns, spread),
+    )
+    if found.alerts:
+        files.figure(f"alerts_{name}", lambda: figures.alert_curves(found.alerts, spread))
+    _mistakes(files, name, part, datamodule, title)
+
+
+def record_worth(files: Artifacts, name: str, part: Judged, spec: Evaluation, mark: str) -> None:
+    """Keeps the figures about probabilities: calibration and decision curves.
+
+    Arguments as of `record`. On validation, where the temperature was fitted, they flatter.
+    """
+    found, title = part.assessment, _title(name, mark, spec)
+    if found.alerts:
+        files.figure(f"decision_curve_{name}", lambda: figures.decision_curves(found.alerts, title))
+    pairs = {
+        "most probable class" if key == "classes" else key: pair
+        for key, pair in found.calibration.items()
+    }
+    files.figure(
+        f"calibration_{name}", lambda: figures.reliability(pairs, found.temperature, title)
+    )
+
+
+def record_explained(
+    files: Artifacts, name: str, part: Judged, seen: Explained, datamodule: DataModule, mark: str
+) -> None:
+    """Keeps the figure of Grad-CAM for images of a part."""
+    chosen, classes = part.samples.take(seen.rows), part.samples.classes
+    heads = [
+        f"{verdict}: {classes[label]} {chance:.2f}"
+        for verdict, label, chance in zip(seen.verdicts, chosen.label, seen.chance, strict=True)
+    ]
+    asked = ", ".join(sorted({classes[k] for k in seen.asked}))
+    title = (
+        f"{_title(name, mark)}: what speaks for {asked} (true class, calibrated probability); "
+        f"rank correlation with random weights {seen.mean_correlation:.2f} (0: shows what was "
+        "learnt, 1: shows the image alone)"
+    )
+    images, ids = datamodule.reader.read(chosen), [Path(i).stem for i in chosen.id]
+    files.figure(
+        f"explanations_{name}",
+        lambda: figures.explanations(images, seen.maps, seen.randomised, heads, ids, title),
+    )
+
+
+def _title(name: str, mark: str, spec: Evaluation | None = None) -> str:
+    told = TITLES[name] + (f" ({mark})" if mark else "")
+    return f"{told}, {100 * spec.confidence:g} % intervals" if spec else told
+
+
+def _predictions(files: Artifacts, name: str, part: Judged, datamodule: DataModule) -> None:
+    samples, probability = part.samples, part.probability
+    classes = np.array(samples.classes)
+    metadata = datamodule.data.metadata
+    extra = sorted({key for s in samples.source for key in metadata.get(str(s), {})})
+    extra = [key for key in extra if key not in ("label", "predicted", "group", "source")]
+    heads = ["id", "source", "group", "label", "predicted"]
+    rows = (
+        [
+            ids,
+            source,
+            group,
+            classes[label],
+            classes[guess],
+            *(f"{p:.8f}" for p in chances),
+            *(metadata.get(str(source), {}).get(key, "") for key in extra),
+        ]
+        for ids, source, group, label, guess, chances in zip(
+            samples.id,
+            samples.source,
+            samples.group,
+            samples.label,
+            probability.argmax(axis=1),
+            probability,
+            strict=True,
+        )
+    )
+    files.table(f"predictions_{name}.csv", [*heads, *samples.classes, *extra], rows)
+
+
+def _mistakes(
+    files: Artifacts, name: str, part: Judged, datamodule: DataModule, title: str
+) -> None:
+    samples, probability = part.samples, part.probability
+    files.figure(
+        f"mistakes_{name}",
+        lambda: figures.mistakes(
+            datamodule.reader.read(samples),
+            [Path(i).name for i in samples.id],
+            samples.label,
+            probability.argmax(axis=1),
+            probability,
+            samples.classes,
+            title,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""One run from top to bottom: data module, training, recorder, resuming."""

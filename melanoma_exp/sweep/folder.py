@@ -1,0 +1,233 @@
+"""The folder of a sweep: everything that is needed to run it, to watch it and to go on with it."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from melanoma_exp.config import Experiment, parse_json
+from melanoma_exp.spec import UserError
+from melanoma_exp.sweep import spec
+from melanoma_exp.system.files import write
+from melanoma_exp.tracking.spec import AnyTracking
+
+SWEEP, PARENT, LOCK, LOG, STATUS = (
+    "sweep.json",
+    "parent_run.txt",
+    "sweep.lock",
+    "job.log",
+    "status.json",
+)
+EXPERIMENT, RESULTS = "experiment.json", "results"
+SCHEMA = 1  # raise it when the content of `sweep.json` changes its meaning
+TAIL = 8192  # bytes of a log that are read for its last lines
+State = Literal[
+    "waiting", "running", "finished", "failed", "stopped", "killed", "timed out", "pruned"
+]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What became of a job.
+
+    Attributes:
+        state: `stopped` by a signal in good order, `killed` without a chance to say so, `pruned`
+            by the search it is part of.
+        process: Identifies the job's process, "" before it has one.
+        started: Seconds since 1970 of its latest start.
+        ended: Likewise; 0 while it runs.
+        run_id: Of its tracked run, "" before it has one.
+        score: What sweeps maximise, once it has finished; None after a dry run.
+        leaky: Whether that score is of a run that saw in training what measures it.
+    """
+
+    state: State
+    process: str = ""
+    started: float = 0.0
+    ended: float = 0.0
+    run_id: str = ""
+    score: float | None = None
+    leaky: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to run."""
+        return self.state in ("finished", "pruned")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep.
+
+    Attributes:
+        number: From 0, as Hydra counts.
+        overrides: Of the command line that would run it alone.
+        name: Of its run.
+        tags: Of its run.
+        folder: Of its own.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    name: str
+    tags: Mapping[str, str]
+    folder: Path
+
+    def experiment(self) -> Experiment:
+        """Reads what is to be run."""
+        return parse_json((self.folder / EXPERIMENT).read_text(encoding="utf-8"))
+
+    def status(self) -> Status:
+        """Reads what became of it."""
+        try:
+            return Status(**json.loads((self.folder / STATUS).read_text()))
+        except (OSError, ValueError, TypeError):
+            return Status("waiting")
+
+    def note(self, status: Status) -> None:
+        """Writes what became of it, whole or not at all."""
+        assert status.state in get_args(State)
+        write(self.folder / STATUS, json.dumps(asdict(status)))
+
+    def last_lines(self) -> list[str]:
+        """Returns the last lines of the log that are not empty, newest last."""
+        try:
+            with (self.folder / LOG).open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
+                text = file.read().decode(errors="replace")
+        except OSError:
+            return []
+        return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep as its folder has it.
+
+    Attributes:
+        folder: Of the sweep.
+        name: Its tag in the tracking store.
+        directory: Where it was started; relative places in configs count from there.
+        launcher: Where its jobs run.
+        jobs: All of them.
+    """
+
+    folder: Path
+    name: str
+    directory: Path
+    launcher: spec.Local | spec.Slurm
+    jobs: tuple[Job, ...]
+
+    def save(self, experiments: Mapping[int, Experiment]) -> None:
+        """Writes `sweep.json` and the experiments of new jobs.
+
+        Raises:
+            UserError: The folder holds another sweep.
+        """
+        if (self.folder / SWEEP).exists():
+            self._check_same(experiments)
+        for job in self.jobs:
+            if job.number in experiments:
+                job.folder.mkdir(parents=True, exist_ok=True)
+                text = experiments[job.number].model_dump_json(indent=2)
+                write(job.folder / EXPERIMENT, text)
+        jobs = [
+            {**asdict(job), "folder": os.path.relpath(job.folder, self.folder)} for job in self.jobs
+        ]
+        content = {
+            "schema": SCHEMA,
+            "name": self.name,
+            # Relative, so that a moved project finds its data and store again.
+            "directory": os.path.relpath(self.directory, self.folder),
+            "launcher": self.launcher.model_dump(mode="json"),
+            "jobs": jobs,
+        }
+        write(self.folder / SWEEP, json.dumps(content, indent=1))
+
+    def parent(self, tracking: AnyTracking | None = None) -> str:
+        """Returns the id of the parent run, "" where there is none.
+
+        Args:
+            tracking: Of a job; one that is recorded elsewhere has no parent. None asks for any job.
+        """
+        path = self.folder / PARENT
+        elsewhere = tracking is not None and tracking != self.tracking
+        return "" if elsewhere or not path.exists() else path.read_text()
+
+    def set_parent(self, run_id: str) -> None:
+        """Writes down which run is the parent."""
+        write(self.folder / PARENT, run_id)
+
+    @property
+    def tracking(self) -> AnyTracking:
+        """Where the sweep is recorded: as its first job."""
+        return self.jobs[0].experiment().tracking
+
+    def select(self, numbers: Sequence[int]) -> "Sweep":
+        """Returns the sweep with some of its jobs alone."""
+        return replace(self, jobs=tuple(job for job in self.jobs if job.number in numbers))
+
+    def _check_same(self, experiments: Mapping[int, Experiment]) -> None:
+        for job in open_sweep(self.folder).jobs:
+            new = experiments.get(job.number)
+            if new is not None and new.digest != job.experiment().digest:
+                raise UserError(
+                    f"hydra.sweep.dir: {self.folder} holds another sweep (job {job.number} is "
+                    f"{job.name} there); name another folder, or go on with it: "
+                    f"melanoma-exp resume-sweep {self.folder}"
+                )
+
+
+def open_sweep(folder: Path) -> Sweep:
+    """Reads the folder of a sweep.
+
+    Raises:
+        UserError: It is none, or of another version.
+    """
+    folder = folder.absolute()
+    try:
+        content: Any = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
+    except OSError:
+        raise UserError(
+            f"{folder}: is no folder of a sweep: it has no {SWEEP}; a sweep prints its folder when "
+            "it starts, by default below mlruns/hydra"
+        ) from None
+    except ValueError as error:
+        raise UserError(f"{folder / SWEEP}: is damaged: {error}") from error
+    if content["schema"] != SCHEMA:
+        raise UserError(
+            f"{folder / SWEEP}: was written by another version (schema {content['schema']}, this "
+            f"one reads {SCHEMA})"
+        )
+    jobs = [
+        Job(**{**job, "overrides": tuple(job["overrides"]), "folder": folder / job["folder"]})
+        for job in content["jobs"]
+    ]
+    directory = (folder / content["directory"]).resolve()
+    launcher = spec.parse(content["launcher"])
+    return Sweep(folder, content["name"], directory, launcher, tuple(jobs))
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keeps a second process from launching the same sweep.
+
+    Raises:
+        UserError: One does already.
+    """
+    with (folder / LOCK).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise UserError(
+                f"{folder}: this sweep is being run already, by process {lock.read() or '?'}"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield

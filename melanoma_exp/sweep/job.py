@@ -1,0 +1,123 @@
+"""What happens in the process of one job: run it, write down what became of it, log everything."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from melanoma_exp.run import resume
+from melanoma_exp.sweep.folder import LOG, Job, Status, Sweep, open_sweep
+from melanoma_exp.sweep.search import spec as searching
+from melanoma_exp.system import exit, provenance
+from melanoma_exp.system.parent_exit import end_with_parent
+from melanoma_exp.training.signals import PrunedError
+
+SCORE = ("val", "balanced_accuracy")  # what sweeps maximise
+
+
+def run(folder: Path, number: int) -> int:
+    """Runs a job, or goes on with it, in this process; all that is printed goes to its log.
+
+    Args:
+        folder: Of the sweep.
+        number: Of the job.
+
+    Returns:
+        The exit code: 0, 1 with a traceback in the log, 2 after a mistake of the user, 128 and its
+        number after a signal.
+    """
+    sweep = open_sweep(folder)
+    (job,) = (job for job in sweep.jobs if job.number == number)
+    status = Status("running", provenance.process(), time.time())
+    job.note(status)
+    os.chdir(sweep.directory)
+    given_up: list[PrunedError] = []
+    with _logged_to(job.folder / LOG):
+        code = exit.exit_code(lambda: given_up.extend(_run(job, sweep)))
+    begun = resume.begun_in(job.folder)
+    status = replace(status, ended=time.time(), run_id=begun.run_id if begun else "")
+    if given_up:
+        status = replace(status, state="pruned")
+    elif code == 0:
+        status = replace(status, state="finished")
+        if begun and begun.scores:  # not after a dry run
+            score = begun.scores[SCORE[0]][SCORE[1]]
+            status = replace(status, score=score, leaky=begun.leaky)
+    else:
+        status = replace(status, state="stopped" if code > 128 else "failed")
+    job.note(status)
+    return code
+
+
+def run_in_child(folder: Path, number: int, environment: Mapping[str, str], grace: float) -> None:
+    """Runs a job in a process that was forked for it, at the head of a session of its own.
+
+    A Ctrl-C in the terminal reaches the launcher alone, which decides what becomes of the jobs; and
+    the job's own worker processes can be ended with it. When the launcher is killed the job is
+    asked to stop, and `grace` seconds later killed.
+    """
+    os.setsid()
+    end_with_parent(grace)
+    os.environ.update(environment)
+    if threads := environment.get("OMP_NUM_THREADS"):
+        import cv2
+
+        cv2.setNumThreads(int(threads))
+    sys.exit(run(folder, number))
+
+
+def _run(job: Job, sweep: Sweep) -> list[PrunedError]:
+    """Runs the job; returns why it was given up, if it was."""
+    from melanoma_exp.run import runner
+
+    begun = resume.begun_in(job.folder)
+    if begun and begun.scores:
+        print(f"{job.folder}: run {begun.run_id} has finished here already")
+        return []
+    experiment = job.experiment()
+    parent = sweep.parent(experiment.tracking)
+    # Sums in another order have other last bits: who repeats the run needs as many.
+    threads = {"threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "all")}
+    tags = {**job.tags, **threads, **({"mlflow.parentRunId": parent} if parent else {})}
+    judge = None
+    if searching.exists(sweep.folder):
+        from melanoma_exp.sweep.search.pruner import judge_of  # imports Optuna, which is an extra
+
+        judge = judge_of(sweep.folder, sweep.name, job.number)
+    try:
+        runner.run(experiment, job.folder, tags, begun.run_id if begun else None, judge)
+    except PrunedError as pruned:
+        print(f"pruned: {pruned}")
+        return [pruned]
+    return []
+
+
+@contextmanager
+def _logged_to(path: Path) -> Iterator[None]:
+    """Sends standard output and error to a file, also those of C libraries and of children."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    before = sys.stdout, sys.stderr
+    kept = [os.dup(1), os.dup(2)]
+    _flush()
+    for descriptor in (1, 2):
+        os.dup2(file, descriptor)
+    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
+    try:
+        print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} process {os.getpid()}")
+        yield
+    finally:
+        _flush()
+        for descriptor, old in zip((1, 2), kept, strict=True):
+            os.dup2(old, descriptor)
+        for old in (file, *kept):
+            os.close(old)
+        sys.stdout, sys.stderr = before
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()

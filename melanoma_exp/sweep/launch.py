@@ -1,0 +1,143 @@
+"""A sweep from top to bottom: parent run, jobs, what did not finish, results."""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import Any
+
+from melanoma_exp.report import console
+from melanoma_exp.run import resume
+from melanoma_exp.spec import UserError
+from melanoma_exp.sweep import screen, slots
+from melanoma_exp.sweep.folder import Job, Sweep, alone, open_sweep
+from melanoma_exp.sweep.queue import Queue
+from melanoma_exp.sweep.spec import Local, Slurm
+from melanoma_exp.system import provenance
+from melanoma_exp.system.parent_exit import end_with_parent
+from melanoma_exp.training.checkpoint import Store
+from melanoma_exp.training.signals import Interrupted, Signals
+
+
+class JobsFailedError(UserError):
+    """Jobs of a sweep failed; the message says how many, their failures were told."""
+
+    code = 1
+
+
+class SweepInterrupted(Interrupted):
+    """A signal stopped a sweep; `sweep` is its folder."""
+
+    def __init__(self, signum: int, sweep: Path) -> None:
+        super().__init__(signum)
+        self.sweep = sweep
+
+
+def run(sweep: Sweep, queue: Queue) -> None:
+    """Runs jobs of a sweep and records what came out.
+
+    Args:
+        sweep: With all jobs it has so far.
+        queue: Gives the jobs to run.
+
+    Raises:
+        UserError: The sweep is being run already, a job of it is still at work, or tracking fails.
+        JobsFailedError: Some jobs did not finish; the others went on.
+        SweepInterrupted: A signal asked to stop; the jobs wrote checkpoints.
+    """
+    shown, signals = console.console(), Signals()
+    with alone(sweep.folder), signals.heard():
+        _check_idle(missing(sweep.jobs))
+        number = len(sweep.jobs) + queue.to_come
+        shown.print(f"sweep of {number} jobs: {sweep.folder}", soft_wrap=True)
+        if done := len(sweep.jobs) - len(missing(sweep.jobs)):
+            shown.print(f"{done} have finished already", soft_wrap=True)
+        context = _context(sweep.launcher if done < number else None)
+        _apart(context, _begin, sweep.folder, provenance.process())
+        stopped = None
+        try:
+            with signals.deferred():
+                _run_jobs(sweep, queue, shown, signals)
+        except Interrupted as error:
+            stopped = error.signum
+        except BaseException:
+            _apart(context, _end, sweep.folder, False)
+            raise
+        lines = _apart(context, _end, sweep.folder, stopped is not None)
+    jobs = open_sweep(sweep.folder).jobs
+    failed = missing(jobs)
+    if ended := [job for job in failed if job.status().state != "waiting"]:
+        screen.print_failures(shown, ended)
+    for line in lines:
+        shown.print(line, soft_wrap=True)
+    if stopped is not None:
+        raise SweepInterrupted(stopped, sweep.folder)
+    if failed:
+        raise JobsFailedError(
+            f"{len(failed)} of {len(jobs)} jobs did not finish, see above; when that is mended: "
+            f"melanoma-exp resume-sweep {sweep.folder}"
+        )
+
+
+def missing(jobs: Sequence[Job]) -> list[Job]:
+    """Returns those that have not finished."""
+    return [job for job in jobs if not job.status().is_done]
+
+
+def begun(job: Job) -> bool:
+    """Whether a job can go on from a checkpoint."""
+    known = resume.begun_in(job.folder)
+    if known is None or known.scores:
+        return False
+    state = job.experiment().tracking.state_folder(job.folder)
+    return Store(state / known.run_id).newest() is not None
+
+
+def _run_jobs(sweep: Sweep, queue: Queue, shown: Any, signals: Signals) -> None:
+    options = sweep.launcher
+    at_once = slots.count(options) if isinstance(options, Local) else options.at_once
+    with screen.Screen(shown, sweep.jobs, queue, at_once) as watch:
+        if isinstance(options, Local):
+            slots.run(sweep.folder, queue, options, watch, signals)
+        else:
+            from melanoma_exp.sweep import slurm
+
+            slurm.run(sweep.folder, queue, options, watch, signals)
+
+
+def _check_idle(jobs: Sequence[Job]) -> None:
+    """Refuses where a process of an earlier start still works on one of the jobs."""
+    lines = [
+        f"job {job.number} is still running, as process {status.process.split(':')[1]}; wait for "
+        "it or stop it"
+        for job in jobs
+        if (status := job.status()).state == "running" and provenance.is_alive(status.process)
+    ]
+    if lines:
+        raise UserError(*lines)
+
+
+def _context(options: Local | Slurm | None) -> BaseContext:
+    """Returns where processes beside the launcher come from; where jobs fork, there too."""
+    if isinstance(options, Local):
+        return slots.fork_server(options)
+    return multiprocessing.get_context("spawn")
+
+
+def _apart(context: BaseContext, work: Callable[..., Any], *arguments: Any) -> Any:
+    """Does work in a process of its own: the launcher itself never imports MLflow."""
+    with ProcessPoolExecutor(1, context, end_with_parent, (0.0,)) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def _begin(folder: Path, process: str) -> None:
+    from melanoma_exp.sweep import closing
+
+    closing.begin(folder, process)
+
+
+def _end(folder: Path, interrupted: bool) -> list[str]:
+    from melanoma_exp.sweep import closing
+
+    return closing.end(folder, interrupted)

@@ -1,0 +1,124 @@
+"""From what Hydra composed to the jobs of a sweep: all are checked before the first one starts."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from melanoma_exp import config
+from melanoma_exp.spec import UserError
+from melanoma_exp.sweep import spec
+from melanoma_exp.sweep.folder import SWEEP as SWEEP_FILE
+from melanoma_exp.sweep.folder import Job, Sweep, open_sweep
+
+SHOWN = 20  # mistakes
+
+
+@dataclass(frozen=True)
+class Composed:
+    """One job as Hydra composed it.
+
+    Attributes:
+        number: From 0.
+        overrides: Of the command line.
+        content: Its config.
+        experiment: The chosen option of the group `experiment`, "" if none.
+        subfolder: Below the sweep's folder.
+    """
+
+    number: int
+    overrides: Sequence[str]
+    content: Mapping[str, Any]
+    experiment: str
+    subfolder: str
+
+
+def plan(
+    folder: Path,
+    launcher: spec.Local | spec.Slurm,
+    composed: Sequence[Composed],
+    shared: Collection[str] | None = None,
+) -> Sweep:
+    """Checks every job and writes the sweep's folder, in which earlier jobs stay.
+
+    Args:
+        folder: Of the sweep.
+        launcher: Where its jobs run.
+        composed: The jobs to run now.
+        shared: Overrides that tell no job of the sweep apart; None finds them among these jobs.
+
+    Raises:
+        UserError: Jobs are rejected, a line for each mistake; or the folder holds another sweep.
+    """
+    launcher.check()
+    folder = folder.absolute()
+    experiments: dict[int, config.Experiment] = {}
+    mistakes: dict[str, list[int]] = {}
+    if shared is None and len(composed) > 1:
+        shared = set.intersection(*(set(one.overrides) for one in composed))
+    for one in composed:
+        try:
+            parsed = config.parse(one.content)
+            parsed.dataset.look_around()
+        except UserError as error:
+            for line in error.lines:
+                mistakes.setdefault(line, []).append(one.number)
+            continue
+        name = parsed.name or told_apart(
+            parsed.run_name, [word for word in one.overrides if word not in (shared or ())]
+        )
+        experiments[one.number] = parsed.model_copy(update={"name": name})
+    if mistakes:
+        told = [_told(line, numbers, len(composed)) for line, numbers in mistakes.items()]
+        raise UserError(*told[:SHOWN], "no job was started")
+    name = name_of(folder)
+    new = [
+        Job(
+            one.number,
+            tuple(one.overrides),
+            experiments[one.number].run_name,
+            {"sweep": name, "job": str(one.number)}
+            | ({"experiment": one.experiment} if one.experiment else {}),
+            folder / one.subfolder,
+        )
+        for one in composed
+    ]
+    before = open_sweep(folder) if (folder / SWEEP_FILE).exists() else None
+    jobs = {job.number: job for job in (*(before.jobs if before else ()), *new)}
+    directory = before.directory if before else Path.cwd()
+    sweep = Sweep(folder, name, directory, launcher, tuple(jobs[k] for k in sorted(jobs)))
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep.save(experiments)
+    return sweep
+
+
+def name_of(folder: Path) -> str:
+    """Returns what the sweep in a folder is called."""
+    return "/".join(folder.parts[-2:])
+
+
+def told_apart(name: str, overrides: Sequence[str]) -> str:
+    """Returns a run name with the values that were set by hand, those that it says not yet.
+
+    Data and places are the same for a whole sweep, as a rule; a seed or fold is in the name.
+    """
+    silent = ("dataset.", "split.fold=", "tracking.", "cache.", "hydra.", "+", "~")
+    words = [word.partition("=") for word in overrides if not word.startswith(silent)]
+    told = [f"{key.rpartition('.')[2]}={_short(value)}" for key, _, value in words if "." in key]
+    return " ".join([name, *told])[:100].translate(str.maketrans("/\\", "__")).strip()
+
+
+def _short(value: str) -> str:
+    """Returns a number of many digits with three that count."""
+    try:
+        return f"{float(value):.3g}" if len(value) > 6 else value
+    except ValueError:
+        return value
+
+
+def _told(line: str, numbers: Sequence[int], jobs: int) -> str:
+    """Returns a mistake with the jobs that have it."""
+    if len(numbers) == jobs:
+        return line
+    some = ", ".join(map(str, numbers[:5])) + " ..." * (len(numbers) > 5)
+    return f"job{'s' * (len(numbers) > 1)} {some}: {line}"

@@ -1,0 +1,207 @@
+"""Jobs on this machine: a few at once, each forked from one process that has imported everything.
+
+Importing TensorFlow and MLflow costs seconds of CPU a process. Python's fork server imports them
+once (`warm`) and forks itself for each job; nothing of TensorFlow has been used in it.
+"""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing import connection, forkserver
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from typing import Protocol
+
+from melanoma_exp.sweep import job as in_job
+from melanoma_exp.sweep.folder import Job, State, Status
+from melanoma_exp.sweep.queue import Queue
+from melanoma_exp.sweep.spec import Local
+from melanoma_exp.training.signals import Signals
+
+TICK = 0.5  # seconds between two looks
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+class Watch(Protocol):
+    """Is told what happens to jobs, and looks at the others in between."""
+
+    def started(self, job: Job) -> None:
+        """A job began."""
+
+    def ended(self, job: Job) -> None:
+        """A job ended; its status says how."""
+
+    def tick(self) -> None:
+        """Time passed."""
+
+
+@dataclass
+class _Running:
+    job: Job
+    process: ForkServerProcess
+    slot: int
+    deadline: float
+    killed_at: float = float("inf")
+    is_late: bool = False
+
+
+def run(folder: Path, queue: Queue, options: Local, watch: Watch, signals: Signals) -> None:
+    """Runs the jobs of the sweep in a folder; however one ends, the others go on.
+
+    A signal (`signals` is deferring them) is passed on to the jobs as SIGTERM, and no further job
+    is started; a second one ends everything at once.
+    """
+    slots = count(options)
+    environments = [environment(options, slot) for slot in range(slots)]
+    waiting, running = deque[Job](), list[_Running]()
+    limit = (options.timeout_minutes or float("inf")) * 60
+    context = fork_server(options)
+    try:
+        while True:
+            free = sorted(set(range(slots)) - {r.slot for r in running})
+            if not waiting and free and signals.received is None:
+                waiting.extend(queue.take(len(free)))
+            while waiting and free and signals.received is None:
+                job, slot = waiting.popleft(), free.pop(0)
+                place = (folder, job.number, environments[slot], options.grace_seconds)
+                process = context.Process(target=in_job.run_in_child, args=place)
+                process.start()
+                running.append(_Running(job, process, slot, time.monotonic() + limit))
+                watch.started(job)
+            if not running:
+                break
+            connection.wait([r.process.sentinel for r in running], TICK)
+            for one in [r for r in running if not r.process.is_alive()]:
+                running.remove(one)
+                _clean_up(one)
+                queue.ended(one.job)
+                watch.ended(one.job)
+            _stop_late(running, options.grace_seconds, asked=signals.received is not None)
+            watch.tick()
+    finally:
+        for one in running:  # only after a second signal or an error of ours
+            _kill(one)
+            one.process.join()
+            _clean_up(one)
+
+
+def visible_gpus() -> Sequence[str]:
+    """Returns the names of the GPUs that jobs may use, without asking TensorFlow."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [name for name in given.split(",") if name and name != "-1"]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
+    lines = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
+    return [str(k) for k in range(len(lines))]
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Lets a process that is started inside ignore Ctrl-C: its launcher decides."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def count(options: Local) -> int:
+    """Returns how many jobs run at once: one, or one for each GPU, unless told otherwise."""
+    return options.slots or max(1, len(visible_gpus()))
+
+
+def fork_server(options: Local) -> ForkServerContext:
+    """Returns the context whose processes are forks of one that has imported everything.
+
+    That process knows the number of threads already: libraries read it when they are imported.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["melanoma_exp.sweep.warm"])
+    threads = _threads(options)
+    before = {name: os.environ.get(name) for name in threads}
+    os.environ.update(threads)
+    try:
+        with _deaf():
+            forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    return context
+
+
+def _threads(options: Local) -> dict[str, str]:
+    """Returns what limits a job's threads; nothing where one job has the machine."""
+    slots = count(options)
+    if options.threads is None and slots == 1:
+        return {}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = options.threads or max(1, (cores or 1) // slots)
+    return dict.fromkeys(THREADS, str(threads))
+
+
+def environment(options: Local, slot: int) -> dict[str, str]:
+    """Returns what a slot's jobs find in their environment: threads, and a GPU of their own."""
+    gpus = visible_gpus()
+    device = {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if gpus else {}
+    return {**_threads(options), **device}
+
+
+def _stop_late(running: Sequence[_Running], grace: float, asked: bool) -> None:
+    """Asks jobs to stop that are over their time, or all; kills those that did not in time."""
+    now = time.monotonic()
+    for one in running:
+        if one.killed_at == float("inf") and (asked or now > one.deadline):
+            one.is_late = now > one.deadline
+            one.killed_at = now + grace
+            one.process.terminate()
+        elif now > one.killed_at:
+            _kill(one)
+
+
+def _kill(one: _Running) -> None:
+    """Ends a job with its worker processes, those of one that is gone already included."""
+    assert one.process.pid is not None
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(one.process.pid, signal.SIGKILL)
+    if one.process.is_alive():
+        one.process.kill()
+
+
+def _clean_up(one: _Running) -> None:
+    """Writes down how a job ended that could not do so itself."""
+    _kill(one)
+    status, code = one.job.status(), one.process.exitcode
+    if status.state == "waiting":  # it died before its first word
+        status = Status("running", started=time.time())
+    state: State = status.state
+    if one.is_late and not status.is_done:
+        state = "timed out"
+    elif state == "running":
+        state = "killed" if code is None or code < 0 else "failed"
+        with (one.job.folder / "job.log").open("a") as log:
+            if code is not None and code < 0:
+                why = " (out of memory?)" if code == -signal.SIGKILL else ""
+                log.write(f"killed by {signal.Signals(-code).name}{why}\n")
+    run_id = status.run_id or _run_id(one.job)
+    one.job.note(replace(status, state=state, ended=status.ended or time.time(), run_id=run_id))
+
+
+def _run_id(job: Job) -> str:
+    from melanoma_exp.run import resume
+
+    begun = resume.begun_in(job.folder)
+    return begun.run_id if begun else ""
