@@ -6,7 +6,7 @@ returns along an axis that scalars do not have: both fail with MultiWorkerMirror
 averages over replicas as if each had as many images, which the last batch of an epoch breaks. So
 all that is built lazily is built at once, in the strategy's scope, and a step is written out here.
 Layers that look at more than one image, or draw, do so for the whole batch.
-`tests/test_keras_20585.py` says when this file can go.
+`tests/distribution/test_keras_20585.py` says when this file can go.
 
 A batch is (images, labels, loss weights, place); place is int64 (3,): the first row of the global
 batch that is here, the number of its rows that are here, and the number of all its rows.

@@ -14,7 +14,7 @@ from melanoma_exp.cli import compose, main, overrides
 from melanoma_exp.sweep import plan
 from melanoma_exp.tracking import connection
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 
 

@@ -13,7 +13,7 @@ from melanoma_exp import config
 from melanoma_exp.cli import compose, main
 from melanoma_exp.tracking.spec import Local
 
-FOLDER = Path(__file__).resolve().parent.parent / "experiments" / "01-published"
+FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "01-published"
 NAME, STOPPED = "published/melanoma_cnn_model_m3", "published/cnn_melanoma_detection_m1"
 OTHER = "published/upgrad_melonoma_m1"
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from small_run import overrides, runs
 
-CLUSTER = Path(__file__).parent / "slurm" / "cluster.sh"
+CLUSTER = Path(__file__).parents[1] / "support" / "slurm" / "cluster.sh"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "srun", "sbatch")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]

@@ -11,7 +11,7 @@ from melanoma_exp.evaluation.metrics import assessment, threshold
 from melanoma_exp.evaluation.metrics.interval import Bootstrap
 from melanoma_exp.evaluation.metrics.spec import Evaluation
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 NINE = [

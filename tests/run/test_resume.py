@@ -36,7 +36,7 @@ def killed_again_and_again(images: Path, place: Path, kills: int, seed: int) -> 
     whole = place / "whole"
     runner.run(experiment(images, whole, *RESUMED), place / "job0", {})
     (expected,) = runs(whole)
-    script = Path(__file__).with_name("killed_run.py")
+    script = Path(__file__).parents[1] / "support" / "killed_run.py"
     words = overrides(images, place, *RESUMED)
     command = [sys.executable, str(script), str(kills), str(seed), str(place / "job1"), *words]
     done = subprocess.run(command, capture_output=True, text=True, cwd=place)

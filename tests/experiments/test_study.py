@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from stored_runs import Store
 
-FOLDER = Path(__file__).resolve().parent.parent / "experiments"
+FOLDER = Path(__file__).resolve().parents[2] / "experiments"
 
 
 @pytest.fixture(scope="module")

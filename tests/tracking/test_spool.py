@@ -156,7 +156,7 @@ def test_a_delivery_killed_after_every_request_and_repeated_makes_no_doubles(
 ) -> None:
     run_id = lost_for_good(line, place, "cut", 0)
     line.set("whole")
-    script = Path(__file__).with_name("killed_sync.py")
+    script = Path(__file__).parents[1] / "support" / "killed_sync.py"
     done = subprocess.run([sys.executable, str(script), run_id], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout) > 10  # attempts

@@ -39,7 +39,7 @@ def server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def recorded(server: MlflowServer, place: Path, epochs: int, pause: float) -> subprocess.Popen:
     """Starts a process that records one run."""
     place.mkdir()
-    script = Path(__file__).with_name("tracked_run.py")
+    script = Path(__file__).parents[1] / "support" / "tracked_run.py"
     return subprocess.Popen(
         [sys.executable, str(script), str(place), server.uri, str(epochs), str(pause)],
         cwd=place,

@@ -52,7 +52,15 @@ def test_runs_that_start_at_once_prepare_their_data_once(images: Path, tmp_path:
         "from melanoma_exp.data import datamodule;"
         "datamodule.prepare(experiment(Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:]))"
     )
-    command = [sys.executable, "-c", code, Path(__file__).parent, images, tmp_path, *CHILDREN]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        Path(__file__).parents[1] / "support",
+        images,
+        tmp_path,
+        *CHILDREN,
+    ]
     environment = counting(tmp_path)
     started = [subprocess.Popen(command, env=environment) for _ in range(3)]
     assert [process.wait(200) for process in started] == [0, 0, 0]

@@ -73,7 +73,7 @@ def served(finished: Any) -> Iterator[str]:
         "MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlruns/mlflow.db",
         # MLflow starts `uvicorn` by name, as in an activated environment.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
     }
     process = subprocess.Popen(
         [

@@ -22,7 +22,7 @@ FOLDER = main.conf_folder() / "experiment"
 EXPERIMENTS = sorted(
     path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.yaml")
 )
-CSV = Path(__file__).resolve().parent.parent / "experiments" / "01-published" / "published.csv"
+CSV = Path(__file__).resolve().parents[2] / "experiments" / "01-published" / "published.csv"
 PUBLISHED = {f"published/{row['system']}_{row['stage']}": row for row in csv.DictReader(CSV.open())}
 FIGURES = {
     "train accuracy": "train_accuracy",

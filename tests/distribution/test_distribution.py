@@ -140,7 +140,7 @@ def test_processes_make_together_what_one_would(replicas: int, option: Any) -> N
 
 def test_batch_norm_dropout_loss_and_clipping_are_those_of_the_whole_batch() -> None:
     """On two replicas; one has no row of the smallest batch."""
-    script = Path(__file__).with_name("replicas.py")
+    script = Path(__file__).parents[1] / "support" / "replicas.py"
     done = subprocess.run([sys.executable, script, "2"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 1e-12
