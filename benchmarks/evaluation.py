@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from melanoma_exp.evaluation.metrics import assessment, classes, threshold
+from melanoma_exp.evaluation.config import Evaluation
+from melanoma_exp.evaluation.metrics import classes, part_metrics, threshold
 from melanoma_exp.evaluation.metrics.decision import softmax
 from melanoma_exp.evaluation.metrics.interval import Bootstrap
-from melanoma_exp.evaluation.metrics.spec import Evaluation
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,7 +49,7 @@ def main(images: int) -> None:
     decisions = threshold.decide(logits, truth, names, alerts, spec.threshold, bootstrap)
     done()
     done = _clock("the whole assessment (classes, alerts, calibration, subgroups)")
-    assessment.assess(logits, truth, names, metadata, decisions, spec, bootstrap)
+    part_metrics.compute(logits, truth, names, metadata, decisions, spec, bootstrap)
     done()
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 

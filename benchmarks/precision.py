@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import ways
 
-from melanoma_exp.evaluation.metrics.student import t_half_width
+from melanoma_exp.evaluation.metrics.t_tests import t_half_width
 from melanoma_exp.run import runner
 from melanoma_exp.system import provenance
 

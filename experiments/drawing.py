@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.comparison.images import Answers
 from melanoma_exp.comparison.rows import Row
-from melanoma_exp.evaluation.metrics.paired import GroupBootstrap
+from melanoma_exp.evaluation.metrics.paired_tests import GroupBootstrap
 from melanoma_exp.report.figures.style import (
     BLUE,
     BODY,

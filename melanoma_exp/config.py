@@ -18,7 +18,7 @@ from melanoma_exp.data.balance import AnyBalance
 from melanoma_exp.data.datasets.base import AnyDataset
 from melanoma_exp.data.split import AnySplit
 from melanoma_exp.distribution.spec import AnyDistribution
-from melanoma_exp.evaluation.metrics.spec import Evaluation
+from melanoma_exp.evaluation.config import Evaluation
 from melanoma_exp.models.spec import AnyModel
 from melanoma_exp.spec import Spec, UserError, did_you_mean, digest
 from melanoma_exp.tracking.spec import AnyTracking

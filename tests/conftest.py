@@ -18,7 +18,7 @@ from melanoma_exp.data.datasets.base import AnyDataset
 from melanoma_exp.data.datasets.contents import Data
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.data.split import AnySplit
-from melanoma_exp.evaluation.metrics.spec import Evaluation
+from melanoma_exp.evaluation.config import Evaluation
 from melanoma_exp.training import process
 
 ROOT = Path(__file__).parents[1]

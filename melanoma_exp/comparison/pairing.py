@@ -20,7 +20,7 @@ import numpy as np
 from melanoma_exp.comparison.images import Answers, same_images
 from melanoma_exp.comparison.reading import PARTS
 from melanoma_exp.comparison.rows import Row
-from melanoma_exp.evaluation.metrics import paired, student
+from melanoma_exp.evaluation.metrics import paired_tests, t_tests
 
 TESTED = 8  # rows; more pairs would leave no test any power after Holm
 LEVEL = 0.05
@@ -113,7 +113,7 @@ def compare_pairs(rows: Sequence[Row], part: str, positive: Sequence[int]) -> Te
     notes += [f"{row.letter}: not tested: {reason}" for row, reason in left]
     if len(kept) < 2:
         return Tested(part, kept, [], notes)
-    bootstrap = paired.GroupBootstrap(kept[0][1].group)
+    bootstrap = paired_tests.GroupBootstrap(kept[0][1].group)
     figures = [_figures(bootstrap, answers, positive) for _, answers in kept]
     pairs = []
     for (k, (a, of_a)), (m, (b, of_b)) in itertools.combinations(enumerate(kept), 2):
@@ -137,11 +137,11 @@ class _Figure:
     hit: np.ndarray
     cell: np.ndarray
     training: np.ndarray
-    resampled: paired.Resampled
+    resampled: paired_tests.Resampled
 
 
 def _figures(
-    bootstrap: paired.GroupBootstrap, answers: Answers, positive: Sequence[int]
+    bootstrap: paired_tests.GroupBootstrap, answers: Answers, positive: Sequence[int]
 ) -> dict[str, _Figure]:
     label, predicted = answers.label, answers.predicted
     right = predicted == label
@@ -158,11 +158,11 @@ def _figures(
 
 def _differ(figure: str, a: _Figure, b: _Figure, group: np.ndarray) -> Outcome:
     """Compares a figure in the ways the module describes."""
-    asked = [paired.difference(a.resampled, b.resampled)]
+    asked = [paired_tests.difference(a.resampled, b.resampled)]
     if min(len(a.hit), len(b.hit)) > 1:
-        runs = [paired.contributions(x.hit, x.cell, x.training) for x in (a, b)]
-        asked.append(student.welch(*runs))
-    swapped = paired.swap_p(a.hit.mean(axis=0), b.hit.mean(axis=0), a.cell, group)
+        runs = [paired_tests.contributions(x.hit, x.cell, x.training) for x in (a, b)]
+        asked.append(t_tests.welch(*runs))
+    swapped = paired_tests.swap_p(a.hit.mean(axis=0), b.hit.mean(axis=0), a.cell, group)
     p = max(swapped, *(d.p for d in asked))
     low, high = min(d.low for d in asked), max(d.high for d in asked)
     return Outcome(figure, asked[0].estimate, low, high, p, p)
@@ -170,7 +170,7 @@ def _differ(figure: str, a: _Figure, b: _Figure, group: np.ndarray) -> Outcome:
 
 def _mcnemar(a: Answers, b: Answers) -> Outcome:
     right = [x.predicted[0] == x.label for x in (a, b)]
-    result = paired.mcnemar(*right)
+    result = paired_tests.mcnemar(*right)
     estimate = (result.only_first - result.only_second) / len(a.label)
     counts = (result.only_first, result.only_second)
     return Outcome("mcnemar", estimate, math.nan, math.nan, result.p, result.p, counts)
@@ -191,7 +191,7 @@ def _folds(a: Row, b: Row) -> Outcome | None:
         run.figure("val_images") / (run.figure("train_images") - run.figure("synthetic_images"))
         for run in (*a.runs, *b.runs)
     ]
-    d = student.corrected_resampled_t(values, float(np.mean(ratios)))
+    d = t_tests.corrected_resampled_t(values, float(np.mean(ratios)))
     return Outcome("folds", d.estimate, d.low, d.high, d.p, d.p)
 
 
@@ -212,7 +212,7 @@ def _adjusted(pairs: Sequence[Pair]) -> list[Pair]:
     tests = [dict(pair.outcomes) for pair in pairs]
     for figure in dict.fromkeys(name for found in tests for name in found):
         places = [found for found in tests if figure in found]
-        adjusted = paired.holm([found[figure].p for found in places])
+        adjusted = paired_tests.holm([found[figure].p for found in places])
         for found, p in zip(places, adjusted, strict=True):
             found[figure] = replace(found[figure], adjusted=p)
     return [replace(pair, outcomes=found) for pair, found in zip(pairs, tests, strict=True)]

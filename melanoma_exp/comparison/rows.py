@@ -12,7 +12,7 @@ import numpy as np
 
 from melanoma_exp.comparison.reading import Evaluated
 from melanoma_exp.config import determines
-from melanoma_exp.evaluation.metrics.student import t_half_width
+from melanoma_exp.evaluation.metrics.t_tests import t_half_width
 
 REPEATED = ("seed", "split.fold")
 

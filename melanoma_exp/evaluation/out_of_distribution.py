@@ -1,16 +1,15 @@
-"""Tells images that are unlike those a network was trained on.
+"""Detects out-of-distribution images: those unlike the ones a network was trained on.
 
 Plain statistics of an image - brightness, colour, contrast, sharpness - are compared with those of
 the training images by their Mahalanobis distance. The limit is set on the validation images, so
-that about `NOTED` of images like them are noted. It needs no network and can say what is unusual.
+that about `FLAGGED` of images like them are flagged. It needs no network and names what is unusual.
 
 On a network of this project the usual scores of its outputs, the energy score (Liu et al., 2020)
 and the Mahalanobis distance of its features (Lee et al., 2018), let most plain, inverted and
-text-like pictures pass; docs/design.md has the figures. A picture that passes may still be one the
-network knows nothing about.
+text-like pictures pass. A picture that passes may still be one the network knows nothing about.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import cv2
@@ -20,9 +19,9 @@ from sklearn.covariance import LedoitWolf
 
 from melanoma_exp.spec import UserError
 
-NOTED = 0.015  # share of validation images that lie beyond the limit
-SMALLEST = 50  # images that a limit needs at least, in training and in validation
-SAMPLED = 2000  # images of a part that are looked at, at most
+FLAGGED = 0.015  # share of validation images beyond the limit
+SMALLEST = 50  # fewest training and validation images that a limit is fitted on
+SAMPLED = 2000  # most images of a part that are used
 NAMES = (
     "brightness",
     "red against green",
@@ -37,15 +36,15 @@ NAMES = (
 
 
 @dataclass(frozen=True)
-class Novelty:
-    """The training images' statistics and how far from them is unusual.
+class OutOfDistribution:
+    """Image statistics of the training images, and the distance from them that is unusual.
 
     Attributes:
         names: Of the statistics, as in `NAMES`.
         mean: (9,), in training.
         deviation: (9,), standard deviations in training.
         precision: (9, 9), inverse covariance of the statistics in standard deviations.
-        limit: The squared distance above which an image is noted.
+        limit: The squared distance above which an image is flagged.
         training: How many images the mean rests on.
         validation: How many images the limit rests on.
     """
@@ -63,22 +62,24 @@ class Novelty:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> "Novelty":
-        """Reads the key `novelty` of a `decision.json`.
+    def from_dict(cls, content: dict[str, Any]) -> "OutOfDistribution":
+        """Reads the key `out_of_distribution` of a `decision.json`.
 
         Raises:
             UserError: It is damaged, or of statistics that this version does not know.
         """
         try:
-            novelty: Novelty = TypeAdapter(cls).validate_python(content)
+            score: OutOfDistribution = TypeAdapter(cls).validate_python(content)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise UserError(f"decision.json: novelty.{place}: {first['msg']}") from None
-        sizes = {len(novelty.mean), len(novelty.deviation), *map(len, novelty.precision)}
-        if novelty.names != NAMES or {*sizes, len(novelty.precision)} != {len(NAMES)}:
-            raise UserError("decision.json: novelty: its statistics are not those of this version")
-        return novelty
+            key = ".".join(map(str, ("out_of_distribution", *first["loc"])))
+            raise UserError(f"decision.json: {key}: {first['msg']}") from None
+        sizes = {len(score.mean), len(score.deviation), *map(len, score.precision)}
+        if score.names != NAMES or {*sizes, len(score.precision)} != {len(NAMES)}:
+            raise UserError(
+                "decision.json: out_of_distribution: its statistics are not those of this version"
+            )
+        return score
 
     def distance(self, images: np.ndarray) -> np.ndarray:
         """Returns the squared Mahalanobis distance from the training images, float64 (n,).
@@ -96,7 +97,7 @@ class Novelty:
         """
         away = self._standardised(images)
         return [
-            self._told(row) if far > self.limit else ""
+            self._describe(row) if far > self.limit else ""
             for row, far in zip(away, self._squared(away), strict=True)
         ]
 
@@ -108,18 +109,18 @@ class Novelty:
         squared: np.ndarray = np.einsum("ni,ij,nj->n", away, np.array(self.precision), away)
         return squared
 
-    def _told(self, away: np.ndarray) -> str:
+    def _describe(self, away: np.ndarray) -> str:
         most = np.argsort(-np.abs(away))[:2]
-        told = ", ".join(f"{NAMES[k]} {away[k]:+.1f} sd" for k in most)
-        return f"unlike the training images ({told})"
+        largest = ", ".join(f"{NAMES[k]} {away[k]:+.1f} sd" for k in most)
+        return f"unlike the training images ({largest})"
 
 
 def sample(n: int) -> np.ndarray:
-    """Returns the rows of a part of `n` images that are looked at, evenly spread, int64."""
+    """Returns the rows of a part of `n` images that are used, evenly spread, int64."""
     return np.linspace(0, n - 1, min(n, SAMPLED)).astype(np.int64)
 
 
-def fit(train: np.ndarray, val: np.ndarray) -> Novelty | None:
+def fit(train: np.ndarray, val: np.ndarray) -> OutOfDistribution | None:
     """Describes the training images and sets the limit on the validation images.
 
     Args:
@@ -135,7 +136,7 @@ def fit(train: np.ndarray, val: np.ndarray) -> Novelty | None:
     mean, deviation = known.mean(axis=0), known.std(axis=0) + 1e-6
     # Shrunk towards a multiple of the identity: few images give no singular covariance.
     precision = LedoitWolf(assume_centered=True).fit((known - mean) / deviation).precision_
-    fitted = Novelty(
+    fitted = OutOfDistribution(
         NAMES,
         tuple(mean.tolist()),
         tuple(deviation.tolist()),
@@ -144,8 +145,7 @@ def fit(train: np.ndarray, val: np.ndarray) -> Novelty | None:
         len(known),
         len(val),
     )
-    limit = float(np.quantile(fitted.distance(val), 1 - NOTED))
-    return Novelty(**{**vars(fitted), "limit": limit})
+    return replace(fitted, limit=float(np.quantile(fitted.distance(val), 1 - FLAGGED)))
 
 
 def statistics(images: np.ndarray) -> np.ndarray:

@@ -93,7 +93,8 @@ def judge(saved: SavedModel, paths: Sequence[Path], images: np.ndarray) -> list[
     probability = decision.class_probability(logits)
     chance = decision.probability(logits, saved.classes)
     alerts, doubts = decision.alerts(chance), decision.doubts(chance)
-    unusual = saved.novelty.notes(images) if saved.novelty else [None] * len(images)
+    score = saved.out_of_distribution
+    unusual = score.notes(images) if score else [None] * len(images)
     return [
         Prediction(
             path=path,

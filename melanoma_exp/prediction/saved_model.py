@@ -13,7 +13,7 @@ import numpy as np
 from melanoma_exp.config import Experiment, parse_json
 from melanoma_exp.data.decode import decode
 from melanoma_exp.evaluation.metrics.decision import Decision
-from melanoma_exp.evaluation.out_of_distribution import Novelty
+from melanoma_exp.evaluation.out_of_distribution import OutOfDistribution
 from melanoma_exp.prediction import manifest
 from melanoma_exp.prediction.manifest import Manifest
 from melanoma_exp.spec import UserError
@@ -35,7 +35,7 @@ class SavedModel:
         experiment: What the run was told to do.
         classes: Of the logits, in their order.
         decision: Calibration, threshold and unsure band, chosen on validation.
-        novelty: Tells unusual images; None where the run had too few images to say.
+        out_of_distribution: Score of unusual images; None where the run had too few images.
         network: Images uint8 (n, h, w, 3) to logits float32 (n, classes).
     """
 
@@ -43,7 +43,7 @@ class SavedModel:
     experiment: Experiment
     classes: tuple[str, ...]
     decision: Decision
-    novelty: Novelty | None
+    out_of_distribution: OutOfDistribution | None
     network: "keras.Model"
 
     def decode(self, source: Path | bytes) -> np.ndarray:
@@ -96,7 +96,8 @@ def load(name: str, files: dict[str, Path], precision: str | None = None) -> Sav
     described = Manifest.read(files[manifest.NAME])
     decision = Decision.from_json(files["decision.json"].read_text(encoding="utf-8"))
     described.check(files[manifest.WEIGHTS])
-    novelty = Novelty.from_dict(decision.novelty) if decision.novelty else None
+    content = decision.out_of_distribution
+    fitted = OutOfDistribution.from_dict(content) if content else None
     network = _network(experiment, len(described.classes), precision)
     try:
         network.load_weights(files[manifest.WEIGHTS])
@@ -106,7 +107,7 @@ def load(name: str, files: dict[str, Path], precision: str | None = None) -> Sav
             f"{files[manifest.WEIGHTS]}: does not hold the weights of {experiment.model.name}: "
             f"{reason}"
         ) from None
-    return SavedModel(name, experiment, described.classes, decision, novelty, network)
+    return SavedModel(name, experiment, described.classes, decision, fitted, network)
 
 
 def _network(experiment: Experiment, classes: int, precision: str | None) -> "keras.Model":

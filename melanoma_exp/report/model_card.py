@@ -16,7 +16,7 @@ import numpy as np
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.audit.findings import FAULTS, KINDS
 from melanoma_exp.data.datamodule import DataModule, notes
-from melanoma_exp.evaluation.evaluate import Judged
+from melanoma_exp.evaluation.evaluate import PartEvaluation
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.metrics.interval import Estimate
 from melanoma_exp.report.console import DISCLAIMER
@@ -37,7 +37,7 @@ ORIGINS = {
 def write(
     experiment: Experiment,
     datamodule: DataModule,
-    judged: Mapping[str, Judged],
+    evaluations: Mapping[str, PartEvaluation],
     decision: Decision,
     epochs: int,
 ) -> str:
@@ -46,7 +46,7 @@ def write(
     Args:
         experiment: What was run.
         datamodule: Its data.
-        judged: Validation, and test where there is one.
+        evaluations: Validation, and test where there is one.
         decision: Chosen on validation.
         epochs: How many were trained.
     """
@@ -56,7 +56,7 @@ def write(
     text: str = environment.get_template("model_card.md.j2").render(
         experiment=experiment,
         datamodule=datamodule,
-        judged=judged,
+        evaluations=evaluations,
         decision=decision,
         epochs=epochs,
         notice=DISCLAIMER,
@@ -69,7 +69,7 @@ def write(
         faults=_faults(datamodule),
         notes=notes(experiment, datamodule),
         part_names=PARTS,
-        limits=_limits(datamodule, judged, decision),
+        limits=_limits(datamodule, evaluations, decision),
     )
     return text.rstrip() + "\n"
 
@@ -116,7 +116,9 @@ def _faults(datamodule: DataModule) -> list[tuple[str, int]]:
     return [(KINDS[kind], count[kind]) for kind in FAULTS]
 
 
-def _limits(datamodule: DataModule, judged: Mapping[str, Judged], decision: Decision) -> list[str]:
+def _limits(
+    datamodule: DataModule, evaluations: Mapping[str, PartEvaluation], decision: Decision
+) -> list[str]:
     found = [
         "One training of one seed on one split: another seed gives other figures.",
         "No images from elsewhere: figures are of the dataset it was trained on.",
@@ -124,23 +126,21 @@ def _limits(datamodule: DataModule, judged: Mapping[str, Judged], decision: Deci
     ]
     if datamodule.leaky:
         found.insert(
-            0, "LEAKY: training has seen images it is judged on. Its figures are too good."
+            0, "LEAKY: training has seen images it is evaluated on. Its figures are too good."
         )
-    if "test" not in judged:
+    if "test" not in evaluations:
         found.append("No test part: the figures below are of validation, where choices were made.")
-    for name, part in judged.items():
-        table = part.assessment.table
+    for name, part in evaluations.items():
+        table = part.metrics.table
         few = [
-            f"{c} {n}"
-            for c, n in zip(part.assessment.classes, table.support, strict=True)
-            if n < FEW
+            f"{c} {n}" for c, n in zip(part.metrics.classes, table.support, strict=True) if n < FEW
         ]
         if few:
             found.append(f"Fewer than {FEW} {PARTS[name]} images of: {', '.join(few)}.")
-    subgroups = list(judged.values())[-1].assessment.subgroups
+    subgroups = list(evaluations.values())[-1].metrics.subgroups
     found += [f"By {s.attribute}: {s.note}." for s in subgroups if s.note]
     if decision.threshold is None:
         found.append(f"No alert: validation gave no threshold for {decision.name}.")
-    if decision.novelty is None:
-        found.append("Images unlike the training images are not told: too few to say.")
+    if decision.out_of_distribution is None:
+        found.append("No out-of-distribution score: too few images to fit one.")
     return found

@@ -1,13 +1,14 @@
-"""What is left of a judged part: predictions, tables, figures."""
+"""What is left of an evaluated part: predictions, tables, figures."""
 
 from pathlib import Path
 
 import numpy as np
 
 from melanoma_exp.data.datamodule import DataModule
-from melanoma_exp.evaluation.evaluate import Explained, Judged
+from melanoma_exp.evaluation.config import Evaluation
+from melanoma_exp.evaluation.evaluate import PartEvaluation
+from melanoma_exp.evaluation.gradcam_examples import GradCamExamples
 from melanoma_exp.evaluation.metrics import summary
-from melanoma_exp.evaluation.metrics.spec import Evaluation
 from melanoma_exp.report import figures
 from melanoma_exp.report.artifacts import Artifacts
 
@@ -15,7 +16,12 @@ TITLES = {"val": "Validation", "test": "Test"}
 
 
 def record(
-    files: Artifacts, name: str, part: Judged, datamodule: DataModule, spec: Evaluation, mark: str
+    files: Artifacts,
+    name: str,
+    part: PartEvaluation,
+    datamodule: DataModule,
+    spec: Evaluation,
+    mark: str,
 ) -> None:
     """Keeps everything that is told about a part.
 
@@ -24,11 +30,11 @@ def record(
         name: "val" or "test".
         part: The part.
         datamodule: Its data.
-        spec: How it was judged.
+        spec: How it was evaluated.
         mark: A warning that goes with every figure, or "".
     """
     _predictions(files, name, part, datamodule)
-    found = part.assessment
+    found = part.metrics
     heads = summary.class_heads()
     files.table(f"classes_{name}.csv", heads, summary.class_rows(found))
     files.table(f"subgroups_{name}.csv", summary.subgroup_heads(), summary.subgroup_rows(found))
@@ -50,12 +56,14 @@ def record(
     _mistakes(files, name, part, datamodule, title)
 
 
-def record_worth(files: Artifacts, name: str, part: Judged, spec: Evaluation, mark: str) -> None:
+def record_worth(
+    files: Artifacts, name: str, part: PartEvaluation, spec: Evaluation, mark: str
+) -> None:
     """Keeps the figures about probabilities: calibration and decision curves.
 
     Arguments as of `record`. On validation, where the temperature was fitted, they flatter.
     """
-    found, title = part.assessment, _title(name, mark, spec)
+    found, title = part.metrics, _title(name, mark, spec)
     if found.alerts:
         files.figure(f"decision_curve_{name}", lambda: figures.decision_curves(found.alerts, title))
     pairs = {
@@ -68,15 +76,20 @@ def record_worth(files: Artifacts, name: str, part: Judged, spec: Evaluation, ma
 
 
 def record_explained(
-    files: Artifacts, name: str, part: Judged, seen: Explained, datamodule: DataModule, mark: str
+    files: Artifacts,
+    name: str,
+    part: PartEvaluation,
+    seen: GradCamExamples,
+    datamodule: DataModule,
+    mark: str,
 ) -> None:
     """Keeps the figure of Grad-CAM for images of a part."""
     chosen, classes = part.samples.take(seen.rows), part.samples.classes
     heads = [
-        f"{verdict}: {classes[label]} {chance:.2f}"
-        for verdict, label, chance in zip(seen.verdicts, chosen.label, seen.chance, strict=True)
+        f"{outcome}: {classes[label]} {chance:.2f}"
+        for outcome, label, chance in zip(seen.outcomes, chosen.label, seen.chance, strict=True)
     ]
-    asked = ", ".join(sorted({classes[k] for k in seen.asked}))
+    asked = ", ".join(sorted({classes[k] for k in seen.target}))
     title = (
         f"{_title(name, mark)}: what speaks for {asked} (true class, calibrated probability); "
         f"rank correlation with random weights {seen.mean_correlation:.2f} (0: shows what was "
@@ -94,7 +107,7 @@ def _title(name: str, mark: str, spec: Evaluation | None = None) -> str:
     return f"{told}, {100 * spec.confidence:g} % intervals" if spec else told
 
 
-def _predictions(files: Artifacts, name: str, part: Judged, datamodule: DataModule) -> None:
+def _predictions(files: Artifacts, name: str, part: PartEvaluation, datamodule: DataModule) -> None:
     samples, probability = part.samples, part.probability
     classes = np.array(samples.classes)
     metadata = datamodule.data.metadata
@@ -125,7 +138,7 @@ def _predictions(files: Artifacts, name: str, part: Judged, datamodule: DataModu
 
 
 def _mistakes(
-    files: Artifacts, name: str, part: Judged, datamodule: DataModule, title: str
+    files: Artifacts, name: str, part: PartEvaluation, datamodule: DataModule, title: str
 ) -> None:
     samples, probability = part.samples, part.probability
     files.figure(

@@ -11,7 +11,9 @@ from melanoma_exp import prediction
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.data.loader import Loader
-from melanoma_exp.evaluation import evaluate, out_of_distribution
+from melanoma_exp.evaluation import gradcam_examples, out_of_distribution
+from melanoma_exp.evaluation.evaluate import alerts_of, evaluate
+from melanoma_exp.evaluation.logits import predict_logits
 from melanoma_exp.evaluation.metrics import summary
 from melanoma_exp.prediction import manifest, saved_model
 from melanoma_exp.prediction.manifest import Manifest
@@ -107,43 +109,47 @@ class Record:
         self._run.log_file(weights)
         batch_size = experiment.train.batch_size
         logits = {
-            name: (part, evaluate.logits_of(model, part, reader, batch_size))
+            name: (part, predict_logits(model, part, reader, batch_size))
             for name, part in self._material.parts.items()[1:]
             if len(part)
         }
-        decision, judged = evaluate.judge(experiment, logits, self._material.data.metadata)
-        decision = replace(decision, novelty=self._novelty())
+        spec = experiment.evaluation
+        alerts = alerts_of(experiment.dataset)
+        decision, evaluations = evaluate(logits, alerts, self._material.data.metadata, spec)
+        decision = replace(decision, out_of_distribution=self._out_of_distribution())
         files.text("decision.json", decision.to_json())
         files.text(manifest.NAME, Manifest.of(self._classes, weights).to_json())
-        scores = {name: summary.flat(part.assessment) for name, part in judged.items()}
-        for name, part in judged.items():
-            results.record(files, name, part, self._material, experiment.evaluation, self._mark)
-        name, part = list(judged.items())[-1]  # test, where there is one
-        results.record_worth(files, name, part, experiment.evaluation, self._mark)
-        if experiment.evaluation.explained:
-            seen = evaluate.explained(model, part, decision, reader, experiment)
+        scores = {name: summary.flat(part.metrics) for name, part in evaluations.items()}
+        for name, part in evaluations.items():
+            results.record(files, name, part, self._material, spec, self._mark)
+        name, part = list(evaluations.items())[-1]  # test, where there is one
+        results.record_worth(files, name, part, spec, self._mark)
+        if spec.explained:
+            seen = gradcam_examples.compute(
+                model, part, decision, reader, spec.explained, spec.seed
+            )
             results.record_explained(files, name, part, seen, self._material, self._mark)
             scores[name]["grad_cam_random_rank_correlation"] = seen.mean_correlation
         flat = {f"final/{name}/{key}": v for name, s in scores.items() for key, v in s.items()}
         flat["final/temperature"] = decision.temperature
         self._run.log_metrics(flat)
         epochs = len(next(iter(history.values())))
-        card = model_card.write(experiment, self._material, judged, decision, epochs)
+        card = model_card.write(experiment, self._material, evaluations, decision, epochs)
         files.text("model_card.md", card)
         kept_files = {name: files.place / name for name in saved_model.FILES}
         self._run.log_model(Path(prediction.__file__).with_name("served_model.py"), kept_files)
         return scores
 
-    def _novelty(self) -> dict[str, Any] | None:
-        """Returns how images unlike the training images are told, None with too few to say."""
+    def _out_of_distribution(self) -> dict[str, Any] | None:
+        """Returns the fitted out-of-distribution score, None with too few images."""
         val = self._material.parts.val
         parts = self._material.unbalanced, val.take(val.copy == 0)
         train, val_images = (
             self._material.reader.read(part.take(out_of_distribution.sample(len(part))))
             for part in parts
         )
-        found = out_of_distribution.fit(train, val_images)
-        return found.to_dict() if found else None
+        fitted = out_of_distribution.fit(train, val_images)
+        return fitted.to_dict() if fitted else None
 
     def _figures_of_data(self, loader: Loader) -> None:
         datamodule = self._material

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, precision_recall_curve, roc_curve
 
-from melanoma_exp.evaluation.metrics import alert, assessment, summary, threshold
+from melanoma_exp.evaluation.logits import check_finite
+from melanoma_exp.evaluation.metrics import alert, part_metrics, summary, threshold
 from melanoma_exp.evaluation.metrics.alert import Alert
 from melanoma_exp.evaluation.metrics.decision import Basis, Decision, softmax
 from melanoma_exp.evaluation.metrics.interval import Bootstrap
@@ -97,7 +98,7 @@ def test_a_dataset_without_the_class_is_decided_nothing(spec: Any) -> None:
         logits, truth, CLASSES, {"melanoma": ("mel",)}, spec.threshold, draws(30)
     )
     assert found[0].positive == () and found[0].threshold is None
-    worth = assessment.assess(logits, truth, CLASSES, [{}] * 30, found, spec, draws(30))
+    worth = part_metrics.compute(logits, truth, CLASSES, [{}] * 30, found, spec, draws(30))
     assert worth.alerts == {} and np.isfinite(worth.overall["accuracy"].value)
     json.loads(summary.to_json(worth, "val", spec))
 
@@ -157,7 +158,7 @@ def test_an_alert_without_a_found_case_has_no_number_needed(spec: Any) -> None:
 def test_the_assessment_scales_before_it_alerts_and_not_before_it_classifies(spec: Any) -> None:
     logits, truth = part(5, 240, heat=3.0)
     decisions = threshold.decide(logits, truth, CLASSES, ALERTS, spec.threshold, draws(240))
-    found = assessment.assess(logits, truth, CLASSES, [{}] * 240, decisions, spec, draws(240))
+    found = part_metrics.compute(logits, truth, CLASSES, [{}] * 240, decisions, spec, draws(240))
     assert found.temperature > 1.5 and found.log_losses[1] < found.log_losses[0]
     before, after = found.calibration["classes"]
     assert after.ece_mass < before.ece_mass and after.ece_width < before.ece_width
@@ -177,7 +178,7 @@ def test_test_images_never_move_the_threshold(spec: Any) -> None:
     val, label = part(5, 240)
     decisions = threshold.decide(val, label, CLASSES, ALERTS, spec.threshold, draws(240))
     logits, truth = part(6, 90)
-    found = assessment.assess(logits, truth, CLASSES, [{}] * 90, decisions, spec, draws(90))
+    found = part_metrics.compute(logits, truth, CLASSES, [{}] * 90, decisions, spec, draws(90))
     assert found.alerts["melanoma"].decision is decisions[0]
     alerted = decisions[0].alerts(decisions[0].probability(logits, CLASSES))
     assert found.alerts["melanoma"].figures["sensitivity"].value == alerted[truth == 0].mean()
@@ -188,7 +189,7 @@ def test_output_that_is_no_number_is_one_clear_line(bad: float) -> None:
     logits = part(1, 5)[0]
     logits[[1, 3], 2] = bad
     with pytest.raises(UserError, match="not a number for 2 of 5 images: training diverged"):
-        assessment.check(logits)
+        check_finite(logits)
 
 
 def test_the_json_keeps_its_keys_whatever_is_undefined(spec: Any) -> None:
@@ -199,14 +200,14 @@ def test_the_json_keeps_its_keys_whatever_is_undefined(spec: Any) -> None:
     for n in (240, 1):
         logits, truth = part(5, 240)
         decisions = threshold.decide(logits, truth, CLASSES, ALERTS, spec.threshold, draws(240))
-        found = assessment.assess(
+        found = part_metrics.compute(
             logits[:n], truth[:n], CLASSES, [{"age": "50"}] * n, decisions, spec, draws(n)
         )
         told.append(json.loads(summary.to_json(found, "test", spec, more={"a": 1})))
     assert keys(told[0]) == keys(told[1]) and told[0]["more"] == {"a": 1}
     assert told[1]["overall"]["macro_auc"] == {"value": None, "low": None, "high": None}
     without = dataclasses.replace(decisions[0], threshold=None, unsure=None)
-    found = assessment.assess(logits, truth, CLASSES, [{}] * 240, [without], spec, draws(240))
+    found = part_metrics.compute(logits, truth, CLASSES, [{}] * 240, [without], spec, draws(240))
     assert (
         json.loads(summary.to_json(found, "test", spec))["alerts"]["melanoma"]["threshold"] is None
     )

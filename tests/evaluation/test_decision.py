@@ -24,8 +24,17 @@ DECISION = Decision(
 
 def test_a_decision_comes_back_unchanged() -> None:
     assert Decision.from_json(DECISION.to_json()) == DECISION
-    none = dataclasses.replace(DECISION, threshold=None, unsure=None, novelty={"kind": "x"})
+    none = dataclasses.replace(
+        DECISION, threshold=None, unsure=None, out_of_distribution={"kind": "x"}
+    )
     assert Decision.from_json(none.to_json()) == none
+
+
+def test_a_file_with_the_old_key_novelty_is_still_read() -> None:
+    content = json.loads(DECISION.to_json())
+    del content["out_of_distribution"]
+    old = Decision.from_json(json.dumps({**content, "novelty": {"limit": 3}}))
+    assert old == dataclasses.replace(DECISION, out_of_distribution={"limit": 3})
 
 
 @pytest.mark.parametrize(
@@ -38,7 +47,7 @@ def test_a_decision_comes_back_unchanged() -> None:
         {"unsure": [0.4, 0.5]},
         {"unsure": [0.1]},
         {"validation": {}},
-        {"novelty": 3},
+        {"out_of_distribution": 3},
         {"surprise": 1},
         {"positive": "melanoma"},
     ],

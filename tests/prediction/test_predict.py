@@ -142,10 +142,11 @@ def test_the_page_is_self_contained_and_escaped(
 def test_an_image_unlike_the_training_images_is_noted(
     images: Path, saved: SavedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert saved.novelty is None and saved.decision.novelty is None  # 42 images are too few
+    # 42 images are too few
+    assert saved.out_of_distribution is None and saved.decision.out_of_distribution is None
     monkeypatch.setattr(out_of_distribution, "SMALLEST", 5)
     known = np.stack([saved.decode(p) for p in sorted(images.glob("*/*.png"))])
-    telling = replace(saved, novelty=out_of_distribution.fit(known[::2], known[1::2]))
+    telling = replace(saved, out_of_distribution=out_of_distribution.fit(known[::2], known[1::2]))
     grey = tmp_path / "grey.png"
     Image.new("RGB", (24, 20), (128, 128, 128)).save(grey)
     found, _ = predict(telling, [images / "melanoma" / "melanoma1.png", grey])

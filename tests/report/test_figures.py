@@ -37,7 +37,7 @@ def untold(count: int) -> Estimate:
 
 def explained(count: int) -> Figure:
     maps = np.random.default_rng(0).random((2, count, 48, 64))
-    titles = ["false alarm: pigmented benign keratosis >0.99"] * count
+    titles = ["false positive: pigmented benign keratosis >0.99"] * count
     return figures.explanations(
         pictures(count, 48, 64),
         maps[0],

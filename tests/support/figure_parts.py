@@ -7,9 +7,9 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from melanoma_exp.evaluation.metrics import assessment, threshold
+from melanoma_exp.evaluation.config import Evaluation
+from melanoma_exp.evaluation.metrics import part_metrics, threshold
 from melanoma_exp.evaluation.metrics.interval import Bootstrap
-from melanoma_exp.evaluation.metrics.spec import Evaluation
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def texts(figure: Figure) -> list[str]:
     return [" ".join(text.split()) for text in found if text.strip()]
 
 
-def worth(images: int) -> assessment.Assessment:
+def worth(images: int) -> part_metrics.PartMetrics:
     """Of a model that knows something, or of a single image."""
     spec = Evaluation.model_validate(
         yaml.safe_load((ROOT / "conf/evaluation/default.yaml").read_text())
@@ -47,6 +47,6 @@ def worth(images: int) -> assessment.Assessment:
     draws = [Bootstrap(np.array([f"g{k}" for k in range(n)]), 100, 1, 0.95) for n in (90, images)]
     alerts = {"melanoma": ("melanoma",), "malignant": ("melanoma", "squamous cell carcinoma")}
     decisions = threshold.decide(logits, truth, NINE, alerts, spec.threshold, draws[0])
-    return assessment.assess(
+    return part_metrics.compute(
         logits[:images], truth[:images], NINE, [{}] * images, decisions, spec, draws[1]
     )

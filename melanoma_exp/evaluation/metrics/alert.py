@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from melanoma_exp.evaluation.config import Evaluation
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats
-from melanoma_exp.evaluation.metrics.ranking import Ranking
-from melanoma_exp.evaluation.metrics.spec import Evaluation
+from melanoma_exp.evaluation.metrics.roc import Ranking
 
 STEPS = 50
 GRID = (

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats, stack
-from melanoma_exp.evaluation.metrics.ranking import Ranking
+from melanoma_exp.evaluation.metrics.roc import Ranking
 
 SMALLEST = 1e-15  # a probability of 0 for what happened would make the log loss infinite
 

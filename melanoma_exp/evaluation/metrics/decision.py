@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, ConfigDict, Field, TypeAdapter, ValidationError
 
 from melanoma_exp.spec import UserError
 
@@ -45,7 +45,8 @@ class Decision:
         unsure: Lowest and highest probability of the band in which another validation set of the
             same kind could have put the threshold; None as above.
         validation: What it was chosen on.
-        novelty: How an image unlike the training images is told; None without.
+        out_of_distribution: The fitted score of unusual images, as `OutOfDistribution.to_dict`
+            gives it; None without.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -55,7 +56,11 @@ class Decision:
     rule: str
     unsure: tuple[Share, Share] | None
     validation: Basis
-    novelty: dict[str, Any] | None
+    out_of_distribution: Annotated[
+        # Runs recorded before the key was renamed have `novelty`.
+        dict[str, Any] | None,
+        Field(validation_alias=AliasChoices("out_of_distribution", "novelty")),
+    ]
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats
-from melanoma_exp.evaluation.metrics.ranking import Ranking
+from melanoma_exp.evaluation.metrics.roc import Ranking
 
 UNKNOWN = "unknown"
 _UNTOLD = ("", "unknown", "nan", "na", "n/a", "none")

@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from melanoma_exp.evaluation.config import Evaluation
 from melanoma_exp.evaluation.metrics import subgroups
 from melanoma_exp.evaluation.metrics.alert import CHANCES, GRID, Alert
-from melanoma_exp.evaluation.metrics.assessment import Assessment
 from melanoma_exp.evaluation.metrics.calibration import Reliability
 from melanoma_exp.evaluation.metrics.classes import ClassTable
 from melanoma_exp.evaluation.metrics.interval import Estimate, Floats
-from melanoma_exp.evaluation.metrics.spec import Evaluation
+from melanoma_exp.evaluation.metrics.part_metrics import PartMetrics
 
 # Overall figures that are tracked with their intervals; all others stand in the JSON with theirs.
 HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
 AT_THRESHOLD = ("sensitivity", "specificity")
 
 
-def flat(found: Assessment) -> dict[str, float]:
+def flat(found: PartMetrics) -> dict[str, float]:
     """Returns figures by name, NaN where undefined; `_low` and `_high` follow headline figures.
 
     `<alert>_sensitivity` is decided by the most probable class, `<alert>_alert_sensitivity` at the
@@ -50,7 +50,7 @@ def class_heads() -> list[str]:
     return ["class", "images", "groups", *heads]
 
 
-def class_rows(found: Assessment) -> Iterator[list[Any]]:
+def class_rows(found: PartMetrics) -> Iterator[list[Any]]:
     """Yields a row a class; NaN where undefined."""
     table = found.table
     for k, name in enumerate(found.classes):
@@ -66,7 +66,7 @@ def subgroup_heads() -> list[str]:
     return ["attribute", "value", "images", "groups", "positives", *heads, "note"]
 
 
-def subgroup_rows(found: Assessment) -> Iterator[list[Any]]:
+def subgroup_rows(found: PartMetrics) -> Iterator[list[Any]]:
     """Yields a row a subgroup; empty where there is nothing to tell."""
     for part in found.subgroups:
         row = [part.attribute, part.value, part.images, part.groups, part.positives]
@@ -75,7 +75,7 @@ def subgroup_rows(found: Assessment) -> Iterator[list[Any]]:
         yield [*row, part.note]
 
 
-def to_json(found: Assessment, name: str, spec: Evaluation, **more: Any) -> str:
+def to_json(found: PartMetrics, name: str, spec: Evaluation, **more: Any) -> str:
     """Returns everything as JSON text, null where undefined.
 
     Args:

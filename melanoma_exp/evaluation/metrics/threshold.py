@@ -1,22 +1,22 @@
 """Chooses what a run decides with, on the validation part alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from melanoma_exp.evaluation.config import Threshold
 from melanoma_exp.evaluation.metrics import calibration
 from melanoma_exp.evaluation.metrics.decision import Basis, Decision, softmax
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Floats
-from melanoma_exp.evaluation.metrics.ranking import TINY, Curve, Ranking
-from melanoma_exp.evaluation.metrics.spec import Threshold
+from melanoma_exp.evaluation.metrics.roc import TINY, Curve, Ranking
 
 
 def decide(
     logits: Floats,
     truth: NDArray[np.integer],
     classes: Sequence[str],
-    alerts: dict[str, tuple[str, ...]],
+    alerts: Mapping[str, tuple[str, ...]],
     rule: Threshold,
     bootstrap: Bootstrap,
 ) -> list[Decision]:

@@ -1,4 +1,4 @@
-"""Everything that is told about the predictions of one part."""
+"""All metrics of the predictions of one part."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,20 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from melanoma_exp.evaluation.config import Evaluation
 from melanoma_exp.evaluation.metrics import alert, calibration, classes, subgroups
 from melanoma_exp.evaluation.metrics.alert import Alert
 from melanoma_exp.evaluation.metrics.calibration import Reliability
 from melanoma_exp.evaluation.metrics.classes import ClassTable
 from melanoma_exp.evaluation.metrics.decision import Decision, softmax
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats
-from melanoma_exp.evaluation.metrics.spec import Evaluation
 from melanoma_exp.evaluation.metrics.subgroups import Subgroup
-from melanoma_exp.spec import UserError
 
 
 @dataclass(frozen=True)
-class Assessment:
-    """What predictions are worth.
+class PartMetrics:
+    """The metrics of one part.
 
     Attributes:
         classes: Class names.
@@ -46,21 +45,7 @@ class Assessment:
     temperature: float
 
 
-def check(logits: Floats) -> None:
-    """Refuses logits that are not finite.
-
-    Raises:
-        UserError: Some are not.
-    """
-    bad = int((~np.isfinite(logits)).any(axis=1).sum())
-    if bad:
-        raise UserError(
-            f"train: the model's output is not a number for {bad} of {len(logits)} images: "
-            "training diverged; lower train.learning_rate or set train.clip_norm=1"
-        )
-
-
-def assess(
+def compute(
     logits: Floats,
     truth: NDArray[np.integer],
     names: Sequence[str],
@@ -68,8 +53,8 @@ def assess(
     decisions: Sequence[Decision],
     spec: Evaluation,
     bootstrap: Bootstrap,
-) -> Assessment:
-    """Assesses the predictions of a part.
+) -> PartMetrics:
+    """Computes the metrics of a part.
 
     Args:
         logits: float64 (n, c), finite, n >= 1.
@@ -114,7 +99,7 @@ def assess(
     losses = [
         float(-np.log(np.maximum(p[own], classes.SMALLEST)).mean()) for p in (plain, tempered)
     ]
-    return Assessment(
+    return PartMetrics(
         tuple(names),
         bootstrap.groups,
         overall,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from melanoma_exp.evaluation.metrics.student import Difference
+from melanoma_exp.evaluation.metrics.t_tests import Difference
 
 RESAMPLES = 2000
 
@@ -106,7 +106,7 @@ def difference(first: Resampled, second: Resampled, seed: int = 0) -> Difference
     Each resample draws the images (once for both) and, on each side, as many runs as there are:
     the interval then holds the chance in the images and the chance in the training. With one run a
     side it holds the first alone. Few runs understate the chance in the training, two by about
-    half: ask `student.welch` too. Percentile interval: Efron and Tibshirani, An Introduction to the
+    half: ask `t_tests.welch` too. Percentile interval: Efron and Tibshirani, An Introduction to the
     Bootstrap (1993), chapter 13; p-value by inverting it, one added to both counts as in Davison
     and Hinkley (1997), section 4.2.
 

@@ -1,4 +1,4 @@
-"""Pictures that are no lesions are told from those a network was trained on."""
+"""Pictures that are no lesions are told apart from those a network was trained on."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from melanoma_exp.data.decode import decode
 from melanoma_exp.evaluation import out_of_distribution
-from melanoma_exp.evaluation.out_of_distribution import Novelty
+from melanoma_exp.evaluation.out_of_distribution import OutOfDistribution
 from melanoma_exp.spec import UserError
 
 SIDE = 64
@@ -45,31 +45,31 @@ def mistakes(like: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def share(fitted: Novelty, images: np.ndarray) -> float:
+def share(fitted: OutOfDistribution, images: np.ndarray) -> float:
     return float(np.mean([bool(note) for note in fitted.notes(images.astype(np.uint8))]))
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Novelty:
+def fitted() -> OutOfDistribution:
     found = out_of_distribution.fit(lesions(300, 1), lesions(200, 2))
     assert found is not None
     return found
 
 
-def test_images_like_training_pass_and_mistakes_are_noted(fitted: Novelty) -> None:
-    assert share(fitted, lesions(200, 2)) == pytest.approx(out_of_distribution.NOTED, abs=0.006)
+def test_images_like_training_pass_and_mistakes_are_flagged(fitted: OutOfDistribution) -> None:
+    assert share(fitted, lesions(200, 2)) == pytest.approx(out_of_distribution.FLAGGED, abs=0.006)
     assert share(fitted, lesions(300, 3)) < 0.06
     for name, images in mistakes(lesions(20, 4)).items():
         assert share(fitted, images) == 1, name
 
 
-def test_a_note_names_what_is_unusual(fitted: Novelty) -> None:
+def test_a_note_names_what_is_unusual(fitted: OutOfDistribution) -> None:
     dark = (lesions(1, 5) * 0.2).astype(np.uint8)
     (note,) = fitted.notes(dark)
     assert note.startswith("unlike the training images (") and "brightness -" in note
 
 
-def test_the_distance_is_mahalanobis(fitted: Novelty) -> None:
+def test_the_distance_is_mahalanobis(fitted: OutOfDistribution) -> None:
     images = lesions(3, 6)
     away = (out_of_distribution.statistics(images) - fitted.mean) / fitted.deviation
     by_hand = [row @ np.array(fitted.precision) @ row for row in away]
@@ -87,16 +87,16 @@ def test_few_images_set_no_limit() -> None:
     )
 
 
-def test_it_survives_the_file_and_damage_is_one_line(fitted: Novelty) -> None:
+def test_it_survives_the_file_and_damage_is_one_line(fitted: OutOfDistribution) -> None:
     content = json.loads(json.dumps(fitted.to_dict()))
-    assert Novelty.from_dict(content) == fitted
+    assert OutOfDistribution.from_dict(content) == fitted
     for damage in ({"limit": "high"}, {"mean": [0.0]}, {"names": ["colour"]}):
-        with pytest.raises(UserError, match=r"^decision.json: novelty") as told:
-            Novelty.from_dict({**content, **damage})
-        assert len(told.value.lines) == 1
+        with pytest.raises(UserError, match=r"^decision.json: out_of_distribution") as refused:
+            OutOfDistribution.from_dict({**content, **damage})
+        assert len(refused.value.lines) == 1
 
 
-def test_real_lesions_pass_and_mistakes_are_noted(real_folder) -> None:
+def test_real_lesions_pass_and_mistakes_are_flagged(real_folder) -> None:
     def read(paths: list[Path]) -> np.ndarray:
         return np.stack([decode(p, (SIDE, SIDE), "bilinear", 10**8) for p in paths])
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from melanoma_exp.evaluation.metrics.interval import Bootstrap
-from melanoma_exp.evaluation.metrics.ranking import Ranking
+from melanoma_exp.evaluation.metrics.roc import Ranking
 
 
 def bootstrap(n: int) -> Bootstrap:

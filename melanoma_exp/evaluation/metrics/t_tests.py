@@ -31,7 +31,7 @@ def welch(first: np.ndarray, second: np.ndarray) -> Difference:
     count as independent: they share first weights, but no order of images.
 
     Args:
-        first: float64 (runs, trainings) of at least 2 runs, from `paired.contributions`.
+        first: float64 (runs, trainings) of at least 2 runs, from `paired_tests.contributions`.
         second: Likewise.
     """
     parts = [(x.var(axis=0, ddof=1) / len(x), len(x) - 1) for x in (first, second)]
