@@ -21,7 +21,7 @@ from melanoma_exp.distribution.spec import AnyDistribution
 from melanoma_exp.evaluation.config import Evaluation
 from melanoma_exp.models.spec import AnyModel
 from melanoma_exp.spec import Spec, UserError, did_you_mean, digest
-from melanoma_exp.tracking.spec import AnyTracking
+from melanoma_exp.tracking import AnyTracking
 from melanoma_exp.training.spec import Train
 
 

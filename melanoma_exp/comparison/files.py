@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from melanoma_exp.comparison import page, table
+from melanoma_exp.comparison import comparison_html, table
 from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.archive import Archive
@@ -23,7 +23,7 @@ def write(archive: Archive, found: Comparison, out: Path, images: int, cache: Pa
     """
     alert = found.question.alert
     texts = {
-        "comparison.html": page.render(archive, found, images, cache),
+        "comparison.html": comparison_html.render(archive, found, images, cache),
         "comparison.csv": table.to_csv(found.rows, found.best, alert),
         "comparison.md": table.to_markdown(found.rows, found.best, alert),
     }

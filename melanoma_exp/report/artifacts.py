@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from melanoma_exp.report import figures
-from melanoma_exp.tracking.spec import Run
+from melanoma_exp.tracking.base import Run
 
 
 class Artifacts:

@@ -21,7 +21,7 @@ from melanoma_exp.report import figures, model_card, results
 from melanoma_exp.report.artifacts import Artifacts
 from melanoma_exp.system import provenance
 from melanoma_exp.system.randomness import Purpose, generator
-from melanoma_exp.tracking.spec import Run
+from melanoma_exp.tracking.base import Run
 
 if TYPE_CHECKING:
     import keras

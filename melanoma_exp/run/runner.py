@@ -16,7 +16,7 @@ from melanoma_exp.report import console
 from melanoma_exp.run import resume
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import provenance
-from melanoma_exp.tracking.spec import Run
+from melanoma_exp.tracking.base import Run
 from melanoma_exp.training import precision, process
 from melanoma_exp.training.checkpoint import Store
 from melanoma_exp.training.signals import Interrupted, PrunedError, Signals
@@ -53,7 +53,7 @@ def run(
     """
     started = time.perf_counter()
     screen = console.console()
-    signals, place = Signals(), experiment.tracking.words()
+    signals, place = Signals(), experiment.tracking.storage_overrides()
     if not experiment.dry_run:
         experiment.tracking.check()  # before anything that takes time
     with signals.heard(), resume.told_that_a_worker_is_lost(folder, resumed, place):
@@ -191,7 +191,7 @@ def _facts(
 def _tracked(experiment: Experiment, folder: Path, resumed: str | None) -> Iterator[Run]:
     """Starts the tracked run and closes it as finished, failed or killed."""
     tracked = experiment.tracking.start(experiment.run_name, folder, resumed)
-    place = experiment.tracking.words()
+    place = experiment.tracking.storage_overrides()
     with resume.told_how_to_go_on(folder, tracked.id, place):
         try:
             yield tracked

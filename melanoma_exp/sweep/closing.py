@@ -16,7 +16,8 @@ from melanoma_exp.sweep.folder import RESULTS, Job, Status, Sweep, open_sweep
 from melanoma_exp.sweep.search import spec as searching
 from melanoma_exp.system.files import write
 from melanoma_exp.tracking.archive import Archive, StoredRun
-from melanoma_exp.tracking.spec import Off, StoreError, SweepEnd
+from melanoma_exp.tracking.base import StoreError, SweepEnd
+from melanoma_exp.tracking.off import Off
 
 BY = "balanced_accuracy"
 CURVES = ("val/accuracy", "val/loss")

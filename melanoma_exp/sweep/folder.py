@@ -13,7 +13,7 @@ from melanoma_exp.config import Experiment, parse_json
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweep import spec
 from melanoma_exp.system.files import write
-from melanoma_exp.tracking.spec import AnyTracking
+from melanoma_exp.tracking import AnyTracking
 
 SWEEP, PARENT, LOCK, LOG, STATUS = (
     "sweep.json",

@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from melanoma_exp.spec import UserError
-from melanoma_exp.tracking.connection import connect, first_line, told
+from melanoma_exp.tracking.connection import connect, first_line, store_errors
 from melanoma_exp.tracking.spool import Spool
 
 
@@ -88,7 +88,7 @@ class Archive:
             UserError: There is no such experiment, or the filter is none.
         """
         name = experiment or self._experiment
-        with told(self._uri):
+        with store_errors(self._uri):
             place = self._client.get_experiment_by_name(name)
             if place is None:
                 known = ", ".join(self.experiments())
@@ -106,18 +106,18 @@ class Archive:
 
     def experiments(self) -> list[str]:
         """Returns the names of all experiments, newest first."""
-        with told(self._uri):
+        with store_errors(self._uri):
             return [place.name for place in self._client.search_experiments()]
 
     def series(self, run_id: str, key: str) -> list[tuple[int, float]]:
         """Returns the (step, value) pairs of a metric by step; empty where it was not logged."""
-        with told(self._uri):
+        with store_errors(self._uri):
             points = self._client.get_metric_history(run_id, key)
         return sorted((point.step, point.value) for point in points)
 
     def mark_killed(self, run_id: str) -> None:
         """Ends a run that nobody ended."""
-        with told(self._uri):
+        with store_errors(self._uri):
             self._client.set_terminated(run_id, "KILLED")
 
     def file(self, run: StoredRun | str, path: str, folder: Path | None = None) -> Path:

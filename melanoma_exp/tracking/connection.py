@@ -1,13 +1,11 @@
 """The way to an MLflow store, and its troubles told in one line."""
 
-import fcntl
 import logging
 import os
 import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -17,7 +15,7 @@ from requests.exceptions import HTTPError, RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from melanoma_exp.spec import UserError
-from melanoma_exp.tracking.spec import StoreError
+from melanoma_exp.tracking.base import StoreError
 
 DATABASE_SAYS = re.compile(r"^\(\w+\.\w+Error\) (.+)$", re.MULTILINE)
 
@@ -32,7 +30,7 @@ _PASSING = (401, 403, 408, 429)
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def store_errors(what: str) -> Iterator[None]:
     """Turns what goes wrong in the store into one line: unreachable, locked, disk full.
 
     Raises:
@@ -47,7 +45,7 @@ def told(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def patience(seconds: int) -> Iterator[None]:
+def request_timeout(seconds: int) -> Iterator[None]:
     """Bounds each request within: one attempt, so many seconds to connect and for each answer.
 
     MLflow by itself tries for minutes. A time that the user has set in the environment holds.
@@ -78,7 +76,7 @@ def connect(uri: str) -> mlflow.MlflowClient:
     # Migrations and hints stay off the user's screen; warnings and errors do not.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It prints the traceback of what `told` says in a line.
+    # It prints the traceback of what `store_errors` says in a line.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     mlflow.set_tracking_uri(uri)
     client = mlflow.MlflowClient(uri)
@@ -96,7 +94,7 @@ def check(client: mlflow.MlflowClient, uri: str, seconds: int = ANSWER) -> None:
     """
     try:
         _knock(uri)
-        with patience(seconds):
+        with request_timeout(seconds):
             client.search_experiments(max_results=1)
     except (MlflowException, OSError) as error:
         kind: type[UserError] = StoreError if _may_pass(error) else UserError
@@ -110,33 +108,6 @@ def check(client: mlflow.MlflowClient, uri: str, seconds: int = ANSWER) -> None:
         elif status < 500:
             said = f"the server at {uri} refuses: {first_line(error)}"
         raise kind(f"tracking.uri: {said}") from error
-
-
-def prepare_local(folder: Path, uri: str) -> None:
-    """Makes the SQLite store, once, however many processes start at the same time.
-
-    Args:
-        folder: Holds the database and the artifacts.
-        uri: Of the database.
-
-    Raises:
-        UserError: The folder cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "mlflow.lock").open("w") as lock:
-            # Alembic destroys a database that two processes migrate at once, and leaves one behind
-            # that nobody can open if it is killed: a new one is made aside.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            database, aside = folder / "mlflow.db", folder / "mlflow.db.new"
-            with told(uri):
-                if not database.exists():
-                    aside.unlink(missing_ok=True)
-                    connect(f"sqlite:///{aside.as_posix()}").search_experiments(max_results=1)
-                    os.replace(aside, database)
-                connect(uri).search_experiments(max_results=1)
-    except OSError as error:
-        raise UserError(f"tracking.folder: cannot write {folder}: {error.strerror}") from error
 
 
 def first_line(error: BaseException) -> str:

@@ -18,7 +18,7 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
-from melanoma_exp.tracking.connection import patience, told
+from melanoma_exp.tracking.connection import request_timeout, store_errors
 from melanoma_exp.tracking.spool import POINTS, Entry
 
 QUICK, SLOW = 10, 120  # seconds for an answer, for the latter where files are on their way
@@ -48,7 +48,7 @@ class Store:
             StoreError: It did not answer; the same entry may be handed over again.
             UserError: It refuses.
         """
-        with told(self._uri), patience(SLOW if entry.path else QUICK):
+        with store_errors(self._uri), request_timeout(SLOW if entry.path else QUICK):
             try:
                 getattr(self, f"_{entry.kind}")(entry, anew)
             except Exception:

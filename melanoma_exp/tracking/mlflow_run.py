@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 
 from melanoma_exp.tracking import servable
-from melanoma_exp.tracking.connection import check, connect, patience, told
+from melanoma_exp.tracking.connection import check, connect, request_timeout, store_errors
 from melanoma_exp.tracking.delivery import SLOW, Store
 from melanoma_exp.tracking.outbox import Outbox
 from melanoma_exp.tracking.sampler import Sampler
@@ -48,7 +48,7 @@ class MlflowRun:
             UserError: The store cannot be reached or refuses the experiment.
         """
         client = connect(uri)
-        with told(uri), patience(SLOW):
+        with store_errors(uri), request_timeout(SLOW):
             if resumed is None:
                 place = place_of(experiment, artifacts)
                 self.id = client.create_run(place, tags=resolve_tags(), run_name=name).info.run_id
@@ -63,7 +63,7 @@ class MlflowRun:
             resumed is not None,
         )
         if resumed is not None:  # after what waited of its earlier end is delivered
-            with told(uri):
+            with store_errors(uri):
                 client.update_run(self.id, "RUNNING")
         self._sampler = Sampler(self.id, self.log_metrics, resumed is not None)
         self._sampler.start()

@@ -5,9 +5,9 @@ import time
 
 from mlflow.entities import Metric, RunTag
 
-from melanoma_exp.tracking.connection import connect, told
+from melanoma_exp.tracking.base import SweepEnd
+from melanoma_exp.tracking.connection import connect, store_errors
 from melanoma_exp.tracking.mlflow_run import place_of
-from melanoma_exp.tracking.spec import SweepEnd
 
 
 def start(
@@ -23,7 +23,7 @@ def start(
         resumed: The id of the parent that an earlier start made.
     """
     client = connect(uri)
-    with told(uri):
+    with store_errors(uri):
         if resumed is not None:
             client.update_run(resumed, status="RUNNING")
             client.set_tag(resumed, "process", process)
@@ -36,7 +36,7 @@ def start(
 def end(uri: str, run_id: str, ended: SweepEnd) -> None:
     """Records what a sweep led to and closes its parent run."""
     client = connect(uri)
-    with told(uri):
+    with store_errors(uri):
         for path in ended.files:
             client.log_artifact(run_id, str(path))
         now = int(time.time() * 1000)

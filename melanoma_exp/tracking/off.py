@@ -1,10 +1,42 @@
-"""A run that is recorded nowhere but in its own folder."""
+"""Runs without MLflow, recorded in their own folder alone."""
 
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.base import Run, Tracking
+
+if TYPE_CHECKING:
+    from melanoma_exp.tracking.archive import Archive
+
+
+class Off(Tracking):
+    """No MLflow: artifacts stay in the run's own folder, metrics on the screen."""
+
+    kind: Literal["off"]
+
+    def start(self, name: str, folder: Path, resumed: str | None = None) -> Run:
+        """Starts a run that saves its files below `folder`, or continues the one there."""
+        return FolderRun(folder, resumed is not None)
+
+    def state_folder(self, folder: Path) -> Path:
+        """Returns where unfinished runs keep their checkpoints: the run's own `folder`."""
+        return folder / "checkpoints"
+
+    def archive(self) -> "Archive":
+        """Refuses: there is nothing to read back.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError("tracking: needs to know where runs are recorded (got tracking=off)")
+
+    def describe(self) -> str:
+        """Says that runs are not recorded."""
+        return "nowhere (tracking=off)"
 
 
 class FolderRun:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.base import StoreError
 from melanoma_exp.tracking.delivery import Store
-from melanoma_exp.tracking.spec import StoreError
 from melanoma_exp.tracking.spool import Entry, Spool
 
 FIRST_WAIT, LONGEST_WAIT = 10.0, 300.0  # seconds until a lost server is asked again

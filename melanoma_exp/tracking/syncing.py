@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from melanoma_exp.spec import UserError
-from melanoma_exp.tracking.connection import connect, told
+from melanoma_exp.tracking.connection import connect, store_errors
 from melanoma_exp.tracking.delivery import Store
 from melanoma_exp.tracking.outbox import deliver
 from melanoma_exp.tracking.spool import Spool
@@ -51,7 +51,7 @@ def deliver_all(spool: Spool, uri: str | None = None) -> Delivered:
         ) from error
     finally:
         spool.close()
-    with told(uri):
+    with store_errors(uri):
         return Delivered(entries, uri, client.get_run(spool.run_id).info.status)
 
 

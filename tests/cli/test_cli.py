@@ -12,7 +12,7 @@ import pytest
 from melanoma_exp import config
 from melanoma_exp.cli import compose, main, overrides
 from melanoma_exp.sweep import plan
-from melanoma_exp.tracking import connection
+from melanoma_exp.tracking.local import create_store
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -69,7 +69,7 @@ def test_a_rerun_of_an_unknown_run_and_with_other_settings_is_refused(tmp_path: 
     done = melanoma_exp("rerun", "0" * 32, f"tracking.folder={tmp_path}/mlruns")
     assert done.returncode == 2 and "there is no store at" in done.stderr
     assert not (tmp_path / "mlruns").exists()
-    connection.prepare_local(tmp_path, f"sqlite:///{tmp_path}/mlflow.db")
+    create_store(tmp_path)
     done = melanoma_exp("rerun", "0" * 32, f"tracking.folder={tmp_path}")
     assert done.returncode == 2 and "has no run 000" in done.stderr
     assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1

@@ -11,7 +11,7 @@ import pytest
 
 from melanoma_exp import config
 from melanoma_exp.cli import compose, main
-from melanoma_exp.tracking.spec import Local
+from melanoma_exp.tracking.local import Local
 
 FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "01-published"
 NAME, STOPPED = "published/melanoma_cnn_model_m3", "published/cnn_melanoma_detection_m1"

@@ -102,7 +102,7 @@ def test_a_sweep_goes_on_past_a_job_that_fails_and_mirrored_replicas_train(
 
 def test_processes_that_start_at_once_share_a_store_that_does_not_exist_yet(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from melanoma_exp.tracking.spec import Local;"
+        "from pathlib import Path; from melanoma_exp.tracking.local import Local;"
         f"run = Local(kind='local', folder=Path({str(tmp_path / 'mlruns')!r}), experiment='e')"
         ".start('r', Path('.')); run.log_metrics({'x': 1.0}, 1); run.end('FINISHED')"
     )
@@ -114,8 +114,8 @@ def test_processes_that_start_at_once_share_a_store_that_does_not_exist_yet(tmp_
 
 def test_a_process_killed_while_it_makes_the_store_leaves_nothing_broken(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from melanoma_exp.tracking.connection import prepare_local;"
-        f"prepare_local(Path({str(tmp_path)!r}), 'sqlite:///{tmp_path}/mlflow.db')"
+        "from pathlib import Path; from melanoma_exp.tracking.local import create_store;"
+        f"create_store(Path({str(tmp_path)!r}))"
     )
     killed = subprocess.Popen([sys.executable, "-c", code])
     deadline = time.monotonic() + 120
@@ -159,7 +159,7 @@ def test_a_run_is_recorded_on_a_server_with_its_artifacts(
 
 
 def test_a_server_that_does_not_answer_is_one_clear_line() -> None:
-    from melanoma_exp.tracking.spec import Server
+    from melanoma_exp.tracking.server import Server
 
     absent = Server(kind="server", uri="http://127.0.0.1:9", experiment="e")
     with pytest.raises(UserError, match=r"^tracking.uri: no MLflow server answers at http://127"):

@@ -14,7 +14,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from melanoma_exp import config
 from melanoma_exp.cli import compose, main
 from melanoma_exp.cli.commands.compare import compare
-from melanoma_exp.tracking import connection
+from melanoma_exp.tracking.local import create_store
 
 CLASSES = ("melanoma", "naevus", "other")
 
@@ -64,7 +64,7 @@ class Store:
     def __post_init__(self) -> None:
         """Makes the store and its experiment."""
         self.uri = f"sqlite:///{self.folder}/mlflow.db"
-        connection.prepare_local(self.folder, self.uri)
+        create_store(self.folder)
         self.client = mlflow.MlflowClient(self.uri)
         artifacts = (self.folder / "artifacts").absolute().as_uri()
         self._place = self.client.create_experiment(self.experiment, artifacts)

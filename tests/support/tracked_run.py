@@ -47,7 +47,7 @@ def steps(run: Any, place: Path, epochs: int = 5, first: int = 1) -> Iterator[Ca
 
 def main(place: Path, uri: str, epochs: int, pause: float) -> None:
     from melanoma_exp.tracking import outbox
-    from melanoma_exp.tracking.spec import Server
+    from melanoma_exp.tracking.server import Server
 
     outbox.FIRST_WAIT = 0.2
     run = Server(kind="server", uri=uri, experiment="e").start("run", place)

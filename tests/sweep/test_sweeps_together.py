@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from small_run import CHILDREN, overrides, runs, store
 
-from melanoma_exp.tracking.spec import Local
+from melanoma_exp.tracking.local import Local
 
 # Notes every file and folder that is put into the cache, by whatever process.
 COUNTING = """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from melanoma_exp.spec import UserError
-from melanoma_exp.tracking.spec import Server
+from melanoma_exp.tracking.server import Server
 
 
 def test_an_absent_server_is_told_before_anything_begins(tmp_path: Path) -> None:

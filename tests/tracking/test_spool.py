@@ -14,7 +14,7 @@ from tracked_run import steps
 
 from melanoma_exp.cli import main
 from melanoma_exp.spec import UserError
-from melanoma_exp.tracking.spec import Server
+from melanoma_exp.tracking.server import Server
 
 FIRST_OF_EPOCHS = 5  # calls before it
 

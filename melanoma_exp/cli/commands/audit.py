@@ -44,10 +44,10 @@ def audit(words: list[str]) -> None:
 def _record(experiment: "Experiment", survey: "Survey", made: "Audit") -> str:
     """Keeps the audit as a run in an experiment of its own, and returns where."""
     from melanoma_exp.data.audit.findings import KINDS
-    from melanoma_exp.tracking.spec import Local, Server
+    from melanoma_exp.tracking.mlflow_tracking import MlflowTracking
 
     tracking = experiment.tracking
-    assert isinstance(tracking, Local | Server)
+    assert isinstance(tracking, MlflowTracking)
     # Beside training runs it would be a row without figures in every comparison.
     place = tracking.model_copy(update={"experiment": f"{tracking.experiment}_audits"})
     run = place.start(f"audit-{experiment.dataset.kind}", Path.cwd())

@@ -49,9 +49,9 @@ def predict(words: list[str]) -> None:
         found.write(given.out)
         console.print(f"all images: {given.out}", soft_wrap=True)
     if given.html:
-        from melanoma_exp.prediction import page
+        from melanoma_exp.prediction import worklist_html
 
-        page.write(given.html, found, saved, console)
+        worklist_html.write(given.html, found, saved, console)
         console.print(f"page: {given.html}", soft_wrap=True)
     if unread:
         sys.exit(3)

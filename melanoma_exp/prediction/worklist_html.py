@@ -52,7 +52,7 @@ def write(path: Path, worklist: Worklist, saved: SavedModel, console: Console) -
             tell(len(cards))
     text = (
         templates(Path(__file__).parent)
-        .get_template("page.html.j2")
+        .get_template("worklist.html.j2")
         .render(
             worklist=worklist,
             decision=saved.decision,

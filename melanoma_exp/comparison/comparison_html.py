@@ -42,7 +42,7 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
         "raised": lambda text: text[:1].upper() + text[1:],
     }
     drawn = found.rows[:ROWS]
-    return environment.get_template("page.html.j2").render(
+    return environment.get_template("comparison.html.j2").render(
         found=found,
         drawn=drawn,
         colour={row.letter: k for k, row in enumerate(drawn)},

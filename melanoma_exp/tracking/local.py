@@ -1,0 +1,68 @@
+"""Runs in a SQLite database and a folder of artifacts on this machine."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Literal
+
+from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.base import DEFAULT_FOLDER
+from melanoma_exp.tracking.mlflow_tracking import MlflowTracking
+
+
+class Local(MlflowTracking):
+    """SQLite and artifacts below a folder, by default `mlruns` in the working directory."""
+
+    kind: Literal["local"]
+    folder: Path
+
+    @property
+    def uri(self) -> str:
+        """The tracking URI."""
+        return f"sqlite:///{self.folder.as_posix()}/mlflow.db"
+
+    def prepare(self) -> None:
+        """Creates the database if there is none; see the base class."""
+        create_store(self.folder)
+
+    def artifact_root(self) -> str:
+        """Returns the folder beside the database."""
+        return (self.folder / "artifacts").absolute().as_uri()
+
+    def state_folder(self, folder: Path) -> Path:
+        """Returns where unfinished runs keep their checkpoints: beside the database."""
+        return self.folder / "checkpoints"
+
+    def storage_overrides(self) -> list[str]:
+        """Returns the folder, unless it is the default."""
+        return [] if self.folder == DEFAULT_FOLDER else [f"tracking.folder={self.folder}"]
+
+    def describe(self) -> str:
+        """Returns the tracking URI."""
+        return self.uri
+
+
+def create_store(folder: Path) -> None:
+    """Creates the SQLite database below a folder, once, however many processes start together.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    from melanoma_exp.tracking.connection import connect, store_errors
+
+    uri = f"sqlite:///{folder.as_posix()}/mlflow.db"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "mlflow.lock").open("w") as lock:
+            # Alembic destroys a database that two processes migrate at once, and a kill in the
+            # middle leaves one that nobody can open: a new one is created aside and renamed.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            database, aside = folder / "mlflow.db", folder / "mlflow.db.new"
+            with store_errors(uri):
+                if not database.exists():
+                    aside.unlink(missing_ok=True)
+                    connect(f"sqlite:///{aside.as_posix()}").search_experiments(max_results=1)
+                    os.replace(aside, database)
+                connect(uri).search_experiments(max_results=1)
+    except OSError as error:
+        raise UserError(f"tracking.folder: cannot write {folder}: {error.strerror}") from error

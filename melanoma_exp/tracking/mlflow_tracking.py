@@ -1,0 +1,62 @@
+"""What the options that record runs with MLflow have in common."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from melanoma_exp.tracking.base import Run, SweepEnd, Tracking
+
+if TYPE_CHECKING:
+    from melanoma_exp.tracking.archive import Archive
+
+
+class MlflowTracking(Tracking):
+    """A store that MLflow knows by a tracking URI, which `describe` returns."""
+
+    experiment: str = Field(min_length=1)
+
+    def prepare(self) -> None:
+        """Makes the store ready for a new run.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+
+    def artifact_root(self) -> str | None:
+        """Returns the URI below which a new experiment saves artifacts; None: the server's own."""
+        return None
+
+    def start(self, name: str, folder: Path, resumed: str | None = None) -> Run:
+        """Starts a run, or continues the one with the id `resumed`; see the base class."""
+        from melanoma_exp.tracking.mlflow_run import MlflowRun
+
+        self.prepare()
+        return MlflowRun(
+            self.describe(),
+            self.experiment,
+            name,
+            self.artifact_root(),
+            resumed,
+            self.kind == "server",
+        )
+
+    def start_sweep(self, name: str, process: str, resumed: str | None) -> str:
+        """Creates the parent run of a sweep's jobs, or reopens it, and returns its id."""
+        from melanoma_exp.tracking import mlflow_sweep
+
+        self.prepare()
+        experiment = self.experiment, self.artifact_root()
+        return mlflow_sweep.start(self.describe(), experiment, name, process, resumed)
+
+    def end_sweep(self, run_id: str, ended: SweepEnd) -> None:
+        """Records the outcome of a sweep in its parent run and closes that."""
+        from melanoma_exp.tracking import mlflow_sweep
+
+        mlflow_sweep.end(self.describe(), run_id, ended)
+
+    def archive(self) -> "Archive":
+        """Opens the store for reading; see the base class."""
+        from melanoma_exp.tracking.archive import Archive
+
+        return Archive(self.describe(), self.experiment)
