@@ -68,7 +68,7 @@ def measure(root: Path, cache: Path, count: int) -> None:
     from melanoma_exp import config
     from melanoma_exp.cli import compose
     from melanoma_exp.cli import main as cli
-    from melanoma_exp.data import datamodule
+    from melanoma_exp.run import runner
 
     words = ["dataset=folder", f"dataset.root={root}", f"cache.dir={cache}", "model=m1"]
     words += ["augment=flip_rotate_zoom", "cache.max_gib=null"]
@@ -79,7 +79,7 @@ def measure(root: Path, cache: Path, count: int) -> None:
     else:
         for name in ("first start", "second start"):
             clock = time.process_time()
-            ready = datamodule.prepare(experiment)
+            ready = runner.prepare_data(experiment)
             spent = time.process_time() - clock
             _say(f"{name}: {spent:.2f} CPU-s, {1e3 * spent / count:.3f} ms an image; {_memory()}")
         plan, disk = ready.plan, ready.reader

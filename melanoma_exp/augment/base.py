@@ -21,6 +21,7 @@ Range = tuple[Fraction, Fraction]
 class Policy(Spec):
     """Base of all policies."""
 
+    kind: str
     online: bool
 
     def draw(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -19,6 +19,8 @@ Weighting = Literal["none", "balanced", "sqrt", "effective_number"]
 class Balance(Spec):
     """Base of all balancers: changes no row and weighs all classes alike."""
 
+    kind: str
+
     def apply(self, samples: Samples, seed: int) -> Plan:
         """Plans an epoch.
 

@@ -1,24 +1,41 @@
-"""What a run is made of before a model exists: data, split, plan, children, and what is odd."""
+"""The data module: everything a run needs of its data before a model exists."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from melanoma_exp import __version__
-from melanoma_exp.config import Experiment
+from melanoma_exp.augment.base import Policy
 from melanoma_exp.data.audit import cached, findings
+from melanoma_exp.data.balance import Balance
 from melanoma_exp.data.children import Origin, make_reader
+from melanoma_exp.data.datasets.base import Dataset
 from melanoma_exp.data.datasets.contents import Data
-from melanoma_exp.data.loader import Reader
+from melanoma_exp.data.loader import Loader, Reader
 from melanoma_exp.data.samples import Parts, Plan, Samples
+from melanoma_exp.data.split import Split
 from melanoma_exp.spec import UserError
-from melanoma_exp.system.cache import maintenance
 
 
 @dataclass(frozen=True)
 class DataModule:
-    """Everything a run is made of before a model exists."""
+    """Images, their split, the plan of an epoch and the loaders that follow from them.
 
+    Attributes:
+        kind: The option of the group `dataset`.
+        data: The dataset: rows, decoded pixels and the survey of all files.
+        parts: Train, val and test; train is balanced.
+        plan: The rows of an epoch, synthetic children included, and the class weights.
+        unbalanced: The training images before balancing.
+        reader: Gives the pixels of any row.
+        leak: By name the share of rows that training should not have seen and has.
+        audit: What is wrong with the files.
+        augment: The policy of the training loader.
+        balance: The option of the group `balance` that made the plan.
+        seed: Of shuffling, augmentation and synthetic children.
+    """
+
+    kind: str
     data: Data
     parts: Parts
     plan: Plan
@@ -26,83 +43,129 @@ class DataModule:
     reader: Reader
     leak: dict[str, float]
     audit: cached.Audit
+    augment: Policy
+    balance: str
+    seed: int
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the logits."""
+        return self.data.samples.classes
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        height, width, channels = self.data.pixels.shape[1:]
+        return height, width, channels
 
     @property
     def leaky(self) -> bool:
         """Whether anything that should be unseen was seen in training."""
         return any(share > 0 for share in self.leak.values())
 
-    def digests(self, experiment: Experiment) -> dict[str, str]:
-        """Returns by name what must be the same wherever this experiment is trained."""
-        return {
-            "config": experiment.digest,
-            "dataset": self.data.digest,
-            "split": self.parts.digest,
-            "version of melanoma_exp": __version__,
-        }
+    @property
+    def nbytes(self) -> int:
+        """Size on disk of all decoded images and synthetic children."""
+        return self.reader.pixels.nbytes + self.reader.children.nbytes
+
+    def train_loader(self, batch_size: int) -> Loader:
+        """Returns the shuffled, weighted and augmented batches of the plan."""
+        return Loader.training(self.plan, self.reader, self.augment, batch_size, self.seed)
+
+    def val_loader(self, batch_size: int) -> Loader:
+        """Returns the validation images in order."""
+        return Loader(self.parts.val, self.reader, batch_size)
+
+    def notes(self) -> list[str]:
+        """Returns what a reader should know before believing the result, a sentence each."""
+        found = [*self.data.notes, *findings.summary(self.audit.findings)]
+        guarded, others = _unused(self.data.samples, self.parts)
+        if guarded:
+            found.append(
+                f"{guarded} training images share a group with the official test set and are left "
+                "out"
+            )
+        if others:
+            found.append(f"{others} images are in no part (left out by balancing or by the split)")
+        if self.leaky:
+            shares = ", ".join(f"{name} {share:.3f}" for name, share in self.leak.items())
+            found.append(f"LEAKY: this order of steps lets training see validation: {shares}")
+        counts = self.parts.train.counts()
+        absent = [c for c, n in zip(self.classes, counts, strict=True) if not n]
+        if absent:
+            found.append(f"no training image of: {', '.join(absent)}")
+        kind, has_children = self.augment.kind, (self.parts.train.copy > 0).any()
+        if kind != "none" and not self.augment.online and not has_children:
+            found.append(
+                f"augment={kind} draws synthetic children only, and balance={self.balance} asks "
+                "for none: nothing is augmented"
+            )
+        return found
 
 
-def prepare(experiment: Experiment) -> DataModule:
-    """Loads the data, splits it, plans an epoch and makes the synthetic children."""
-    cache = experiment.cache.root()
-    data = experiment.dataset.load(cache)
-    experiment.model.check_head(len(data.samples.classes))
-    parts, plan, unbalanced = divide(experiment, data.samples)
+def prepare(
+    dataset: Dataset,
+    data: Data,
+    split: Split,
+    balance: Balance,
+    augment: Policy,
+    seed: int,
+    cache: Path,
+) -> DataModule:
+    """Splits a loaded dataset, plans an epoch and makes the synthetic children.
+
+    Args:
+        dataset: The option of its group.
+        data: What it has loaded.
+        split: Divides it into train, val and test.
+        balance: Plans an epoch of the training part.
+        augment: Draws the synthetic children and varies images in training.
+        seed: The run's seed.
+        cache: The folder of cached data.
+
+    Raises:
+        UserError: No training or validation image is left, or the cache cannot be written.
+    """
+    parts, plan, unbalanced = divide(data.samples, split, balance, seed)
     for name, part in (("training", parts.train), ("validation", parts.val)):
         if not len(part):
             raise UserError(f"split: leaves no {name} images out of {len(data.samples)}")
-    everything = parts.train.join(parts.val)
-    origin = Origin(data.pixels, data.digest, experiment.dataset.kind)
-    reader = make_reader(everything, origin, experiment.augment, experiment.seed, cache)
+    origin = Origin(data.pixels, data.digest, dataset.kind)
+    reader = make_reader(parts.train.join(parts.val), origin, augment, seed, cache)
     audit = cached.audit(data.survey, cache)
-    if experiment.cache.max_gib is not None:
-        maintenance.trim(cache, int(experiment.cache.max_gib * 2**30))
-    return DataModule(data, parts, plan, unbalanced, reader, parts.leak(), audit)
+    return DataModule(
+        kind=dataset.kind,
+        data=data,
+        parts=parts,
+        plan=plan,
+        unbalanced=unbalanced,
+        reader=reader,
+        leak=parts.leak(),
+        audit=audit,
+        augment=augment,
+        balance=balance.kind,
+        seed=seed,
+    )
 
 
-def divide(experiment: Experiment, samples: Samples) -> tuple[Parts, Plan, Samples]:
+def divide(
+    samples: Samples, split: Split, balance: Balance, seed: int
+) -> tuple[Parts, Plan, Samples]:
     """Splits, then balances; or the other way round where the published order is asked for.
 
     Returns:
         The parts, balanced rows in train; the plan of an epoch; the training images before
         balancing.
     """
-    balance, split = experiment.balance, experiment.split
     if split.balances_first:
         test = samples.take(samples.official == "test")
-        plan = balance.apply(samples.take(samples.official != "test"), experiment.seed)
+        plan = balance.apply(samples.take(samples.official != "test"), seed)
         parts = split.apply(plan.samples.join(test))
         originals = parts.train.take(parts.train.copy == 0)
         return parts, replace(plan, samples=parts.train), originals
     parts = split.apply(samples)
-    plan = balance.apply(parts.train, experiment.seed)
+    plan = balance.apply(parts.train, seed)
     return replace(parts, train=plan.samples), plan, parts.train
-
-
-def notes(experiment: Experiment, datamodule: DataModule) -> list[str]:
-    """Returns what a reader should know before believing the result, a sentence each."""
-    found = [*datamodule.data.notes, *findings.summary(datamodule.audit.findings)]
-    parts = datamodule.parts
-    guarded, others = _unused(datamodule.data.samples, parts)
-    if guarded:
-        found.append(
-            f"{guarded} training images share a group with the official test set and are left out"
-        )
-    if others:
-        found.append(f"{others} images are in no part (left out by balancing or by the split)")
-    if datamodule.leaky:
-        shares = ", ".join(f"{name} {share:.3f}" for name, share in datamodule.leak.items())
-        found.append(f"LEAKY: this order of steps lets training see validation: {shares}")
-    absent = [c for c, n in zip(parts.train.classes, parts.train.counts(), strict=True) if not n]
-    if absent:
-        found.append(f"no training image of: {', '.join(absent)}")
-    policy = experiment.augment
-    if policy.kind != "none" and not policy.online and not (parts.train.copy > 0).any():
-        found.append(
-            f"augment={policy.kind} draws synthetic children only, and balance="
-            f"{experiment.balance.kind} asks for none: nothing is augmented"
-        )
-    return found
 
 
 def _unused(originals: Samples, parts: Parts) -> tuple[int, int]:

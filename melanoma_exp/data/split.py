@@ -21,6 +21,8 @@ from melanoma_exp.system.randomness import Purpose, generator
 class Split(Spec):
     """Base of all splits."""
 
+    kind: str
+
     balances_first: ClassVar[bool] = False
 
     def apply(self, samples: Samples) -> Parts:

@@ -15,7 +15,7 @@ import numpy as np
 
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.audit.findings import FAULTS, KINDS
-from melanoma_exp.data.datamodule import DataModule, notes
+from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.evaluation.evaluate import PartEvaluation
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.metrics.interval import Estimate
@@ -67,7 +67,7 @@ def write(
         columns=sorted({key for row in datamodule.data.metadata.values() for key in row}),
         label_source=_label_source(datamodule),
         faults=_faults(datamodule),
-        notes=notes(experiment, datamodule),
+        notes=datamodule.notes(),
         part_names=PARTS,
         limits=_limits(datamodule, evaluations, decision),
     )

@@ -12,9 +12,10 @@ from melanoma_exp.config import Experiment
 from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.data.loader import Loader
 from melanoma_exp.evaluation import gradcam_examples, out_of_distribution
-from melanoma_exp.evaluation.evaluate import alerts_of, evaluate
+from melanoma_exp.evaluation.evaluate import PartEvaluation, alerts_of, evaluate
 from melanoma_exp.evaluation.logits import predict_logits
 from melanoma_exp.evaluation.metrics import summary
+from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.prediction import manifest, saved_model
 from melanoma_exp.prediction.manifest import Manifest
 from melanoma_exp.report import figures, model_card, results
@@ -30,13 +31,13 @@ if TYPE_CHECKING:
 PREVIEWED, DRAWS = 4, 6  # originals in the preview of a policy, and draws of each
 
 
-class Record:
+class Recorder:
     """Writes everything a researcher expects of one run."""
 
     def __init__(
         self, run: Run, experiment: Experiment, datamodule: DataModule, place: Path
     ) -> None:
-        """Prepares the record.
+        """Prepares the recorder.
 
         Args:
             run: Where to.
@@ -44,17 +45,16 @@ class Record:
             datamodule: Its data.
             place: A folder for files on their way to the run.
         """
-        self._run, self._experiment, self._material = run, experiment, datamodule
+        self._run, self._experiment, self._datamodule = run, experiment, datamodule
         self._files = Artifacts(run, place, experiment.evaluation.figures)
         # Also needed at the end, which another process may reach than the one that began.
         text = experiment.model_dump_json(indent=2)
         (place / "experiment.json").write_text(text, encoding="utf-8")
-        self._classes = datamodule.parts.train.classes
         self._mark = "leaky" if datamodule.leaky else ""
 
-    def beginning(self, model: "keras.Model", loader: Loader) -> None:
+    def start(self, model: "keras.Model", loader: Loader) -> None:
         """Records what is known before training, so that a killed run can be understood too."""
-        experiment, datamodule = self._experiment, self._material
+        experiment, datamodule = self._experiment, self._datamodule
         parts, data = datamodule.parts, datamodule.data
         self._run.log_file(self._files.place / "experiment.json")
         self._files.text("split.csv", parts.to_csv(data.samples))
@@ -90,78 +90,115 @@ class Record:
         self._run.log_dataset(experiment.dataset.kind, data.digest, source, counts)
         self._figures_of_data(loader)
 
-    def ending(
+    def log_epoch(self, metrics: Mapping[str, float], epoch: int) -> None:
+        """Logs the metrics of an epoch, which counts from 1."""
+        self._run.log_metrics(metrics, epoch)
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Logs metrics of the run as a whole."""
+        self._run.log_metrics(metrics)
+
+    def finish(
         self, model: "keras.Model", history: Mapping[str, list[float]]
     ) -> dict[str, dict[str, float]]:
-        """Evaluates, records the results and returns the figures of each part.
+        """Saves the model, evaluates it and records what it is worth.
+
+        The weights come first, then what predictions need: nothing that can fail, such as a figure
+        or the card, stands between training and a model that can be used.
 
         Args:
             model: The trained network, of Keras' own layers and without an optimizer.
-            history: For each figure its value in every epoch.
+            history: For each metric its value in every epoch.
+
+        Returns:
+            For val and test their metrics.
 
         Raises:
             UserError: The model's output is not finite.
         """
-        files, reader, experiment = self._files, self._material.reader, self._experiment
-        files.figure("curves", lambda: figures.curves(dict(history), self._mark))
-        weights = files.place / manifest.WEIGHTS
+        weights = self._files.place / manifest.WEIGHTS
         model.save_weights(weights)
         self._run.log_file(weights)
-        batch_size = experiment.train.batch_size
+        decision, evaluations = self._evaluate(model)
+        self._log_model(decision, weights)
+        scores = {name: summary.flat(part.metrics) for name, part in evaluations.items()}
+        flat = {f"final/{name}/{key}": v for name, s in scores.items() for key, v in s.items()}
+        self._run.log_metrics({**flat, "final/temperature": decision.temperature})
+        self._files.figure("curves", lambda: figures.curves(dict(history), self._mark))
+        scores = self._record_parts(model, evaluations, decision, scores)
+        epochs = len(next(iter(history.values())))
+        card = model_card.write(self._experiment, self._datamodule, evaluations, decision, epochs)
+        self._files.text("model_card.md", card)
+        return scores
+
+    def _evaluate(self, model: "keras.Model") -> tuple[Decision, dict[str, PartEvaluation]]:
+        """Returns the decision made on validation, and every part evaluated with it."""
+        experiment, reader = self._experiment, self._datamodule.reader
         logits = {
-            name: (part, predict_logits(model, part, reader, batch_size))
-            for name, part in self._material.parts.items()[1:]
+            name: (part, predict_logits(model, part, reader, experiment.train.batch_size))
+            for name, part in self._datamodule.parts.items()[1:]
             if len(part)
         }
-        spec = experiment.evaluation
-        alerts = alerts_of(experiment.dataset)
-        decision, evaluations = evaluate(logits, alerts, self._material.data.metadata, spec)
-        decision = replace(decision, out_of_distribution=self._out_of_distribution())
+        alerts, metadata = alerts_of(experiment.dataset), self._datamodule.data.metadata
+        decision, evaluations = evaluate(logits, alerts, metadata, experiment.evaluation)
+        return replace(decision, out_of_distribution=self._out_of_distribution()), evaluations
+
+    def _log_model(self, decision: Decision, weights: Path) -> None:
+        """Logs the model that MLflow serves and `predict` reads."""
+        files = self._files
         files.text("decision.json", decision.to_json())
-        files.text(manifest.NAME, Manifest.of(self._classes, weights).to_json())
-        scores = {name: summary.flat(part.metrics) for name, part in evaluations.items()}
+        files.text(manifest.NAME, Manifest.of(self._datamodule.classes, weights).to_json())
+        needed = {name: files.place / name for name in saved_model.FILES}
+        self._run.log_model(Path(prediction.__file__).with_name("served_model.py"), needed)
+
+    def _record_parts(
+        self,
+        model: "keras.Model",
+        evaluations: Mapping[str, PartEvaluation],
+        decision: Decision,
+        scores: dict[str, dict[str, float]],
+    ) -> dict[str, dict[str, float]]:
+        """Keeps tables and figures of each part; returns the scores with what Grad-CAM adds."""
+        files, data, mark = self._files, self._datamodule, self._mark
+        spec = self._experiment.evaluation
         for name, part in evaluations.items():
-            results.record(files, name, part, self._material, spec, self._mark)
+            results.record(files, name, part, data, spec, mark)
         name, part = list(evaluations.items())[-1]  # test, where there is one
-        results.record_worth(files, name, part, spec, self._mark)
-        if spec.explained:
-            seen = gradcam_examples.compute(
-                model, part, decision, reader, spec.explained, spec.seed
-            )
-            results.record_explained(files, name, part, seen, self._material, self._mark)
-            scores[name]["grad_cam_random_rank_correlation"] = seen.mean_correlation
-        flat = {f"final/{name}/{key}": v for name, s in scores.items() for key, v in s.items()}
-        flat["final/temperature"] = decision.temperature
-        self._run.log_metrics(flat)
-        epochs = len(next(iter(history.values())))
-        card = model_card.write(experiment, self._material, evaluations, decision, epochs)
-        files.text("model_card.md", card)
-        kept_files = {name: files.place / name for name in saved_model.FILES}
-        self._run.log_model(Path(prediction.__file__).with_name("served_model.py"), kept_files)
-        return scores
+        results.record_worth(files, name, part, spec, mark)
+        if not spec.explained:
+            return scores
+        seen = gradcam_examples.compute(
+            model, part, decision, data.reader, spec.explained, spec.seed
+        )
+        results.record_explained(files, name, part, seen, data, mark)
+        added = {"grad_cam_random_rank_correlation": seen.mean_correlation}
+        self._run.log_metrics({f"final/{name}/{key}": value for key, value in added.items()})
+        return {**scores, name: {**scores[name], **added}}
 
     def _out_of_distribution(self) -> dict[str, Any] | None:
         """Returns the fitted out-of-distribution score, None with too few images."""
-        val = self._material.parts.val
-        parts = self._material.unbalanced, val.take(val.copy == 0)
+        val = self._datamodule.parts.val
+        parts = self._datamodule.unbalanced, val.take(val.copy == 0)
         train, val_images = (
-            self._material.reader.read(part.take(out_of_distribution.sample(len(part))))
+            self._datamodule.reader.read(part.take(out_of_distribution.sample(len(part))))
             for part in parts
         )
         fitted = out_of_distribution.fit(train, val_images)
         return fitted.to_dict() if fitted else None
 
     def _figures_of_data(self, loader: Loader) -> None:
-        datamodule = self._material
+        datamodule = self._datamodule
         originals = datamodule.unbalanced
         _, first = np.unique(originals.label, return_index=True)
         shown = originals.take(first)
         images = datamodule.reader.read(shown)
-        self._files.figure("examples", lambda: figures.examples(images, shown.label, self._classes))
+        self._files.figure(
+            "examples", lambda: figures.examples(images, shown.label, self._datamodule.classes)
+        )
         self._files.figure(
             "class_counts",
             lambda: figures.class_counts(
-                self._classes, originals.counts(), loader.samples.counts()
+                self._datamodule.classes, originals.counts(), loader.samples.counts()
             ),
         )
         if self._experiment.augment.kind != "none":

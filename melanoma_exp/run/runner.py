@@ -1,27 +1,27 @@
-"""A run from top to bottom: data, split, plan, model, training, evaluation, record."""
+"""A run from top to bottom: prepare, build, train, conclude."""
 
-import math
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from melanoma_exp.config import Experiment
-from melanoma_exp.data.datamodule import DataModule, notes, prepare
-from melanoma_exp.data.loader import Loader
+from melanoma_exp.data import datamodule as data_module
+from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.report import console
-from melanoma_exp.run import resume
+from melanoma_exp.run import resume, summary, training
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import provenance
+from melanoma_exp.system.cache import maintenance
 from melanoma_exp.tracking.base import Run
 from melanoma_exp.training import precision, process
 from melanoma_exp.training.checkpoint import Store
 from melanoma_exp.training.signals import Interrupted, PrunedError, Signals
 
 if TYPE_CHECKING:
+    from melanoma_exp.run.recorder import Recorder
     from melanoma_exp.training.fit import Judge
 
 Scores = dict[str, dict[str, float]]
@@ -40,11 +40,11 @@ def run(
         experiment: What to run.
         folder: Of this run; artifacts stay there with `tracking=off`.
         tags: Further tags of the tracked run.
-        resumed: The id of an interrupted run of this experiment, to go on with it.
+        resumed: The id of an interrupted run of this experiment, to resume it.
         judge: May give the run up between two epochs.
 
     Returns:
-        For val and test their figures; None after a dry run, and in a worker that is not the chief.
+        For val and test their metrics; None after a dry run, and in a worker that is not the chief.
 
     Raises:
         UserError: Something the user can mend.
@@ -52,154 +52,124 @@ def run(
         PrunedError: The judge gave the run up; what was logged stays, checkpoints do not.
     """
     started = time.perf_counter()
-    screen = console.console()
-    signals, place = Signals(), experiment.tracking.storage_overrides()
+    signals = Signals()
     if not experiment.dry_run:
         experiment.tracking.check()  # before anything that takes time
-    with signals.heard(), resume.told_that_a_worker_is_lost(folder, resumed, place):
-        experiment.distribution.look_around()
-        datamodule = prepare(experiment)
-        state = experiment.tracking.state_folder(folder)
-        # Not before the data is known to be good: importing TensorFlow takes seconds.
-        process.keep_freed_memory()
-        process.import_tensorflow()
-        settled, said = precision.settle(experiment.train)
-        experiment = experiment.model_copy(update={"train": settled})
-        from melanoma_exp.run import recorder, worker
-        from melanoma_exp.training import fit
-        from melanoma_exp.training.optim import compile_model
-
-        train = experiment.train
-        team = experiment.distribution.create(train.batch_size)
-        process.prepare_process(train, experiment.seed)
-        loader = Loader.training(
-            datamodule.plan,
-            datamodule.reader,
-            experiment.augment,
-            train.batch_size,
-            experiment.seed,
+    storage = experiment.tracking.storage_overrides()
+    with signals.heard(), resume.told_that_a_worker_is_lost(folder, resumed, storage):
+        experiment, datamodule, note = prepare(experiment)
+        states = experiment.tracking.state_folder(folder)
+        built = training.build(
+            experiment, datamodule, signals, states / resumed if resumed else None
         )
-        classes = datamodule.parts.train.classes
-        shape = datamodule.data.pixels.shape[1:]
-        val = Loader(datamodule.parts.val, datamodule.reader, train.batch_size)
-        parts = team.divide(loader), team.divide(val)
-        saved = None
-        if resumed and team.is_chief:
-            saved = resume.open_state(state / resumed, experiment, datamodule)
-        with team.together(signals), team.strategy.scope():
-            team.agree(datamodule.digests(experiment))
-            saved = team.share(saved)
-            build = partial(experiment.model.build, (shape[0], shape[1], shape[2]), len(classes))
-            model = build()
-            compile_model(model, train, loader.steps, len(classes))
-            stops = team.replicate(model, signals)
-        if not team.is_chief:
+        if not built.team.is_chief:
             if not experiment.dry_run:
-                with team.together(signals):
-                    worker.follow(model, train, *parts, stops, saved)
-                team.part()
+                training.assist(built, experiment, signals)
             return None
-        facts = _facts(experiment, datamodule, model.count_params(), loader.steps)
-        told = [*notes(experiment, datamodule), *([said] if said else [])]
-        console.print_plan(screen, datamodule.parts, facts, told)
+        summary.print_plan(experiment, datamodule, built, note)
         if experiment.dry_run:
             return None
         if resumed:
-            console.print_resumed(screen, resumed, saved)
-        with (
-            _tracked(experiment, folder, resumed) as tracked,
-            tempfile.TemporaryDirectory() as files,
-        ):
-            record = recorder.Record(tracked, experiment, datamodule, Path(files))
-            place_tags = {"process": provenance.process(), "folder": str(folder.absolute())}
-            tracked.set_tags({**tags, **place_tags, "precision": said or train.precision})
+            console.print_resumed(console.console(), resumed, built.saved)
+        with _tracked(experiment, folder, resumed) as tracked, tempfile.TemporaryDirectory() as tmp:
+            from melanoma_exp.run.recorder import Recorder
+
+            process_tags = {"process": provenance.process(), "folder": str(folder.absolute())}
+            precision_tag = {"precision": note or experiment.train.precision}
+            tracked.set_tags({**tags, **process_tags, **precision_tag})
             resume.note_run(folder, resume.Begun(tracked.id, None))
-            store = Store(state / tracked.id, {"dataset": datamodule.data.digest})
-            if saved is None:
-                resume.begin_state(store.folder, experiment, datamodule)
-                record.beginning(model, loader)
-            fit_started, cpu_started = time.perf_counter(), time.process_time()
-            with (
-                console.Screen(screen, train.epochs, loader.steps) as progress,
-                team.together(signals),
-            ):
-                log = tracked.log_metrics
-                try:
-                    history = fit.fit(
-                        model, train, *parts, progress, log, store, stops, saved, judge
-                    )
-                except PrunedError:
-                    store.remove()  # nobody goes on with it
-                    raise
-            team.part()
-            # As it is published: without the layers of training, its replicas and its optimizer.
-            network = build()
-            network.jit_compile = False
-            network.set_weights(model.get_weights())
-            fit_seconds = time.perf_counter() - fit_started
-            cpu_seconds = time.process_time() - cpu_started
-            scores = record.ending(network, history)
-            total = time.perf_counter() - started
-            tracked.log_metrics(
-                {
-                    "seconds/fit": sum(history["seconds"]),
-                    # Of this process: what an interrupted run used before it is not known here.
-                    "seconds/fit_cpu": cpu_seconds if saved is None else math.nan,
-                    "seconds/outside_fit": total - fit_seconds,
-                }
-            )
+            recorder = Recorder(tracked, experiment, datamodule, Path(tmp))
+            store = Store(states / tracked.id, {"dataset": datamodule.data.digest})
+            trained = training.train(built, experiment, datamodule, recorder, store, signals, judge)
+            scores, seconds = conclude(trained, recorder, started)
         store.remove()
         resume.note_run(folder, resume.Begun(tracked.id, scores, datamodule.leaky))
-    lines = [f"{total:.0f} s, of which training took {fit_seconds:.0f} s; run {tracked.id}"]
-    if experiment.tracking.kind == "off":
-        lines.append(f"files: {folder}")
-    elif experiment.tracking.kind == "local":
-        lines.append(f"next: mlflow ui --backend-store-uri {experiment.tracking.describe()}")
-    else:
-        lines.append(f"next: open {experiment.tracking.describe()}")
-    confidence, mark = experiment.evaluation.confidence, "leaky" if datamodule.leaky else ""
-    console.print_result(screen, scores, confidence, mark, lines)
+    summary.print_result(
+        experiment, scores, datamodule.leaky, tracked.id, folder, seconds, trained.seconds
+    )
     return scores
 
 
-def _facts(
-    experiment: Experiment, datamodule: DataModule, parameters: int, steps: int
-) -> dict[str, str]:
-    train, shape = experiment.train, datamodule.data.pixels.shape
-    arrays = datamodule.reader.pixels.nbytes + datamodule.reader.children.nbytes
-    # Weights, gradients and two optimizer moments; activations depend on the device.
-    memory = 16 * parameters + train.batch_size * shape[1] * shape[2] * 3 * 4
-    online = experiment.augment.online
-    return {
-        "run": experiment.run_name,
-        "data": f"{experiment.dataset.kind}, {shape[1]}x{shape[2]} pixels, digest "
-        f"{datamodule.data.digest}, split {experiment.split.kind} {datamodule.parts.digest}",
-        "augment": f"{experiment.augment.kind} ({'every epoch' if online else 'children only'})"
-        if experiment.augment.kind != "none"
-        else "none",
-        "balance": experiment.balance.kind,
-        "model": f"{experiment.model.name}, {parameters:,} parameters, {train.precision}",
-        "training": f"{train.epochs} epochs of {steps} steps, batch {train.batch_size}, "
-        f"{train.optimizer} {train.learning_rate:g} {train.schedule}",
-        "memory": f"{memory / 2**20:.0f} MiB for weights, optimizer and one batch; "
-        f"{arrays / 2**20:.0f} MiB of images on disk",
-        "tracked": experiment.tracking.describe(),
-    }
+def prepare(experiment: Experiment) -> tuple[Experiment, DataModule, str]:
+    """Loads the data and makes the process ready for TensorFlow.
+
+    Returns:
+        The experiment with its precision settled, its data, and a note on the precision or "".
+
+    Raises:
+        UserError: The data, or what the machine offers, does not fit the experiment.
+    """
+    experiment.distribution.look_around()
+    datamodule = prepare_data(experiment)
+    # Not before the data is known to be good: importing TensorFlow takes seconds.
+    process.keep_freed_memory()
+    process.import_tensorflow()
+    settled, note = precision.settle(experiment.train)
+    return experiment.model_copy(update={"train": settled}), datamodule, note
+
+
+def prepare_data(experiment: Experiment) -> DataModule:
+    """Returns the data module of an experiment; needs no TensorFlow.
+
+    Raises:
+        UserError: The data cannot be used, or the model's head does not fit its classes.
+    """
+    cache = experiment.cache.root()
+    data = experiment.dataset.load(cache)
+    experiment.model.check_head(len(data.samples.classes))
+    datamodule = data_module.prepare(
+        experiment.dataset,
+        data,
+        experiment.split,
+        experiment.balance,
+        experiment.augment,
+        experiment.seed,
+        cache,
+    )
+    # Only now: a set larger than the limit still trains.
+    if experiment.cache.max_gib is not None:
+        maintenance.trim(cache, int(experiment.cache.max_gib * 2**30))
+    return datamodule
+
+
+def conclude(
+    trained: training.Trained, recorder: "Recorder", started: float
+) -> tuple[Scores, float]:
+    """Evaluates the network and completes the record.
+
+    Args:
+        trained: The network and its history.
+        recorder: Records the run.
+        started: When the run began, by `time.perf_counter`.
+
+    Returns:
+        For val and test their metrics, and the seconds that the run took.
+    """
+    scores = recorder.finish(trained.network, trained.history)
+    seconds = time.perf_counter() - started
+    recorder.log_metrics(
+        {
+            "seconds/fit": sum(trained.history["seconds"]),
+            "seconds/fit_cpu": trained.cpu_seconds,
+            "seconds/outside_fit": seconds - trained.seconds,
+        }
+    )
+    return scores, seconds
 
 
 @contextmanager
 def _tracked(experiment: Experiment, folder: Path, resumed: str | None) -> Iterator[Run]:
     """Starts the tracked run and closes it as finished, failed or killed."""
     tracked = experiment.tracking.start(experiment.run_name, folder, resumed)
-    place = experiment.tracking.storage_overrides()
-    with resume.told_how_to_go_on(folder, tracked.id, place):
+    storage = experiment.tracking.storage_overrides()
+    with resume.told_how_to_go_on(folder, tracked.id, storage):
         try:
             yield tracked
         except BaseException as error:
             if isinstance(error, Interrupted):
                 on_all = experiment.distribution.kind == "multi_worker"
-                error.told = resume.how_to_go_on(folder, tracked.id, on_all, place=place)
-            # What stopped the run is told, not that its record is gone too.
+                error.told = resume.how_to_go_on(folder, tracked.id, on_all, place=storage)
+            # What stopped the run is reported, not that its record is gone too.
             with suppress(UserError, OSError):
                 if isinstance(error, PrunedError):
                     tracked.set_tags({resume.PRUNED: str(error)})

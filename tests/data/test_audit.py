@@ -13,9 +13,9 @@ from PIL import Image, ImageFilter
 from small_run import experiment, runs
 
 from melanoma_exp.cli import commands
-from melanoma_exp.data import datamodule
 from melanoma_exp.data.audit import cached, findings, page
 from melanoma_exp.data.duplicates import near_duplicates
+from melanoma_exp.run import runner
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_a_plan_says_what_the_audit_found(images, tmp_path) -> None:
     shutil.copytree(images, root)
     shutil.copy(root / "melanoma/melanoma0.png", root / "other/again.png")
     small = experiment(root, tmp_path, "dataset.conflicts=drop")
-    said = "\n".join(datamodule.notes(small, datamodule.prepare(small)))
+    said = "\n".join(runner.prepare_data(small).notes())
     assert "audit of all files: two labels 1 (audit.csv" in said
     assert "dataset.conflicts=drop: images under two labels: 1 (2 files); left out: 2 files" in said
 

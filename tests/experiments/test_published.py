@@ -14,7 +14,7 @@ import pytest
 from melanoma_exp import config
 from melanoma_exp.cli import compose as composition
 from melanoma_exp.cli import main
-from melanoma_exp.data import children, datamodule, loader
+from melanoma_exp.data import children, loader
 from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
 
@@ -182,7 +182,7 @@ def test_every_experiment_trains_a_step(
     # One thread draws the few children: a process of its own would cost a second.
     monkeypatch.setattr(children, "_workers", lambda tasks: ThreadPoolExecutor(1))
     experiment = small(name, images, tmp_path)
-    ready = datamodule.prepare(experiment)
+    ready = runner.prepare_data(experiment)
     train = experiment.train
     train_loader = loader.Loader.training(
         ready.plan, ready.reader, experiment.augment, train.batch_size, experiment.seed
@@ -220,7 +220,7 @@ def test_one_unit_for_nine_classes_is_refused_with_what_happened(
     assert compose(name).dataset.task == "melanoma"
     broken = small(name, images, tmp_path, task="classes")
     with pytest.raises(UserError, match="loss of -9e8 or exactly 0 and a constant accuracy"):
-        datamodule.prepare(broken)
+        runner.prepare_data(broken)
 
 
 def test_the_broken_pairing_ends_with_one_line_and_exit_code_2(

@@ -13,7 +13,6 @@ from small_run import CHILDREN, JUDGED, experiment, runs, store
 
 from melanoma_exp import config
 from melanoma_exp.cli import commands
-from melanoma_exp.data import datamodule
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.run import recorder, runner
 
@@ -152,7 +151,7 @@ def test_the_decision_gives_the_recorded_alerts_from_the_kept_weights(
     again = experiment(images, place, *CHILDREN, *JUDGED)
     model = again.model.build((16, 16, 3), 3)
     model.load_weights(artifacts / "model.weights.h5")
-    reader = datamodule.prepare(again)
+    reader = runner.prepare_data(again)
     for part, samples in (("val", reader.parts.val), ("test", reader.parts.test)):
         chance = decision.probability(
             model.predict(reader.reader.read(samples), verbose=0), samples.classes
@@ -251,9 +250,9 @@ def test_the_published_order_measures_its_leak_and_is_marked(
 
 
 def test_the_counts_before_balancing_are_those_of_the_split(images: Path, tmp_path: Path) -> None:
-    small = datamodule.prepare(experiment(images, tmp_path, "balance=undersample", "balance.to=3"))
+    small = runner.prepare_data(experiment(images, tmp_path, "balance=undersample", "balance.to=3"))
     assert small.parts.train.counts().tolist() == [3, 3, 3]
-    split = datamodule.prepare(experiment(images, tmp_path))
+    split = runner.prepare_data(experiment(images, tmp_path))
     assert small.unbalanced.counts().tolist() == split.parts.train.counts().tolist()
     assert small.unbalanced.counts().min() > 3
 
@@ -281,13 +280,13 @@ def test_what_is_judged_explained_and_kept_is_the_network_as_keras_has_it(
 ) -> None:
     """Training swaps layers; with them the last convolution would be explained before its ReLU."""
     given: list[Any] = []
-    real = recorder.Record.ending
+    real = recorder.Recorder.finish
 
-    def ending(self: recorder.Record, model: Any, history: Any) -> dict[str, dict[str, float]]:
+    def finish(self: recorder.Recorder, model: Any, history: Any) -> dict[str, dict[str, float]]:
         given.append(model)
         return real(self, model, history)
 
-    monkeypatch.setattr(recorder.Record, "ending", ending)
+    monkeypatch.setattr(recorder.Recorder, "finish", finish)
     runner.run(experiment(images, tmp_path, "train.epochs=1"), tmp_path, {})
     (model,) = given
     assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}

@@ -49,8 +49,8 @@ def test_runs_that_start_at_once_prepare_their_data_once(images: Path, tmp_path:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
         "from pathlib import Path; from small_run import experiment;"
-        "from melanoma_exp.data import datamodule;"
-        "datamodule.prepare(experiment(Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:]))"
+        "from melanoma_exp.run import runner;"
+        "runner.prepare_data(experiment(Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:]))"
     )
     command = [
         sys.executable,

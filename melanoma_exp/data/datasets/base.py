@@ -23,6 +23,7 @@ Task = Literal["classes", "melanoma", "malignant"]
 class Dataset(Spec):
     """Base of all datasets: what is done with images once they are found."""
 
+    kind: str
     image_size: tuple[Annotated[int, Field(ge=8, le=4096)], Annotated[int, Field(ge=8, le=4096)]]
     resize: Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
     task: Task

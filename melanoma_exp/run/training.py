@@ -1,0 +1,169 @@
+"""The middle of a run: building the model on all workers, and training it."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from melanoma_exp import __version__
+from melanoma_exp.config import Experiment
+from melanoma_exp.data.datamodule import DataModule
+from melanoma_exp.report import console
+from melanoma_exp.run import resume
+from melanoma_exp.training import process
+from melanoma_exp.training.checkpoint import Saved, Store
+from melanoma_exp.training.signals import PrunedError, Signals
+
+if TYPE_CHECKING:
+    import keras
+
+    from melanoma_exp.distribution.team import Team
+    from melanoma_exp.run.recorder import Recorder
+    from melanoma_exp.training.fit import Judge, Loader
+
+
+@dataclass(frozen=True)
+class Built:
+    """A compiled model with the workers that train it and what they are fed.
+
+    Attributes:
+        team: The processes and devices.
+        model: Compiled, with layers and steps for training.
+        train: This process's share of the training batches.
+        val: This process's share of the validation batches.
+        steps: Training steps of an epoch.
+        signals: To stop, as all workers see them.
+        saved: The checkpoint to resume from, None for a new run.
+    """
+
+    team: "Team"
+    model: "keras.Model"
+    train: "Loader"
+    val: "Loader"
+    steps: int
+    signals: Signals
+    saved: Saved | None
+
+
+def build(
+    experiment: Experiment, datamodule: DataModule, signals: Signals, state: Path | None
+) -> Built:
+    """Builds and compiles the model on all workers and opens the checkpoint to resume from.
+
+    Args:
+        experiment: What to run; its precision is settled.
+        datamodule: Its data.
+        signals: Of this process.
+        state: The state folder of the run to resume, None for a new one.
+
+    Raises:
+        UserError: The model cannot be built, the workers differ, or the checkpoint is of another
+            experiment.
+    """
+    from melanoma_exp.training.compile import compile_model
+
+    spec = experiment.train
+    team = experiment.distribution.create(spec.batch_size)
+    process.prepare_process(spec, experiment.seed)
+    loader = datamodule.train_loader(spec.batch_size)
+    train, val = team.divide(loader), team.divide(datamodule.val_loader(spec.batch_size))
+    saved = None
+    if state is not None and team.is_chief:
+        saved = resume.open_state(state, experiment, datamodule)
+    with team.together(signals), team.strategy.scope():
+        team.agree(
+            {
+                "config": experiment.digest,
+                "dataset": datamodule.data.digest,
+                "split": datamodule.parts.digest,
+                "version of melanoma_exp": __version__,
+            }
+        )
+        saved = team.share(saved)
+        model = experiment.model.build(datamodule.image_shape, len(datamodule.classes))
+        compile_model(model, spec, loader.steps, len(datamodule.classes))
+        shared_signals = team.replicate(model, signals)
+    return Built(team, model, train, val, loader.steps, shared_signals, saved)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training has led to.
+
+    Attributes:
+        network: The weights to keep, in Keras' own layers and without an optimizer.
+        history: For each metric its value in every epoch.
+        seconds: Wall time of the training in this process.
+        cpu_seconds: CPU time of it; NaN for a resumed run, of which only the last piece is known.
+    """
+
+    network: "keras.Model"
+    history: Mapping[str, list[float]]
+    seconds: float
+    cpu_seconds: float
+
+
+def train(
+    built: Built,
+    experiment: Experiment,
+    datamodule: DataModule,
+    recorder: "Recorder",
+    store: Store,
+    signals: Signals,
+    judge: "Judge | None",
+) -> Trained:
+    """Records the start of a new run, then trains the model to its end.
+
+    Args:
+        built: The model.
+        experiment: What is run.
+        datamodule: Its data.
+        recorder: Records the run.
+        store: Keeps the checkpoints.
+        signals: Of this process.
+        judge: May give the run up between two epochs.
+    """
+    from melanoma_exp.training import fit
+
+    if built.saved is None:
+        resume.begin_state(store.folder, experiment, datamodule)
+        recorder.start(built.model, datamodule.train_loader(experiment.train.batch_size))
+    started, cpu_started = time.perf_counter(), time.process_time()
+    screen = console.Screen(console.console(), experiment.train.epochs, built.steps)
+    with screen as progress, built.team.together(signals):
+        try:
+            history = fit.fit(
+                built.model,
+                experiment.train,
+                built.train,
+                built.val,
+                progress,
+                recorder.log_epoch,
+                store,
+                built.signals,
+                built.saved,
+                judge,
+            )
+        except PrunedError:
+            store.remove()  # nobody resumes it
+            raise
+    built.team.part()
+    # As it is published: without the layers of training, its replicas and its optimizer.
+    network = experiment.model.build(datamodule.image_shape, len(datamodule.classes))
+    network.jit_compile = False
+    network.set_weights(built.model.get_weights())
+    cpu_seconds = time.process_time() - cpu_started if built.saved is None else math.nan
+    return Trained(network, history, time.perf_counter() - started, cpu_seconds)
+
+
+def assist(built: Built, experiment: Experiment, signals: Signals) -> None:
+    """Trains with the chief, which alone shows progress, logs and keeps checkpoints."""
+    from melanoma_exp.run import worker
+
+    with built.team.together(signals):
+        worker.follow(
+            built.model, experiment.train, built.train, built.val, built.signals, built.saved
+        )
+    built.team.part()
