@@ -62,7 +62,7 @@ def build(
         UserError: The model cannot be built, the workers differ, or the checkpoint is of another
             experiment.
     """
-    from melanoma_exp.training.compile import compile_model
+    from melanoma_exp.training.optim import compile_model
 
     spec = experiment.train
     team = experiment.distribution.create(spec.batch_size)
