@@ -54,7 +54,7 @@ def process(batch: int) -> None:
     """Measures as one of the processes; prints JSON."""
     from melanoma_exp import config
     from melanoma_exp.cli import compose
-    from melanoma_exp.cli import main as cli
+    from melanoma_exp.system.installation import conf_folder
     from melanoma_exp.training import process as training_process
 
     training_process.keep_freed_memory()
@@ -66,7 +66,7 @@ def process(batch: int) -> None:
 
     kind = "multi_worker" if os.environ["TF_CONFIG"] else "single"
     words = [f"distribution={kind}", "train.precision=float32"]
-    experiment = config.parse(compose.compose(cli.conf_folder(), words))
+    experiment = config.parse(compose.compose(conf_folder(), words))
     team = experiment.distribution.create(batch)
     training_process.prepare_process(experiment.train, 1)
     with team.strategy.scope():

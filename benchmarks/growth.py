@@ -28,6 +28,7 @@ from melanoma_exp.config import Experiment
 from melanoma_exp.data.loader import Loader, Reader
 from melanoma_exp.data.samples import Plan, Samples
 from melanoma_exp.system import arrays
+from melanoma_exp.system.installation import conf_folder
 
 FILE_SIDE, SIDE, BATCH = 64, 180, 32
 IN_MEMORY = 20_000  # the largest set that is also held in memory
@@ -67,12 +68,11 @@ def measure(root: Path, cache: Path, count: int) -> None:
     """Prints the figures of one size, of files or of an array; runs in a process of its own."""
     from melanoma_exp import config
     from melanoma_exp.cli import compose
-    from melanoma_exp.cli import main as cli
     from melanoma_exp.run import runner
 
     words = ["dataset=folder", f"dataset.root={root}", f"cache.dir={cache}", "model=m1"]
     words += ["augment=flip_rotate_zoom", "cache.max_gib=null"]
-    experiment = config.parse(compose.compose(cli.conf_folder(), words))
+    experiment = config.parse(compose.compose(conf_folder(), words))
     if root.is_file():
         plan = Plan(rows(count), np.ones(3))
         disk = Reader(np.load(root, mmap_mode="r"), np.empty((0, SIDE, SIDE, 3), np.uint8))
@@ -83,7 +83,7 @@ def measure(root: Path, cache: Path, count: int) -> None:
             spent = time.process_time() - clock
             _say(f"{name}: {spent:.2f} CPU-s, {1e3 * spent / count:.3f} ms an image; {_memory()}")
         plan, disk = ready.plan, ready.reader
-    none = config.parse(compose.compose(cli.conf_folder(), [*words, "augment=none"])).augment
+    none = config.parse(compose.compose(conf_folder(), [*words, "augment=none"])).augment
     policies = {"no policy": none, "flip, rotation, zoom": experiment.augment}
     _feed(plan, {"disk": disk}, policies)
     _train(experiment, plan, disk)

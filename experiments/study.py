@@ -25,7 +25,7 @@ from melanoma_exp.cli import compose
 from melanoma_exp.comparison import build, selection, table
 from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.spec import UserError
-from melanoma_exp.system import installation
+from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.tracking.archive import Archive, StoredRun
 
 HERE = Path(__file__).resolve().parent
@@ -133,7 +133,7 @@ def main(words: list[str], folder: Path = HERE) -> None:
 
 def composed(overrides: list[str]) -> config.Experiment:
     """Returns the experiment of a job."""
-    return config.parse(compose.compose(installation.conf_folder(), overrides))
+    return config.parse(compose.compose(conf_folder(), overrides))
 
 
 def find(archive: Archive, jobs: Sequence[Mapping[str, Any]]) -> list[StoredRun]:

@@ -38,9 +38,9 @@ class OptunaSweeper(Sweeper):
         from melanoma_exp.sweep import launch
         from melanoma_exp.sweep import spec as launchers
         from melanoma_exp.sweep.search import spec
-        from melanoma_exp.system import installation
+        from melanoma_exp.system.installation import conf_folder
 
-        conf = installation.conf_folder()
+        conf = conf_folder()
         options = spec.parse(self._options)
         options.check()
         from melanoma_exp.sweep.search import queue as asking  # imports Optuna

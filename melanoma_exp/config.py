@@ -6,12 +6,11 @@ terms. `Experiment` lists the groups; the unions of their options are the only r
 
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from melanoma_exp.augment.base import AnyPolicy
 from melanoma_exp.data.balance import AnyBalance
@@ -20,7 +19,7 @@ from melanoma_exp.data.split import AnySplit
 from melanoma_exp.distribution.spec import AnyDistribution
 from melanoma_exp.evaluation.config import Evaluation
 from melanoma_exp.models.spec import AnyModel
-from melanoma_exp.spec import Spec, UserError, did_you_mean, digest
+from melanoma_exp.spec import Spec, UserError, digest, validate
 from melanoma_exp.tracking import AnyTracking
 from melanoma_exp.training.spec import Train
 
@@ -115,15 +114,7 @@ def parse(content: Mapping[str, Any]) -> Experiment:
     Raises:
         UserError: One line for each mistake, naming the key, what was expected and what was given.
     """
-    try:
-        return Experiment.model_validate(content)
-    except ValidationError as error:
-        found: dict[str, str] = {}
-        for entry in error.errors():
-            key, line = _told(entry, content)
-            # Where a value may be one of several types, each type complains: the first will do.
-            found.setdefault(key, line)
-        raise UserError(*found.values()) from None
+    return validate(Experiment, content)
 
 
 def parse_json(text: str) -> Experiment:
@@ -139,61 +130,6 @@ def parse_json(text: str) -> Experiment:
         return parse(content)
     except json.JSONDecodeError as error:
         raise UserError(f"experiment.json: is damaged: {error}") from error
-
-
-def _told(error: Any, content: Mapping[str, Any]) -> tuple[str, str]:
-    """Returns the key a pydantic error is about and the line that tells it."""
-    place = _place(error, content)
-    key, given = ".".join(map(str, place)), error["input"]
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    shown = json.dumps(given, default=str) if not isinstance(given, str) else given
-    if error["type"] == "extra_forbidden":
-        above = "".join(f"{step}." for step in place[:-1])
-        guess = did_you_mean(key, [f"{above}{name}" for name in _keys_beside(place, content)])
-        return key, f"{key}: there is no such key{guess}"
-    if error["type"] == "missing":
-        return key, f"{key}: is missing"
-    if error["type"] == "value_error":
-        return key, f"{key}: {message}"
-    if error["type"] == "path_type":
-        return key, f"{key}: should be a path (got {shown})"
-    if error["type"] == "literal_error":
-        options = re.findall(r"'([^']*)'", error["ctx"]["expected"])
-        guess = did_you_mean(str(given), options)
-        message = f"should be one of {', '.join(options)}" if options else message
-        return key, f"{key}: {message} (got {shown}){guess}"
-    return key, f"{key}: {message} (got {shown})"
-
-
-def _place(error: Any, content: Mapping[str, Any]) -> list[Any]:
-    """Returns the user's keys of an error's path, without pydantic's names of alternatives."""
-    place, node = [], content
-    for step in error["loc"]:
-        inner = _child(node, step, _MISSING)
-        if inner is not _MISSING:
-            place.append(step)
-            node = inner
-    return [*place, error["loc"][-1]] if error["type"] == "missing" else place
-
-
-_MISSING: Any = object()
-
-
-def _child(node: Any, step: Any, otherwise: Any) -> Any:
-    if isinstance(node, Mapping):
-        return node.get(step, otherwise)
-    if isinstance(node, list | tuple) and isinstance(step, int) and step < len(node):
-        return node[step]
-    return otherwise
-
-
-def _keys_beside(place: list[Any], content: Mapping[str, Any]) -> list[str]:
-    """Returns the keys that belong where an unknown one was found."""
-    node: Any = content
-    for step in place[:-1]:
-        node = _child(node, step, {})
-    known = [str(key) for key in node if key != place[-1]] if isinstance(node, Mapping) else []
-    return known or list(Experiment.model_fields)
 
 
 def _flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

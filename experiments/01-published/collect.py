@@ -23,7 +23,7 @@ from tables import LAST, alike, fill_header, table
 
 from melanoma_exp import config
 from melanoma_exp.cli import compose
-from melanoma_exp.cli import main as cli
+from melanoma_exp.system.installation import conf_folder
 
 HERE = Path(__file__).resolve().parent
 LEAK = "leak/val_rows_with_train_source", "leak/val_rows_with_train_group"
@@ -58,7 +58,7 @@ def main(arguments: list[str], folder: Path = HERE, conf: Path | None = None) ->
     for store in stores:
         if not store.is_file():  # MLflow would make an empty one
             sys.exit(f"{store}: there is no such store")
-    conf = conf or cli.conf_folder()
+    conf = conf or conf_folder()
     with (folder / "published.csv").open(newline="") as file:
         published = {f"published/{r['system']}_{r['stage']}": r for r in csv.DictReader(file)}
     found = [r for store in stores for r in read(store, set(published), conf)]

@@ -35,18 +35,18 @@ FLAGS = (
 )
 
 
-def show(conf: Path, verbs: Mapping[str, Callable[[list[str]], None]]) -> None:
-    """Prints usage, groups with their options, verbs, flags and examples.
+def show(conf: Path, commands: Mapping[str, Callable[[list[str]], None]]) -> None:
+    """Prints usage, groups with their options, commands, flags and examples.
 
     Args:
         conf: The folder of YAMLs.
-        verbs: Their functions by name; the first line of a docstring is shown.
+        commands: Their functions by name; the first line of a docstring is shown.
     """
     screen = Console(highlight=False)
     screen.print("Experiments on classifying skin lesions: reproducible, leak-proof, comparable.")
     screen.print("Research software, not a medical device.\n")
     screen.print(r"[bold]usage[/]  melanoma-exp \[group=option] \[group.key=value] ... \[flags]")
-    screen.print("       melanoma-exp VERB ...     (also: python -m melanoma_exp)\n")
+    screen.print("       melanoma-exp COMMAND ...  (also: python -m melanoma_exp)\n")
     screen.print("[bold]groups and their options[/]  (* is the default)")
     defaults = _defaults(conf / "config.yaml")
     for group in sorted(_folders(conf), key=lambda name: (list(GROUPS) + [name]).index(name)):
@@ -57,8 +57,8 @@ def show(conf: Path, verbs: Mapping[str, Callable[[list[str]], None]]) -> None:
             star = "*" if defaults.get(group) == option else " "
             rows.append((f"{star} {option}", summary(path)))
         _columns(screen, rows)
-    verb_rows = [(n, (verb.__doc__ or "").splitlines()[0]) for n, verb in verbs.items()]
-    for title, entries in (("verbs", verb_rows), ("flags", FLAGS), ("examples", EXAMPLES)):
+    command_rows = [(n, (run.__doc__ or "").splitlines()[0]) for n, run in commands.items()]
+    for title, entries in (("commands", command_rows), ("flags", FLAGS), ("examples", EXAMPLES)):
         screen.print(f"[bold]{title}[/]")
         _columns(screen, entries)
 

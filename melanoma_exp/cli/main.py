@@ -1,4 +1,4 @@
-"""The command line: a first word without `=` is a verb, everything else is Hydra's."""
+"""The command line: a first word without `=` is a command, everything else is Hydra's."""
 
 import os
 import sys
@@ -6,28 +6,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from melanoma_exp.cli.commands import VERBS
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.distribution.liveness import EXIT_CODE
 from melanoma_exp.spec import UserError, did_you_mean
-from melanoma_exp.system import exit, parent_exit
+from melanoma_exp.system import exit_status, watchdog
 from melanoma_exp.system.installation import conf_folder
 
-LEFT_ALONE = 90.0  # seconds that a worker has to end by itself when its launcher is gone
+GRACE = 90.0  # seconds that a worker has to end by itself when its launcher is gone
 
 
 def main() -> None:
     """Runs the command line.
 
-    Mistakes of the user end with one line each and exit code 2, a signal with 128 + its number,
+    Mistakes by the user end with one line each and exit code 2, a signal with 128 + its number,
     anything else with a traceback and exit code 1.
     """
     arguments = sys.argv[1:]
     # Read by TensorFlow when it is imported, also by the processes that sweeps start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    parent_exit.end_with_launcher(LEFT_ALONE)
-    code = exit.exit_code(lambda: _dispatch(arguments))
+    watchdog.exit_with_launcher(GRACE)
+    code = exit_status.exit_code(lambda: _dispatch(arguments))
     if code == EXIT_CODE:
-        # All is told and recorded. On its way out TensorFlow would wait for the lost worker.
+        # Everything is printed and recorded. TensorFlow would wait for the lost worker at exit.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -37,23 +37,23 @@ def main() -> None:
 
 def _dispatch(arguments: list[str]) -> None:
     if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
-        _verb(arguments[0])(arguments[1:])
+        _command(arguments[0])(arguments[1:])
     elif {"-h", "--help"} & set(arguments):
         from melanoma_exp.cli import help
 
-        help.show(conf_folder(), VERBS)
+        help.show(conf_folder(), COMMANDS)
     else:
         _compose_and_run()
 
 
-def _verb(name: str) -> Callable[[list[str]], None]:
-    if name not in VERBS:
-        guess = did_you_mean(name, VERBS)
+def _command(name: str) -> Callable[[list[str]], None]:
+    if name not in COMMANDS:
+        guess = did_you_mean(name, COMMANDS)
         raise UserError(
-            f"{name}: there is no such verb (known: {', '.join(VERBS)}){guess} "
+            f"{name}: there is no such command (known: {', '.join(COMMANDS)}){guess} "
             "Options have the form key=value; --help lists them."
         )
-    return VERBS[name]
+    return COMMANDS[name]
 
 
 def _compose_and_run() -> None:
@@ -65,18 +65,18 @@ def _compose_and_run() -> None:
 
     from melanoma_exp.cli import compose, overrides
 
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we say them in one line
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we report them in one line
     decorated: Any = hydra.main(
         version_base="1.3", config_path=str(conf_folder()), config_name="config"
     )
-    told: list[Exception] = []
+    errors: list[Exception] = []
 
     @decorated
     def job(composed: DictConfig) -> float | None:
         try:
             return _job(composed)
         except (UserError, OSError) as error:
-            told.append(error)  # Hydra would announce it in its own words
+            errors.append(error)  # Hydra would print it in its own words
             return None
 
     compose.refuse_null(conf_folder(), sys.argv[1:])
@@ -86,8 +86,8 @@ def _compose_and_run() -> None:
         job()
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(*compose.diagnose(conf_folder(), words, error)) from error
-    for mistake in told:
-        raise mistake
+    if errors:
+        raise errors[0]
 
 
 def _job(composed: Any) -> float | None:
@@ -102,7 +102,7 @@ def _job(composed: Any) -> float | None:
     if hydra_config.mode == RunMode.MULTIRUN:
         raise UserError(
             f"hydra/launcher={hydra_config.runtime.choices['hydra/launcher']}: sweeps are launched "
-            "by local or slurm, which check all jobs first and can go on with them"
+            "by local or slurm, which check all jobs first and can resume them"
         )
     content: Any = OmegaConf.to_container(composed, resolve=True)
     experiment = config.parse(content)

@@ -17,8 +17,8 @@ from melanoma_exp.spec import digest
 from melanoma_exp.system import arrays
 from melanoma_exp.system.arrays import Images
 from melanoma_exp.system.cache.entry import About, hold, obtain
-from melanoma_exp.system.parent_exit import end_with_parent
 from melanoma_exp.system.randomness import Purpose, address, generator
+from melanoma_exp.system.watchdog import exit_with_parent
 
 CHILDREN = "children.npy"
 VERSION = 3  # raise it when the same child would get other pixels
@@ -149,5 +149,5 @@ def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
     drawing = [f"melanoma_exp.augment.{name}" for name in ("augmentor", "bicubic")]
     context.set_forkserver_preload(["__main__", __name__, *drawing])
     # A worker whose parent is killed would wait for work for ever.
-    with ProcessPoolExecutor(count, context, end_with_parent, (0.0,)) as pool:
+    with ProcessPoolExecutor(count, context, exit_with_parent, (0.0,)) as pool:
         yield pool

@@ -14,10 +14,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 from sklearn.covariance import LedoitWolf
 
-from melanoma_exp.spec import UserError
+from melanoma_exp.spec import UserError, validate
 
 FLAGGED = 0.015  # share of validation images beyond the limit
 SMALLEST = 50  # fewest training and validation images that a limit is fitted on
@@ -68,12 +67,7 @@ class OutOfDistribution:
         Raises:
             UserError: It is damaged, or of statistics that this version does not know.
         """
-        try:
-            score: OutOfDistribution = TypeAdapter(cls).validate_python(content)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, ("out_of_distribution", *first["loc"])))
-            raise UserError(f"decision.json: {key}: {first['msg']}") from None
+        score = validate(cls, content, "decision.json: out_of_distribution")
         sizes = {len(score.mean), len(score.deviation), *map(len, score.precision)}
         if score.names != NAMES or {*sizes, len(score.precision)} != {len(NAMES)}:
             raise UserError(

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from melanoma_exp.spec import UserError
+from melanoma_exp.spec import UserError, validate_json
 from melanoma_exp.system.files import sha256
 
 NAME, WEIGHTS = "model.json", "model.weights.h5"
@@ -31,11 +31,9 @@ class Manifest:
             UserError: It cannot be read or is damaged.
         """
         try:
-            manifest: Manifest = TypeAdapter(cls).validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-            raise UserError(f"{path}: is damaged: {reason}") from None
-        return manifest
+            return validate_json(cls, path.read_bytes(), path)
+        except OSError as error:
+            raise UserError(f"{path}: is damaged: {error}") from None
 
     def to_json(self) -> str:
         """Returns the text that `read` reads."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from melanoma_exp.run import resume
-from melanoma_exp.system.parent_exit import LAUNCHED
+from melanoma_exp.system.watchdog import LAUNCHED
 
 LEAVE = 75.0  # seconds for the others to find out and end by themselves
 TERM = 10.0  # seconds from SIGTERM to SIGKILL

@@ -11,8 +11,8 @@ from pathlib import Path
 from melanoma_exp.run import resume
 from melanoma_exp.sweep.folder import LOG, Job, Status, Sweep, open_sweep
 from melanoma_exp.sweep.search import spec as searching
-from melanoma_exp.system import exit, provenance
-from melanoma_exp.system.parent_exit import end_with_parent
+from melanoma_exp.system import exit_status, provenance
+from melanoma_exp.system.watchdog import exit_with_parent
 from melanoma_exp.training.signals import PrunedError
 
 SCORE = ("val", "balanced_accuracy")  # what sweeps maximise
@@ -36,7 +36,7 @@ def run(folder: Path, number: int) -> int:
     os.chdir(sweep.directory)
     given_up: list[PrunedError] = []
     with _logged_to(job.folder / LOG):
-        code = exit.exit_code(lambda: given_up.extend(_run(job, sweep)))
+        code = exit_status.exit_code(lambda: given_up.extend(_run(job, sweep)))
     begun = resume.begun_in(job.folder)
     status = replace(status, ended=time.time(), run_id=begun.run_id if begun else "")
     if given_up:
@@ -60,7 +60,7 @@ def run_in_child(folder: Path, number: int, environment: Mapping[str, str], grac
     asked to stop, and `grace` seconds later killed.
     """
     os.setsid()
-    end_with_parent(grace)
+    exit_with_parent(grace)
     os.environ.update(environment)
     if threads := environment.get("OMP_NUM_THREADS"):
         import cv2

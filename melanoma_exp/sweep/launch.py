@@ -15,7 +15,7 @@ from melanoma_exp.sweep.folder import Job, Sweep, alone, open_sweep
 from melanoma_exp.sweep.queue import Queue
 from melanoma_exp.sweep.spec import Local, Slurm
 from melanoma_exp.system import provenance
-from melanoma_exp.system.parent_exit import end_with_parent
+from melanoma_exp.system.watchdog import exit_with_parent
 from melanoma_exp.training.checkpoint import Store
 from melanoma_exp.training.signals import Interrupted, Signals
 
@@ -127,7 +127,7 @@ def _context(options: Local | Slurm | None) -> BaseContext:
 
 def _apart(context: BaseContext, work: Callable[..., Any], *arguments: Any) -> Any:
     """Does work in a process of its own: the launcher itself never imports MLflow."""
-    with ProcessPoolExecutor(1, context, end_with_parent, (0.0,)) as pool:
+    with ProcessPoolExecutor(1, context, exit_with_parent, (0.0,)) as pool:
         return pool.submit(work, *arguments).result()
 
 

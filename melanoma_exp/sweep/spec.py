@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
-from melanoma_exp.spec import Spec, UserError, told
+from melanoma_exp.spec import Spec, UserError, validate
 
 Minutes = Annotated[float, Field(gt=0)]
 
@@ -70,7 +70,4 @@ def parse(content: Mapping[str, Any]) -> Local | Slurm:
     Raises:
         UserError: A line for each mistake.
     """
-    try:
-        return _ADAPTER.validate_python(dict(content))
-    except ValidationError as error:
-        raise UserError(*told(error, "hydra.launcher", tagged=True)) from None
+    return validate(_ADAPTER, dict(content), "hydra.launcher")

@@ -11,7 +11,9 @@ import pytest
 
 from melanoma_exp import config
 from melanoma_exp.cli import compose, main, overrides
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.sweep import plan
+from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.tracking.local import create_store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,12 +38,12 @@ def test_help_shows_every_group_option_and_verb_without_importing_anything_heavy
         " if m in sys.modules and m != 'pydantic_core'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for group in filter(Path.is_dir, main.conf_folder().iterdir()):
+    for group in filter(Path.is_dir, conf_folder().iterdir()):
         folder = group / "launcher" if group.name == "hydra" else group
         for path in folder.rglob("*.yaml"):
             option = path.relative_to(folder).with_suffix("").as_posix()
             assert re.search(rf"^[ *]+{option} ", done.stdout, re.M), path
-    assert all(re.search(rf"^ +{verb} ", done.stdout, re.M) for verb in main.VERBS)
+    assert all(re.search(rf"^ +{verb} ", done.stdout, re.M) for verb in COMMANDS)
     assert "not a medical device" in done.stdout
     assert done.stdout.strip().endswith("HEAVY []")
 
@@ -76,7 +78,7 @@ def test_a_rerun_of_an_unknown_run_and_with_other_settings_is_refused(tmp_path: 
     assert melanoma_exp("rerun", "0" * 32, "seed=2").returncode == 2
 
 
-@pytest.mark.parametrize("verb", main.VERBS)
+@pytest.mark.parametrize("verb", COMMANDS)
 def test_every_verb_teaches_itself_and_tells_an_unknown_option(verb: str) -> None:
     done = melanoma_exp(verb, "--help")
     assert done.returncode == 0 and f"usage: melanoma-exp {verb}" in done.stdout
@@ -128,37 +130,37 @@ def test_every_command_of_the_readme_composes(
         words = words[1:]
     assert Path(words[0]).name in ("melanoma-exp", "python", "mlflow")
     if Path(words[0]).name == "mlflow":
-        tracking = config.parse(compose.compose(main.conf_folder(), [])).tracking
+        tracking = config.parse(compose.compose(conf_folder(), [])).tracking
         assert words[-1] == tracking.describe()
         return
     arguments = words[1:] if "melanoma-exp" in words[0] else words[3:]
     if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
         verb = arguments.pop(0)
         with pytest.raises(SystemExit):
-            main.VERBS[verb](["--help"])
+            COMMANDS[verb](["--help"])
         known = capsys.readouterr().out
         assert all(word in known for word in arguments if word.startswith("--"))
         arguments = [
             word for word in arguments if "=" in word
         ]  # paths, ids and options are its own
     arguments = [a for a in arguments if a != "-m" and not a.startswith("hydra.")]
-    arguments = overrides.expand_globs(main.conf_folder(), arguments)
+    arguments = overrides.expand_globs(conf_folder(), arguments)
     sweep = [a.replace("DIR", "data") for a in arguments]
     if "pytest" in sweep:
         return
     first = [re.sub(r"=range\(\d+\)$", "=0", a).split(",")[0] for a in sweep]
-    config.parse(compose.compose(main.conf_folder(), first))
+    config.parse(compose.compose(conf_folder(), first))
     last = [re.sub(r"=.*,", "=", re.sub(r"=range\(\d+\)$", "=0", a)) for a in sweep]
-    config.parse(compose.compose(main.conf_folder(), last))
+    config.parse(compose.compose(conf_folder(), last))
 
 
 def test_the_readme_names_every_option() -> None:
     table = [line for line in README.splitlines() if line.startswith("| `")]
-    for folder in main.conf_folder().iterdir():
+    for folder in conf_folder().iterdir():
         if folder.is_dir():
             name = "hydra/launcher" if folder.name == "hydra" else folder.name
             row = next(line for line in table if line.startswith(f"| `{name}`"))
-            options = (main.conf_folder() / name).glob("*.yaml")
+            options = (conf_folder() / name).glob("*.yaml")
             assert all(path.stem in row for path in options), name
 
 

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from melanoma_exp import config
-from melanoma_exp.cli import compose as composition
-from melanoma_exp.cli import main
+from melanoma_exp.cli import compose
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.installation import conf_folder
 
-CONF = main.conf_folder()
+CONF = conf_folder()
 OPTIONS = sorted(
     path.relative_to(CONF).with_suffix("").as_posix().replace("/", "=", 1)
     for path in CONF.rglob("*.yaml")
@@ -20,20 +20,20 @@ OPTIONS = sorted(
 NEEDS = {"split=file": "split.path=split.csv", "tracking=server": "tracking.uri=http://localhost"}
 
 
-def compose(*overrides: str) -> config.Experiment:
-    return config.parse(composition.compose(CONF, list(overrides)))
+def composed(*overrides: str) -> config.Experiment:
+    return config.parse(compose.compose(CONF, list(overrides)))
 
 
 def lines(*overrides: str) -> list[str]:
     with pytest.raises(UserError) as error:
-        compose(*overrides)
+        composed(*overrides)
     return list(error.value.lines)
 
 
 # Launchers are Hydra's own group: they start jobs and are no part of an experiment.
 @pytest.mark.parametrize("option", [o for o in OPTIONS if not o.startswith("hydra")])
 def test_every_option_composes_and_parses(option: str) -> None:
-    experiment = compose(option, *filter(None, [NEEDS.get(option)]))
+    experiment = composed(option, *filter(None, [NEEDS.get(option)]))
     assert experiment.flat()["seed"] == 1
 
 
@@ -62,17 +62,17 @@ def test_a_group_is_not_null(word: str) -> None:
 
 
 def test_the_parsed_experiment_survives_its_own_json_unchanged() -> None:
-    experiment = compose("model=m3", "augment=augmentor", "dataset.task=melanoma")
+    experiment = composed("model=m3", "augment=augmentor", "dataset.task=melanoma")
     assert config.parse_json(experiment.model_dump_json()) == experiment
 
 
 def test_augmentor_brings_the_published_balance_and_the_command_line_still_wins() -> None:
-    assert compose("model=m3", "augment=augmentor").balance.model_dump()["count"] == 500
-    assert compose("model=m3", "augment=augmentor", "balance=none").balance.kind == "none"
+    assert composed("model=m3", "augment=augmentor").balance.model_dump()["count"] == 500
+    assert composed("model=m3", "augment=augmentor", "balance=none").balance.kind == "none"
 
 
 def test_recipes_are_the_published_stages() -> None:
-    m1, m2, m3 = (compose(f"experiment={name}") for name in ("m1", "m2", "m3"))
+    m1, m2, m3 = (composed(f"experiment={name}") for name in ("m1", "m2", "m3"))
     assert [e.train.epochs for e in (m1, m2, m3)] == [20, 20, 30]
     assert [e.augment.kind for e in (m1, m2, m3)] == ["none", "flip_rotate_zoom", "augmentor"]
     assert m3.balance.kind == "add_per_class"
@@ -113,12 +113,12 @@ def test_a_fold_out_of_range_and_a_missing_path_are_refused() -> None:
 def test_evening_classes_out_twice_is_refused_unless_forced() -> None:
     twice = ["balance=equalize", "balance.class_weight=balanced"]
     assert "twice" in lines(*twice)[0]
-    assert compose(*twice, "balance.force=true").balance.kind == "equalize"
+    assert composed(*twice, "balance.force=true").balance.kind == "equalize"
 
 
 def test_the_digest_ignores_place_and_bookkeeping_but_no_number() -> None:
-    base = compose("dataset=isic9", "dataset.root=a")
-    same = compose(
+    base = composed("dataset=isic9", "dataset.root=a")
+    same = composed(
         "dataset=isic9",
         "dataset.root=b",
         "name=x",
@@ -126,7 +126,7 @@ def test_the_digest_ignores_place_and_bookkeeping_but_no_number() -> None:
         "cache.dir=c",
         "evaluation.threshold.target=0.9",
     )
-    other = compose("dataset=isic9", "dataset.root=a", "train.learning_rate=0.002")
+    other = composed("dataset=isic9", "dataset.root=a", "train.learning_rate=0.002")
     assert base.digest == same.digest != other.digest
 
 
@@ -145,7 +145,7 @@ def test_an_evaluation_that_means_nothing_is_one_line(wrong: str) -> None:
 
 
 def test_the_flat_config_is_complete() -> None:
-    experiment = compose("model=m2")
+    experiment = composed("model=m2")
     flat = experiment.flat()
     assert json.loads(flat["model.filters"]) == [[16], [32], [64]]
     assert set(flat) >= {"train.plateau.factor", "dataset.max_pixels", "split.guard_test"}

@@ -2,12 +2,13 @@
 
 import pytest
 
-from melanoma_exp.cli import main, overrides
+from melanoma_exp.cli import overrides
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.installation import conf_folder
 
 
 def test_globs_find_options_below_subfolders() -> None:
-    conf = main.conf_folder()
+    conf = conf_folder()
     (word,) = overrides.expand_globs(conf, ["experiment=glob(published/*)"])
     assert word.count(",") == 14 and "published/melanoma_cnn_model_m1" in word
     assert overrides.expand_globs(conf, ["experiment=glob(*)"]) == ["experiment=m1,m2,m3"]

@@ -12,7 +12,7 @@ from pictures import picture, position, recompressed, save
 from PIL import Image, ImageFilter
 from small_run import experiment, runs
 
-from melanoma_exp.cli import commands
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.data.audit import cached, findings, page
 from melanoma_exp.data.duplicates import near_duplicates
 from melanoma_exp.run import runner
@@ -123,7 +123,7 @@ def test_the_verb_leaves_its_files_and_a_run_of_its_own(faulty, tmp_path, capsys
         f"cache.dir={tmp_path / 'cache'}",
         f"tracking.folder={tmp_path / 'mlruns'}",
     ]
-    commands.VERBS["audit"](["--out", str(tmp_path / "out"), "dataset=folder", *options])
+    COMMANDS["audit"](["--out", str(tmp_path / "out"), "dataset=folder", *options])
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["audit.csv", "audit.html"]
     printed = capsys.readouterr().out
     assert "two labels" in printed and "melanoma_exp_audits" in printed

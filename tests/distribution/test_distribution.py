@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 
 from melanoma_exp import config
 from melanoma_exp.augment.base import AnyPolicy
-from melanoma_exp.cli import compose, main
+from melanoma_exp.cli import compose
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.data.loader import Loader, Reader
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.distribution import cluster
 from melanoma_exp.distribution.cluster import Cluster
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.installation import conf_folder
 
 WORKERS = ["10.0.0.1:2222", "10.0.0.2:2222"]
 SLURM = {
@@ -147,7 +149,7 @@ def test_batch_norm_dropout_loss_and_clipping_are_those_of_the_whole_batch() -> 
 
 
 def parsed(*overrides: str) -> config.Experiment:
-    return config.parse(compose.compose(main.conf_folder(), list(overrides)))
+    return config.parse(compose.compose(conf_folder(), list(overrides)))
 
 
 def test_parameter_servers_are_refused_with_the_reason() -> None:
@@ -237,4 +239,4 @@ def test_a_worker_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_launch_refuses_what_it_cannot_do(words: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        main.VERBS["launch"](words)
+        COMMANDS["launch"](words)

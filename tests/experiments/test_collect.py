@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from melanoma_exp import config
-from melanoma_exp.cli import compose, main
+from melanoma_exp.cli import compose
+from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.tracking.local import Local
 
 FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "01-published"
@@ -22,7 +23,7 @@ def record(
     place: Path, name: str, accuracy: float, *overrides: str, end: Any = "FINISHED", files: int = 99
 ) -> None:
     """A tracked run without a training: two epochs, the last of the given accuracy."""
-    asked = compose.compose(main.conf_folder(), [f"experiment={name}", *overrides])
+    asked = compose.compose(conf_folder(), [f"experiment={name}", *overrides])
     run = Local(kind="local", folder=place / "mlruns", experiment="e").start("run", place)
     run.log_params(config.parse(asked).flat())
     run.set_tags({"experiment": name, "leaky": "true", "machine.cores": "2"})
@@ -50,7 +51,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     record(place, STOPPED, 0.1, end="FAILED")
     folder, conf = place / "01-published", place / "conf"
     shutil.copytree(FOLDER, folder)
-    shutil.copytree(main.conf_folder(), conf)
+    shutil.copytree(conf_folder(), conf)
     for path in [*folder.glob("*.png"), folder / "results.csv", folder / "curves.csv"]:
         path.unlink(missing_ok=True)
     collect(place, folder, conf)
@@ -103,7 +104,7 @@ def test_the_readme_says_what_was_run_what_leaks_and_what_was_changed(
 
 def test_headers_get_our_figures_and_nothing_else_changes(collected: tuple[Path, Path]) -> None:
     path = f"experiment/{NAME}.yaml"
-    before, after = ((conf / path).read_text() for conf in (main.conf_folder(), collected[1]))
+    before, after = ((conf / path).read_text() for conf in (conf_folder(), collected[1]))
     changed = set(after.splitlines()) - set(before.splitlines())
     ours, time = sorted(changed)
     assert ours.startswith("# ours: train accuracy 0.650 (0.600 to 0.700), ")

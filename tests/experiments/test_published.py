@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from melanoma_exp import config
-from melanoma_exp.cli import compose as composition
-from melanoma_exp.cli import main
+from melanoma_exp.cli import compose, main
 from melanoma_exp.data import children, loader
 from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.installation import conf_folder
 
-FOLDER = main.conf_folder() / "experiment"
+FOLDER = conf_folder() / "experiment"
 EXPERIMENTS = sorted(
     path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.yaml")
 )
@@ -35,11 +35,11 @@ BROKEN = [f"published/skin_cancer_assignment_upgrad_{stage}" for stage in ("m1",
 
 @cache
 def content(*overrides: str) -> dict[str, Any]:
-    return composition.compose(main.conf_folder(), list(overrides))
+    return compose.compose(conf_folder(), list(overrides))
 
 
 @cache
-def compose(name: str) -> config.Experiment:
+def published(name: str) -> config.Experiment:
     return config.parse(content(f"experiment={name}"))
 
 
@@ -55,7 +55,7 @@ def test_the_table_of_published_figures_and_the_experiments_are_the_same_fifteen
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_network_has_the_published_parameters(name: str) -> None:
-    experiment, row = compose(name), PUBLISHED[name]
+    experiment, row = published(name), PUBLISHED[name]
     classes = 9 if experiment.dataset.task == "classes" else 2
     model = experiment.model.build((*experiment.dataset.image_size, 3), classes)
     assert experiment.dataset.image_size == (180, 180)
@@ -81,7 +81,7 @@ def test_a_header_holds_source_figures_parameters_and_the_command(name: str) -> 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_experiment_splits_and_trains_as_published(name: str) -> None:
-    experiment, stage = compose(name), PUBLISHED[name]["stage"]
+    experiment, stage = published(name), PUBLISHED[name]["stage"]
     assert experiment.dataset.kind == "isic9"
     assert experiment.split.model_dump() == {"kind": "published", "val": 0.2, "seed": 123}
     assert experiment.model.name == name.removeprefix("published/")
@@ -102,17 +102,17 @@ def test_a_published_experiment_splits_and_trains_as_published(name: str) -> Non
 
 def test_callbacks_augmentation_and_rescaling_are_the_published_ones() -> None:
     def plateau(name: str) -> tuple[Any, ...]:
-        return tuple(compose(f"published/{name}").train.plateau.model_dump().values())
+        return tuple(published(f"published/{name}").train.plateau.model_dump().values())
 
     assert plateau("cnn_melanoma_detection_m3") == ("val_accuracy", 0.2, 5, 1e-7)
     assert plateau("skin_cancer_assignment_upgrad_m2") == ("val_accuracy", 0.5, 3, 1e-5)
-    lowered = [n for n in PUBLISHED if compose(n).train.schedule == "plateau"]
+    lowered = [n for n in PUBLISHED if published(n).train.schedule == "plateau"]
     assert sorted(lowered) == [
         "published/cnn_melanoma_detection_m3",
         "published/skin_cancer_assignment_upgrad_m2",
         "published/skin_cancer_assignment_upgrad_m3",
     ]
-    policies = {n: compose(n).augment.model_dump() for n in PUBLISHED if n.endswith("_m2")}
+    policies = {n: published(n).augment.model_dump() for n in PUBLISHED if n.endswith("_m2")}
     keys = ("flip", "rotation", "zoom_height", "zoom_width", "shift_height", "fill_mode")
     still, turn = (0.0, 0.0), (-0.0277778, 0.0277778)
     assert {n.split("/")[1]: tuple(p[k] for k in keys) for n, p in policies.items()} == {
@@ -149,13 +149,13 @@ def test_callbacks_augmentation_and_rescaling_are_the_published_ones() -> None:
             "nearest",
         ),
     }
-    raw = [n for n in PUBLISHED if not getattr(compose(n).model, "rescale", True)]
+    raw = [n for n in PUBLISHED if not getattr(published(n).model, "rescale", True)]
     assert sorted(raw) == [f"published/skin_cancer_assignment_upgrad_{s}" for s in ("m2", "m3")]
 
 
 def small(name: str, images: Path, place: Path, task: str | None = None) -> config.Experiment:
     """The experiment on the small images, at the smallest size that its pools leave anything of."""
-    spec = compose(name).model
+    spec = published(name).model
     for size in range(8, 60, 8):
         try:
             spec.build((size, size, 3), 2 if spec.head_units else 3)
@@ -217,7 +217,7 @@ def test_a_run_is_tagged_with_the_experiment_it_was_asked_for(
 def test_one_unit_for_nine_classes_is_refused_with_what_happened(
     name: str, images: Path, tmp_path: Path
 ) -> None:
-    assert compose(name).dataset.task == "melanoma"
+    assert published(name).dataset.task == "melanoma"
     broken = small(name, images, tmp_path, task="classes")
     with pytest.raises(UserError, match="loss of -9e8 or exactly 0 and a constant accuracy"):
         runner.prepare_data(broken)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from melanoma_exp.cli.commands import VERBS
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.cli.commands.export import NAMES
 from melanoma_exp.prediction import export as exporting
 from melanoma_exp.prediction import saved_model
@@ -31,7 +31,7 @@ def test_every_format_agrees_on_the_runs_validation_images(
         if find_spec(package) is None:
             pytest.skip(f"needs the extra `export` ({package} is not installed)")
     chosen = [word for name in NAMES for word in ("--format", name)]
-    VERBS["export"](words(finished, *chosen, "--out", tmp_path / "new"))
+    COMMANDS["export"](words(finished, *chosen, "--out", tmp_path / "new"))
     name = f"{finished[1].info.run_name}-{finished[1].info.run_id[:8]}"
     made = {path.name for path in (tmp_path / "new").iterdir()}
     assert made == {name, f"{name}.keras", f"{name}.onnx", f"{name}.tflite"}
@@ -43,7 +43,7 @@ def test_every_format_agrees_on_the_runs_validation_images(
 def test_images_of_the_users_choice_are_compared(
     finished: Any, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    VERBS["export"](
+    COMMANDS["export"](
         words(finished, "--format", "keras", "--out", tmp_path, "--images", images / "melanoma")
     )
     assert f"compared on 14 images: {images / 'melanoma'}" in capsys.readouterr().out
@@ -63,7 +63,7 @@ def test_a_disagreeing_file_is_an_error_and_not_left_behind(
 
     monkeypatch.setitem(exporting.FORMATS, "keras", replace(keras, read=wrong))
     with pytest.raises(SystemExit) as ended:
-        VERBS["export"](words(finished, "--format", "keras", "--out", tmp_path))
+        COMMANDS["export"](words(finished, "--format", "keras", "--out", tmp_path))
     assert ended.value.code == 1
     assert "keras: " in (printed := capsys.readouterr().out) and "DIFFERS, not kept" in printed
     assert not list(tmp_path.iterdir())
@@ -91,4 +91,4 @@ def test_what_cannot_be_exported_is_one_line(
 def test_a_missing_dataset_asks_for_images(finished: Any, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(UserError, match="^export: no readable image among 1 of"):
-        VERBS["export"](words(finished, "--format", "keras", "--images", tmp_path / "text.png"))
+        COMMANDS["export"](words(finished, "--format", "keras", "--images", tmp_path / "text.png"))

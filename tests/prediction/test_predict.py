@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from small_run import experiment, store
 
-from melanoma_exp.cli.commands import VERBS
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.evaluation import out_of_distribution
 from melanoma_exp.evaluation.metrics.decision import softmax
 from melanoma_exp.prediction import saved_model, sources
@@ -106,7 +106,7 @@ def test_bad_files_are_listed_at_the_end_and_told_by_the_exit_code(
     paths = [tmp_path / "mixed", tmp_path / "list.csv"]
     for target in (out, table):
         with pytest.raises(SystemExit) as ended:
-            VERBS["predict"](words(finished, *paths, "--out", target))
+            COMMANDS["predict"](words(finished, *paths, "--out", target))
         assert ended.value.code == 3
     content = json.loads(out.read_text())
     assert len(content["images"]) == 3 and content["notice"] == DISCLAIMER
@@ -121,7 +121,7 @@ def test_bad_files_are_listed_at_the_end_and_told_by_the_exit_code(
     printed = capsys.readouterr().out
     assert "4 unreadable" in printed and "the file is empty" in printed and DISCLAIMER in printed
     assert "ignored 1 files" in printed
-    VERBS["predict"](words(finished, mixed / "good0.PNG"))  # all good: no exit code
+    COMMANDS["predict"](words(finished, mixed / "good0.PNG"))  # all good: no exit code
 
 
 def test_the_page_is_self_contained_and_escaped(
@@ -131,7 +131,7 @@ def test_the_page_is_self_contained_and_escaped(
     evil.parent.mkdir()
     shutil.copy(images / "naevus" / "naevus0.png", evil)
     page = tmp_path / "page.html"
-    VERBS["predict"](words(finished, tmp_path, images / "melanoma", "--html", page))
+    COMMANDS["predict"](words(finished, tmp_path, images / "melanoma", "--html", page))
     text = page.read_text()
     assert "<script" not in text and "&lt;script&gt;alert(1)&lt;/b&gt;&amp;.png" in text
     assert not re.findall(r"(?:src|href)=\"(?!data:)|url\(|@import|https?://", text)
@@ -186,7 +186,7 @@ def test_wrong_paths_and_targets_are_one_line_each(finished: Any, tmp_path: Path
     }
     for message, arguments in cases.items():
         with pytest.raises(UserError, match=message) as told:
-            VERBS["predict"](words(finished, *arguments))
+            COMMANDS["predict"](words(finished, *arguments))
         assert len(told.value.lines) == 1
 
 
@@ -195,15 +195,15 @@ def test_unknown_unfinished_and_emptied_runs_are_one_line_each(finished: Any, im
     client, image = store(place), images / "naevus" / "naevus0.png"
     tracking = f"tracking.folder={place / 'mlruns'}"
     with pytest.raises(UserError, match="has no run 0000"):
-        VERBS["predict"](["0" * 32, str(image), tracking])
+        COMMANDS["predict"](["0" * 32, str(image), tracking])
     other = client.create_run(run.info.experiment_id).info.run_id
     try:
         for verb, more in (("predict", [str(image)]), ("export", ["--format", "keras"])):
             with pytest.raises(UserError, match="is RUNNING, not FINISHED"):
-                VERBS[verb]([other, *more, tracking])
+                COMMANDS[verb]([other, *more, tracking])
         client.set_terminated(other, "FINISHED")
         with pytest.raises(UserError, match=f"run {other} has no artifact experiment.json"):
-            VERBS["predict"]([other, str(image), tracking])
+            COMMANDS["predict"]([other, str(image), tracking])
     finally:
         client.delete_run(other)
 

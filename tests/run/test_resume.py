@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from small_run import experiment, overrides, runs, store
 
-from melanoma_exp.cli import main
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
-from melanoma_exp.system import parent_exit, provenance
+from melanoma_exp.system import provenance, watchdog
 from melanoma_exp.training.signals import Interrupted
 
 RESUMED = [
@@ -106,7 +106,7 @@ def interrupted(images: Path, place: Path, monkeypatch: pytest.MonkeyPatch, *mor
 
 
 def verb(name: str, place: Path, *words: str) -> None:
-    main.VERBS[name]([*words, f"tracking.folder={place}/mlruns", f"cache.dir={place}/cache"])
+    COMMANDS[name]([*words, f"tracking.folder={place}/mlruns", f"cache.dir={place}/cache"])
 
 
 def test_the_verb_goes_on_with_a_stopped_run_once(
@@ -114,7 +114,7 @@ def test_the_verb_goes_on_with_a_stopped_run_once(
 ) -> None:
     run_id = interrupted(images, tmp_path, monkeypatch)
     with monkeypatch.context() as patch:  # by `launch`, each of whose workers would do it alone
-        patch.setenv(parent_exit.LAUNCHED, "0")
+        patch.setenv(watchdog.LAUNCHED, "0")
         with pytest.raises(UserError, match=r"one process .distribution=single.; go on with: "):
             verb("resume", tmp_path, run_id)
     verb("resume", tmp_path, run_id)

@@ -12,7 +12,7 @@ import pytest
 from small_run import CHILDREN, JUDGED, experiment, runs, store
 
 from melanoma_exp import config
-from melanoma_exp.cli import commands
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.run import recorder, runner
 
@@ -212,7 +212,7 @@ def test_a_rerun_ends_with_identical_figures_and_weights(
 
     place, run, artifacts = finished
     monkeypatch.chdir(place)
-    commands.VERBS["rerun"](
+    COMMANDS["rerun"](
         [run.info.run_id, f"tracking.folder={place / 'mlruns'}", f"cache.dir={place / 'cache'}"]
     )
     again = next(r for r in runs(place) if r.info.run_id != run.info.run_id)

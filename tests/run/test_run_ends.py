@@ -15,10 +15,11 @@ from mlflow_server import MlflowServer
 from small_run import JUDGED, experiment, overrides, runs, store
 
 from melanoma_exp import config
-from melanoma_exp.cli import compose, main
+from melanoma_exp.cli import compose
 from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import provenance
+from melanoma_exp.system.installation import conf_folder
 
 
 def test_an_unwritable_place_is_one_clear_line(images: Path, tmp_path: Path) -> None:
@@ -145,7 +146,7 @@ def test_a_run_is_recorded_on_a_server_with_its_artifacts(
     import mlflow
 
     tracked = compose.compose(
-        main.conf_folder(),
+        conf_folder(),
         overrides(images, tmp_path, "tracking=off")[:-1]
         + ["tracking=server", f"tracking.uri={server}", "train.epochs=1"]
         + JUDGED,

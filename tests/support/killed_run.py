@@ -15,14 +15,14 @@ from typing import NoReturn
 
 from melanoma_exp import config
 from melanoma_exp.cli import compose
-from melanoma_exp.cli import main as cli
 from melanoma_exp.run import resume, runner
+from melanoma_exp.system.installation import conf_folder
 
 LONGEST = 6.0  # seconds until a kill
 
 
 def attempt(folder: Path, overrides: list[str], fatal_sync: int | None) -> NoReturn:
-    experiment = config.parse(compose.compose(cli.conf_folder(), overrides))
+    experiment = config.parse(compose.compose(conf_folder(), overrides))
     if fatal_sync is not None:
         sync, calls = os.fsync, []
 

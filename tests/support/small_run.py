@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_exp import config
-from melanoma_exp.cli import compose, main
+from melanoma_exp.cli import compose
+from melanoma_exp.system.installation import conf_folder
 
 SMALL = [
     "dataset=folder",
@@ -28,7 +29,7 @@ def overrides(images: Path, place: Path, *more: str) -> list[str]:
 
 
 def experiment(images: Path, place: Path, *more: str) -> config.Experiment:
-    return config.parse(compose.compose(main.conf_folder(), overrides(images, place, *more)))
+    return config.parse(compose.compose(conf_folder(), overrides(images, place, *more)))
 
 
 def store(place: Path) -> Any:

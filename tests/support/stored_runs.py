@@ -12,8 +12,9 @@ from mlflow.entities import Metric, Param, RunTag
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from melanoma_exp import config
-from melanoma_exp.cli import compose, main
+from melanoma_exp.cli import compose
 from melanoma_exp.cli.commands.compare import compare
+from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.tracking.local import create_store
 
 CLASSES = ("melanoma", "naevus", "other")
@@ -85,7 +86,7 @@ class Store:
     ) -> str:
         """Writes one run and returns its id."""
         if overrides not in self._composed:
-            composed = compose.compose(main.conf_folder(), list(overrides))
+            composed = compose.compose(conf_folder(), list(overrides))
             self._composed[overrides] = config.parse(composed)
         experiment = self._composed[overrides].model_copy(update={"seed": seed})
         run = self.client.create_run(self._place, run_name=name or experiment.run_name)

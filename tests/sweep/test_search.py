@@ -14,12 +14,13 @@ import yaml
 from small_run import overrides, runs
 from test_sweep import ended, jobs_csv, melanoma_exp, parent_of
 
-from melanoma_exp.cli import compose, main
+from melanoma_exp.cli import compose
 from melanoma_exp.cli import overrides as swept
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweep.search import spec
 from melanoma_exp.sweep.search.pruner import Judge
 from melanoma_exp.sweep.search.spec import Median, Optuna, Search
+from melanoma_exp.system.installation import conf_folder
 
 optuna = pytest.importorskip("optuna", reason="needs the extra `sweep`")
 from melanoma_exp.sweep.search.study import Study  # noqa: E402
@@ -102,7 +103,7 @@ def checked(*words: str) -> None:
     """Checks a search as the sweeper does."""
     from melanoma_exp.sweep.search import queue
 
-    conf = main.conf_folder()
+    conf = conf_folder()
     fixed, drawn = swept.read_space(list(words))
     space = {key: spec.dimension(key, content) for key, content in drawn.items()}
     asked = search().model_copy(update={"words": tuple(fixed), "space": space})
@@ -262,7 +263,7 @@ def test_without_optuna_one_line_says_what_to_install(images: Path, tmp_path: Pa
 
 
 def test_every_search_that_is_shipped_can_begin() -> None:
-    shipped = sorted((main.conf_folder() / "experiment" / "search").glob("*.yaml"))
+    shipped = sorted((conf_folder() / "experiment" / "search").glob("*.yaml"))
     assert shipped
     for path in shipped:
         content = yaml.safe_load(path.read_text())

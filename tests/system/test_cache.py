@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from melanoma_exp.cli import main
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.spec import UserError
 from melanoma_exp.system.cache import checksums, entry, locks, maintenance
 from melanoma_exp.system.cache.entry import About, obtain
@@ -172,11 +172,11 @@ def test_what_was_not_used_for_longest_goes_first_and_what_is_used_stays(tmp_pat
 def test_an_entry_used_by_another_process_is_left_until_that_ends(tmp_path, capsys):
     user = maker(tmp_path, stay=100)
     assert "first" in user.stdout.readline()
-    main.VERBS["cache"](["clear", f"cache.dir={tmp_path}"])
+    COMMANDS["cache"](["clear", f"cache.dir={tmp_path}"])
     assert "in use, left: decoded k1" in capsys.readouterr().out and names(tmp_path) == ["k1"]
     user.kill()
     user.communicate()
-    main.VERBS["cache"](["clear", f"cache.dir={tmp_path}"])
+    COMMANDS["cache"](["clear", f"cache.dir={tmp_path}"])
     assert "removed: decoded k1" in capsys.readouterr().out and names(tmp_path) == []
 
 
@@ -187,33 +187,33 @@ def test_the_verb_lists_removes_by_kind_and_key_and_nothing_else(tmp_path, capsy
     (tmp_path / "photos").mkdir()
     (tmp_path / "decoded" / "old.npy").write_bytes(bytes(100))
     here = f"cache.dir={tmp_path}"
-    main.VERBS["cache"]([here])
+    COMMANDS["cache"]([here])
     shown = capsys.readouterr().out
     assert all(word in shown for word in ("a1", "b1", "a set", "4.9 KiB", "another version"))
     assert "5 entries, 19.6 KiB; limit 32 GiB" in shown
-    main.VERBS["cache"](["clear", "children", "a2", here])
+    COMMANDS["cache"](["clear", "children", "a2", here])
     told = capsys.readouterr().out
     assert "removed: children b1" in told and "removed: decoded a2" in told
     assert "9.8 KiB removed" in told
     left = {kept.key for kept in maintenance.listed(tmp_path)}
     assert left == {"a1", "c1", "old.npy"}
     with pytest.raises(UserError, match=r"nothing in .* is called zz"):
-        main.VERBS["cache"](["clear", "zz", here])
-    main.VERBS["cache"](["clear", here])
+        COMMANDS["cache"](["clear", "zz", here])
+    COMMANDS["cache"](["clear", here])
     assert not maintenance.listed(tmp_path)
     assert (tmp_path / "thesis.txt").exists() and (tmp_path / "photos").exists()
-    main.VERBS["cache"]([f"cache.dir={tmp_path / 'none'}"])
+    COMMANDS["cache"]([f"cache.dir={tmp_path / 'none'}"])
     assert "0 entries" in capsys.readouterr().out and not (tmp_path / "none").exists()
 
 
 def test_verify_reads_everything_and_removes_what_is_damaged(tmp_path, capsys):
     for key in "ab":
         put(tmp_path, key, bytes(9000)).close()
-    main.VERBS["cache"](["verify", f"cache.dir={tmp_path}"])
+    COMMANDS["cache"](["verify", f"cache.dir={tmp_path}"])
     assert "2 entries read, 17.6 KiB; 0 damaged" in capsys.readouterr().out
     damage_a_byte(tmp_path / "decoded" / "b")
     with pytest.raises(SystemExit) as ended:
-        main.VERBS["cache"](["verify", f"cache.dir={tmp_path}"])
+        COMMANDS["cache"](["verify", f"cache.dir={tmp_path}"])
     told = capsys.readouterr().out
     assert ended.value.code == 1 and "damaged: decoded b" in told and "1 damaged" in told
     assert names(tmp_path) == ["a"]

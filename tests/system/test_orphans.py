@@ -25,13 +25,13 @@ if __name__ == "__main__":
 """
 CHILD = """
 import os, signal, subprocess, sys, time
-from melanoma_exp.system import parent_exit
+from melanoma_exp.system import watchdog
 def work(how, grace):
     os.setsid()
     if how == "launched":
-        parent_exit.end_with_launcher(grace)
+        watchdog.exit_with_launcher(grace)
     else:
-        parent_exit.end_with_parent(grace)
+        watchdog.exit_with_parent(grace)
     signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
     own = subprocess.Popen(["sleep", "600"])
     print(os.getpid(), own.pid, flush=True)

@@ -12,7 +12,7 @@ import pytest
 from mlflow_server import Line, MlflowServer, content
 from tracked_run import steps
 
-from melanoma_exp.cli import main
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.server import Server
 
@@ -109,24 +109,24 @@ def test_what_a_lost_server_missed_is_listed_and_delivered_by_sync(
     run_id = lost_for_good(line, place, "cut", FIRST_OF_EPOCHS + 1)
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 2 and errors[1].endswith(f"melanoma-exp sync {run_id}")
-    main.VERBS["sync"]([])
+    COMMANDS["sync"]([])
     listed = capsys.readouterr().out
     assert f"{run_id} run: 9 entries (2 with files) wait for {line.uri}, ended FINISHED" in listed
     with pytest.raises(UserError, match="no MLflow server answers"):
-        main.VERBS["sync"]([run_id])
+        COMMANDS["sync"]([run_id])
     line.set("whole")
     archive = Server(kind="server", uri=line.uri, experiment="e").archive()
     with pytest.raises(
         UserError, match=f"no artifact figures/weights.*: melanoma-exp sync {run_id}"
     ):
         archive.file(run_id, "figures/weights")
-    main.VERBS["sync"]([run_id])
+    COMMANDS["sync"]([run_id])
     told = capsys.readouterr().out
     assert told == f"{run_id} run: 9 entries delivered to {line.uri}, FINISHED\n"
     assert content(server, run_id) == expected
     with pytest.raises(UserError, match=f"^sync: of run {run_id} nothing waits in {place}"):
-        main.VERBS["sync"]([run_id])
-    main.VERBS["sync"](["--all"])
+        COMMANDS["sync"]([run_id])
+    COMMANDS["sync"](["--all"])
     assert capsys.readouterr().out == "nothing waits for a server\n"
 
 
@@ -134,7 +134,7 @@ def test_a_server_that_moved_is_named_to_sync(
     server: MlflowServer, line: Line, expected: Any, place: Path
 ) -> None:
     run_id = lost_for_good(line, place, "cut", 1)
-    main.VERBS["sync"](["--all", "tracking=server", f"tracking.uri={server.uri}"])
+    COMMANDS["sync"](["--all", "tracking=server", f"tracking.uri={server.uri}"])
     assert content(server, run_id) == expected
 
 
@@ -147,7 +147,7 @@ def test_requests_that_arrived_without_an_answer_are_not_doubled(
     for step in steps(run, place):
         step()
     line.set("whole")
-    main.VERBS["sync"]([run.id])
+    COMMANDS["sync"]([run.id])
     assert content(server, run.id) == expected
 
 
@@ -180,7 +180,7 @@ def test_a_silent_server_delays_a_run_by_one_short_wait(
         took.append(time.monotonic() - before)
     assert 1 <= took[0] < 30 and sum(seconds >= 1 for seconds in took[1:-2]) == 0
     line.set("whole")
-    main.VERBS["sync"]([run.id])
+    COMMANDS["sync"]([run.id])
     assert content(server, run.id) == expected
 
 
@@ -195,7 +195,7 @@ def test_a_run_that_goes_on_delivers_first_and_repeats_nothing(
             break  # epoch 1 is on the server, 2 and 3 wait, and the process is gone
         step()
     with pytest.raises(UserError, match="in the hands of another process"):
-        main.VERBS["sync"]([run.id, "tracking=server", f"tracking.uri={server.uri}"])
+        COMMANDS["sync"]([run.id, "tracking=server", f"tracking.uri={server.uri}"])
     run._outbox._spool.close()
     line.set("whole")
     again = started(line.uri, resumed=run.id)
@@ -223,7 +223,7 @@ def test_what_the_server_refuses_stays_and_is_named(
     line.set("whole")
     for _ in range(2):
         with pytest.raises(UserError, match="of [23] entries delivered.*Changing param values"):
-            main.VERBS["sync"]([run.id])
+            COMMANDS["sync"]([run.id])
     assert len((place / "mlruns/spool" / run.id / "entries.jsonl").read_text().splitlines()) == 3
 
 
@@ -240,6 +240,6 @@ def test_half_a_line_was_never_promised_and_is_dropped(
     run.log_metrics({"x": 2.0}, 2)
     run.end("FINISHED")
     line.set("whole")
-    main.VERBS["sync"]([run.id])
+    COMMANDS["sync"]([run.id])
     client = run._outbox._store._client
     assert [(p.step, p.value) for p in client.get_metric_history(run.id, "x")] == [(1, 1), (2, 2)]

@@ -14,7 +14,8 @@ import pytest
 from test_training import Silent, feeds, train_spec
 
 from melanoma_exp import config
-from melanoma_exp.cli import compose, main
+from melanoma_exp.cli import compose
+from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.training import fit, process
 from melanoma_exp.training.checkpoint import Saved, Store
 from melanoma_exp.training.optim import compile_model
@@ -58,7 +59,7 @@ def train(
 ) -> tuple[list[np.ndarray], fit.History]:
     process.prepare_process(spec, 1)
     images, val = feeds(spec.batch_size)
-    model = config.parse(compose.compose(main.conf_folder(), NET)).model.build((16, 16, 3), 3)
+    model = config.parse(compose.compose(conf_folder(), NET)).model.build((16, 16, 3), 3)
     compile_model(model, spec, images.steps, 3)
     signals = Signals()
     progress = stop(signals) if stop else Silent()

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from melanoma_exp import config
-from melanoma_exp.cli import compose, main
+from melanoma_exp.cli import compose
 from melanoma_exp.data.balance import NoBalance
 from melanoma_exp.data.loader import Loader, Reader
 from melanoma_exp.data.samples import Samples
+from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.training import fit, process
 from melanoma_exp.training.checkpoint import Store
 from melanoma_exp.training.optim import compile_model, make_loss, make_optimizer
@@ -22,7 +23,7 @@ from melanoma_exp.training.spec import Train
 
 def train_spec(*overrides: str) -> Train:
     names = [f"train.{o}" for o in overrides]
-    return config.parse(compose.compose(main.conf_folder(), names)).train
+    return config.parse(compose.compose(conf_folder(), names)).train
 
 
 class Silent:
@@ -52,7 +53,7 @@ def feeds(batch_size: int = 8) -> tuple[Loader, Loader]:
     )
     reader = Reader(pixels, pixels[:0])
     plan = NoBalance(kind="none").apply(rows.take(np.arange(30)), 1)
-    policy = config.parse(compose.compose(main.conf_folder(), ["augment=dihedral"])).augment
+    policy = config.parse(compose.compose(conf_folder(), ["augment=dihedral"])).augment
     train = Loader.training(plan, reader, policy, batch_size, seed=1)
     return train, Loader(rows.take(np.arange(30, n)), reader, batch_size)
 
@@ -62,7 +63,7 @@ def trained(
 ) -> tuple[list[np.ndarray], fit.History, float]:
     process.prepare_process(spec, seed)
     net = compose.compose(
-        main.conf_folder(), [f"model={name}", "model.filters=[[4],[8]]", "model.dense=[8]"]
+        conf_folder(), [f"model={name}", "model.filters=[[4],[8]]", "model.dense=[8]"]
     )
     train, val = feeds(spec.batch_size)
     model = config.parse(net).model.build((16, 16, 3), 3)

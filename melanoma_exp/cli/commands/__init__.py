@@ -1,7 +1,7 @@
-"""What the command line does besides training: one module a verb, listed here by name.
+"""The commands besides training, by name: one module each.
 
-A verb takes the words after its name. Its docstring's first line is what `--help` shows. Modules
-here import nothing heavy at the top, for `--help` imports them all.
+A command takes the words after its name. The first line of its docstring is what `--help` shows.
+These modules import nothing heavy at the top, because `--help` imports them all.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from melanoma_exp.cli.commands.resume import resume
 from melanoma_exp.cli.commands.resume_sweep import resume_sweep
 from melanoma_exp.cli.commands.sync import sync
 
-VERBS: dict[str, Callable[[list[str]], None]] = {
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "rerun": rerun,
     "resume": resume,
     "resume-sweep": resume_sweep,

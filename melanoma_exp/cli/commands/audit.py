@@ -1,10 +1,10 @@
-"""The verb `audit`."""
+"""The command `audit`."""
 
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from melanoma_exp.cli.commands.arguments import Parser, compose
+from melanoma_exp.cli.arguments import Parser, compose_experiment
 from melanoma_exp.spec import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def audit(words: list[str]) -> None:
     from melanoma_exp.data.audit import cached, findings
     from melanoma_exp.report import console
 
-    experiment = compose(overrides)
+    experiment = compose_experiment(overrides)
     screen, cache = console.console(), experiment.cache.root()
     with screen.status("looking at every image"):
         survey = experiment.dataset.survey(cache)

@@ -1,11 +1,11 @@
-"""The verb `cache`."""
+"""The command `cache`."""
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from melanoma_exp.cli.commands.arguments import Parser, compose_place
+from melanoma_exp.cli.arguments import Parser, compose_storage
 from melanoma_exp.spec import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def cache(words: list[str]) -> None:
     from melanoma_exp.report import console as report
     from melanoma_exp.system.cache import maintenance
 
-    place = compose_place("cache", overrides).cache
+    place = compose_storage("cache", overrides).cache
     console, root = report.console(), place.root()
     swept = maintenance.sweep(root)
     found = maintenance.listed(root)

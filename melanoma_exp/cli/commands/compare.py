@@ -1,10 +1,10 @@
-"""The verb `compare`."""
+"""The command `compare`."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from melanoma_exp.cli.commands.arguments import Parser, compose_place
+from melanoma_exp.cli.arguments import Parser, compose_storage
 from melanoma_exp.spec import UserError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def compare(words: list[str]) -> None:
     )
     given, overrides = parser.split(words)
     _check(given)
-    here = compose_place("compare", overrides)
+    here = compose_storage("compare", overrides)
     from melanoma_exp.comparison import build, files, screen
     from melanoma_exp.report import console
 

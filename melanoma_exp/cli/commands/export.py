@@ -1,9 +1,9 @@
-"""The verb `export`."""
+"""The command `export`."""
 
 import sys
 from pathlib import Path
 
-from melanoma_exp.cli.commands.arguments import Parser, compose_place
+from melanoma_exp.cli.arguments import Parser, compose_storage
 
 NAMES = ("keras", "savedmodel", "onnx", "tflite")
 CHECKED = 64  # images
@@ -38,7 +38,7 @@ def export(words: list[str]) -> None:
     from melanoma_exp.prediction import parity, saved_model
     from melanoma_exp.report import console
 
-    here = compose_place("export", overrides)
+    here = compose_storage("export", overrides)
     archive = here.tracking.archive()
     name, files = saved_model.fetch(archive, given.run_id)
     saved = saved_model.load(name, files, precision="float32")

@@ -1,8 +1,8 @@
-"""The verb `launch`."""
+"""The command `launch`."""
 
 import sys
 
-from melanoma_exp.cli.commands.arguments import Parser
+from melanoma_exp.cli.arguments import Parser
 
 DETAILS = """\
 The words after the options are those of any training, or `resume RUN_ID`. Worker 0 records the run

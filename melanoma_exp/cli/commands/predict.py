@@ -1,9 +1,9 @@
-"""The verb `predict`."""
+"""The command `predict`."""
 
 import sys
 from pathlib import Path
 
-from melanoma_exp.cli.commands.arguments import Parser, compose_place
+from melanoma_exp.cli.arguments import Parser, compose_storage
 from melanoma_exp.spec import UserError
 
 DETAILS = """\
@@ -35,7 +35,7 @@ def predict(words: list[str]) -> None:
     from melanoma_exp.report import console as report
 
     sought = sources.find(given.paths)
-    archive = compose_place("predict", overrides).tracking.archive()
+    archive = compose_storage("predict", overrides).tracking.archive()
     saved = saved_model.load(*saved_model.fetch(archive, given.run_id))
     console = report.console()
     with screen.counting(console, "images", len(sought.files)) as tell:

@@ -1,6 +1,6 @@
-"""The verb `reconcile`."""
+"""The command `reconcile`."""
 
-from melanoma_exp.cli.commands.arguments import Parser, compose_place
+from melanoma_exp.cli.arguments import Parser, compose_storage
 
 
 def reconcile(words: list[str]) -> None:
@@ -10,7 +10,7 @@ def reconcile(words: list[str]) -> None:
     _, overrides = parser.split(words)
     from melanoma_exp.system import provenance
 
-    archive = compose_place("reconcile", overrides).tracking.archive()
+    archive = compose_storage("reconcile", overrides).tracking.archive()
     running = archive.search("attributes.status = 'RUNNING'")
     for run in running:
         owner = run.tags.get("process", "")

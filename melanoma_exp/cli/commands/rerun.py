@@ -1,8 +1,8 @@
-"""The verb `rerun`."""
+"""The command `rerun`."""
 
 from pathlib import Path
 
-from melanoma_exp.cli.commands.arguments import Parser, compose_place
+from melanoma_exp.cli.arguments import Parser, compose_storage
 
 
 def rerun(words: list[str]) -> None:
@@ -13,7 +13,7 @@ def rerun(words: list[str]) -> None:
     from melanoma_exp import config
     from melanoma_exp.run import runner
 
-    here = compose_place("rerun", overrides)
+    here = compose_storage("rerun", overrides)
     text = here.tracking.archive().text(given.run_id, "experiment.json")
     again = config.parse_json(text).model_copy(
         update={"tracking": here.tracking, "cache": here.cache}

@@ -1,11 +1,11 @@
-"""The verb `resume`."""
+"""The command `resume`."""
 
 import os
 import shlex
 
-from melanoma_exp.cli.commands.arguments import Parser, compose_place
+from melanoma_exp.cli.arguments import Parser, compose_storage
 from melanoma_exp.spec import UserError
-from melanoma_exp.system.parent_exit import LAUNCHED
+from melanoma_exp.system.watchdog import LAUNCHED
 
 
 def resume(words: list[str]) -> None:
@@ -17,7 +17,7 @@ def resume(words: list[str]) -> None:
     from melanoma_exp.run import runner
     from melanoma_exp.tracking import syncing
 
-    here = compose_place("resume", overrides)
+    here = compose_storage("resume", overrides)
     syncing.deliver_before(given.run_id)  # the server must know how far the run is
     before, folder = resuming.load(here.tracking.archive(), given.run_id)
     if LAUNCHED in os.environ and before.distribution.kind != "multi_worker":

@@ -1,9 +1,9 @@
-"""The verb `resume-sweep`."""
+"""The command `resume-sweep`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from melanoma_exp.cli.commands.arguments import Parser
+from melanoma_exp.cli.arguments import Parser
 from melanoma_exp.spec import UserError
 from melanoma_exp.system.installation import conf_folder
 

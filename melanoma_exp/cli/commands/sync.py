@@ -1,9 +1,9 @@
-"""The verb `sync`."""
+"""The command `sync`."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from melanoma_exp.cli.commands.arguments import Parser, compose_place
+from melanoma_exp.cli.arguments import Parser, compose_storage
 from melanoma_exp.spec import UserError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def sync(words: list[str]) -> None:
         return
     from melanoma_exp.tracking.syncing import deliver_all
 
-    place = compose_place("sync", overrides).tracking if overrides else None
+    place = compose_storage("sync", overrides).tracking if overrides else None
     uri = place.uri if place is not None and place.kind == "server" else None
     failed: list[str] = []
     for run_id in chosen:

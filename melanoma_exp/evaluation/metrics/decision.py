@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import AliasChoices, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, ConfigDict, Field
 
-from melanoma_exp.spec import UserError
+from melanoma_exp.spec import UserError, validate_json
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -79,16 +79,8 @@ class Decision:
         Raises:
             UserError: The text is no JSON, a value is missing, unknown or out of range.
         """
-        try:
-            decision: Decision = TypeAdapter(cls).validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            reason = first["msg"].removeprefix("Input ")
-            raise UserError(
-                f"{where}: is damaged{f' at {key}' if key else ''}: {reason}; "
-                "restore it from a copy of the run's artifacts or train again"
-            ) from None
+        advice = "restore it from a copy of the run's artifacts or train again"
+        decision = validate_json(cls, text, where, advice)
         band = decision.unsure
         if (decision.threshold is None) != (band is None) or (
             band is not None and not band[0] <= (decision.threshold or 0) <= band[1]

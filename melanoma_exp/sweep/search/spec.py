@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
 
-from melanoma_exp.spec import Spec, UserError, told
+from melanoma_exp.spec import Spec, UserError, validate, validate_json
 from melanoma_exp.system.files import write
 from melanoma_exp.training.spec import Monitor
 
@@ -164,10 +164,7 @@ def read(folder: Path) -> Search:
     Raises:
         UserError: It is damaged.
     """
-    try:
-        return Search.model_validate_json((folder / FILE).read_text(encoding="utf-8"))
-    except ValidationError as error:
-        raise UserError(f"{folder / FILE}: is damaged: {error.errors()[0]['msg']}") from error
+    return validate_json(Search, (folder / FILE).read_bytes(), folder / FILE)
 
 
 def dimension(key: str, content: Mapping[str, Any]) -> Choice | Whole | Real:
@@ -176,10 +173,7 @@ def dimension(key: str, content: Mapping[str, Any]) -> Choice | Whole | Real:
     Raises:
         UserError: Nothing can be drawn.
     """
-    try:
-        return _DIMENSION.validate_python(dict(content))
-    except ValidationError as error:
-        raise UserError(*told(error, key, tagged=True)) from None
+    return validate(_DIMENSION, dict(content), key)
 
 
 def parse(content: Mapping[str, Any]) -> Optuna:
@@ -188,7 +182,4 @@ def parse(content: Mapping[str, Any]) -> Optuna:
     Raises:
         UserError: A line for each mistake.
     """
-    try:
-        return Optuna.model_validate(dict(content))
-    except ValidationError as error:
-        raise UserError(*told(error, "hydra.sweeper")) from None
+    return validate(Optuna, dict(content), "hydra.sweeper")

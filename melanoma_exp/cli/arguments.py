@@ -1,8 +1,8 @@
-"""Words after a verb: options and names are argparse's, `key=value` is Hydra's."""
+"""The words after a command: options and names are argparse's, `key=value` is Hydra's."""
 
 import argparse
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from melanoma_exp.spec import UserError
 
@@ -13,18 +13,18 @@ _OVERRIDE = re.compile(r"[+~]*[A-Za-z_][\w.@/]*=")
 
 
 class Parser(argparse.ArgumentParser):
-    """Parses the words of one verb; a mistake is one line and exit code 2."""
+    """Parses the words of one command; a mistake is one line and exit code 2."""
 
-    def __init__(self, verb: str, description: str | None, example: str) -> None:
+    def __init__(self, command: str, description: str | None, example: str) -> None:
         """Prepares the parser; arguments are added as to any other.
 
         Args:
-            verb: Its name.
+            command: Its name.
             description: Its docstring.
             example: A command line to learn from.
         """
         super().__init__(
-            f"melanoma-exp {verb}",
+            f"melanoma-exp {command}",
             description=(description or "").split(": ", 1)[-1],
             epilog=f"example: {example}",
             allow_abbrev=False,
@@ -32,23 +32,23 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Tells a mistake in one line."""
+        """Reports a mistake in one line."""
         raise UserError(f"{self.prog.split()[-1]}: {message}; see {self.prog} --help")
 
     def split(self, words: list[str]) -> tuple[argparse.Namespace, list[str]]:
-        """Returns the verb's own arguments and the `key=value` words.
+        """Returns the command's own arguments and the `key=value` words.
 
-        A file whose name looks like an override is meant by a path: `./a=b.jpg`.
+        Write a file whose name looks like an override as a path: `./a=b.jpg`.
         """
         overrides = [word for word in words if _OVERRIDE.match(word)]
         return self.parse_args([word for word in words if word not in overrides]), overrides
 
 
-def compose_place(verb: str, overrides: list[str]) -> "Experiment":
-    """Returns the default experiment with other tracking and cache: where runs are kept.
+def compose_storage(command: str, overrides: list[str]) -> "Experiment":
+    """Returns the default experiment with other tracking and cache: where runs are recorded.
 
     Args:
-        verb: Named in the message.
+        command: Named in the message.
         overrides: Of `tracking` and `cache` alone.
 
     Raises:
@@ -57,16 +57,15 @@ def compose_place(verb: str, overrides: list[str]) -> "Experiment":
     strange = [o for o in overrides if not o.startswith(("tracking", "cache."))]
     if strange:
         raise UserError(
-            f"{verb}: takes tracking and cache overrides only (got {' '.join(strange)})"
+            f"{command}: takes tracking and cache overrides only (got {' '.join(strange)})"
         )
-    return compose(overrides)
+    return compose_experiment(overrides)
 
 
-def compose(overrides: list[str]) -> "Experiment":
+def compose_experiment(overrides: list[str]) -> "Experiment":
     """Returns the experiment that the overrides describe."""
     from melanoma_exp import config
-    from melanoma_exp.cli import compose as composition
-    from melanoma_exp.system import installation
+    from melanoma_exp.cli import compose
+    from melanoma_exp.system.installation import conf_folder
 
-    content: dict[str, Any] = composition.compose(installation.conf_folder(), overrides)
-    return config.parse(content)
+    return config.parse(compose.compose(conf_folder(), overrides))

@@ -15,7 +15,7 @@ from multiprocessing.connection import wait
 LAUNCHED = "MELANOMA_EXP_LAUNCHED"  # the descriptor to wait for, in the environment of a worker
 
 
-def end_with(sentinel: int, grace: float) -> None:
+def exit_with(sentinel: int, grace: float) -> None:
     """Ends this process when another is gone: by SIGTERM, as if asked to stop.
 
     Args:
@@ -35,22 +35,22 @@ def end_with(sentinel: int, grace: float) -> None:
     threading.Thread(target=watch, name="orphans", daemon=True).start()
 
 
-def end_with_parent(grace: float) -> None:
+def exit_with_parent(grace: float) -> None:
     """Ends this process, started by `multiprocessing`, when the one that did so is gone.
 
     Args:
-        grace: As of `end_with`.
+        grace: As of `exit_with`.
     """
     parent = parent_process()
     assert parent is not None
-    end_with(parent.sentinel, grace)
+    exit_with(parent.sentinel, grace)
 
 
-def end_with_launcher(grace: float) -> None:
+def exit_with_launcher(grace: float) -> None:
     """Ends this process when the one that named a descriptor in `LAUNCHED` is gone, if one did.
 
     Args:
-        grace: As of `end_with`.
+        grace: As of `exit_with`.
     """
     if sentinel := os.environ.get(LAUNCHED):
-        end_with(int(sentinel), grace)
+        exit_with(int(sentinel), grace)
