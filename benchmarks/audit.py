@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 
 from melanoma_exp.data.audit.cached import audit
-from melanoma_exp.data.datasets.base import Folder
+from melanoma_exp.data.datasets.folder import Folder
 from melanoma_exp.system.installation import conf_folder
 
 

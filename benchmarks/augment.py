@@ -16,8 +16,7 @@ import numpy as np
 import yaml
 from pydantic import TypeAdapter
 
-from melanoma_exp.augment import affine
-from melanoma_exp.augment.base import AnyPolicy, Policy
+from melanoma_exp.augment import AnyPolicy, Policy, affine
 from melanoma_exp.demo import lesions
 from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.system.randomness import Purpose, generator

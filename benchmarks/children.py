@@ -67,7 +67,7 @@ def by_melanoma_exp(root: Path, place: Path, count: int) -> None:
     import numpy as np
     from pydantic import TypeAdapter
 
-    from melanoma_exp.augment.base import AnyPolicy
+    from melanoma_exp.augment import AnyPolicy
     from melanoma_exp.data import children
     from melanoma_exp.data.samples import Samples
     from melanoma_exp.system.arrays import Images

@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from melanoma_exp.augment.base import Policy
+from melanoma_exp.augment import Policy
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.loader import Loader, Reader
 from melanoma_exp.data.samples import Plan, Samples

@@ -79,7 +79,7 @@ def main() -> None:
     experiment = config.parse(compose.compose(Path(conf_folder()), words))
     if lacking := _lacking(experiment):
         raise SystemExit(f"{given.name}: this way has no {', '.join(lacking)}")
-    experiment.dataset.look_around()
+    experiment.dataset.check_environment()
     print("experiment,seed,epoch,train_accuracy,train_loss,val_accuracy,val_loss", flush=True)
     for seed in map(int, given.seeds.split(",")):
         _train(given.name, experiment, seed)

@@ -15,7 +15,7 @@ import ways
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from melanoma_exp.augment.base import Policy
+from melanoma_exp.augment import Policy
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.models.spec import Cnn, each

@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import Field
 
-from melanoma_exp.augment.base import AnyPolicy
+from melanoma_exp.augment import AnyPolicy
 from melanoma_exp.data.balance import AnyBalance
-from melanoma_exp.data.datasets.base import AnyDataset
-from melanoma_exp.data.split import AnySplit
+from melanoma_exp.data.datasets import AnyDataset
+from melanoma_exp.data.splits import AnySplit
 from melanoma_exp.distribution.spec import AnyDistribution
 from melanoma_exp.evaluation.config import Evaluation
 from melanoma_exp.models.spec import AnyModel

@@ -12,12 +12,12 @@ from hypothesis import settings
 from PIL import Image
 from pydantic import TypeAdapter
 
-from melanoma_exp.augment.base import AnyPolicy
+from melanoma_exp.augment import AnyPolicy
 from melanoma_exp.data.balance import AnyBalance
-from melanoma_exp.data.datasets.base import AnyDataset
-from melanoma_exp.data.datasets.contents import Data
+from melanoma_exp.data.datasets import AnyDataset
+from melanoma_exp.data.datasets.base import LoadedDataset
 from melanoma_exp.data.samples import Samples
-from melanoma_exp.data.split import AnySplit
+from melanoma_exp.data.splits import AnySplit
 from melanoma_exp.evaluation.config import Evaluation
 from melanoma_exp.training import process
 
@@ -113,7 +113,7 @@ def real_folder() -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def isic9(real_folder, option, tmp_path_factory) -> Data:
+def isic9(real_folder, option, tmp_path_factory) -> LoadedDataset:
     """The real 9-class ISIC set with its lesions, at 16x16."""
     spec = option(
         "dataset", "isic9", root=real_folder("isic9"), csv="metadata.csv", image_size=(16, 16)

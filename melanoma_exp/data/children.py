@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from melanoma_exp.augment.base import NoAugment, Policy
+from melanoma_exp.augment import Policy
+from melanoma_exp.augment.none import NoAugment
 from melanoma_exp.data.loader import Reader
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.spec import digest
@@ -23,7 +24,7 @@ from melanoma_exp.system.watchdog import exit_with_parent
 CHILDREN = "children.npy"
 VERSION = 3  # raise it when the same child would get other pixels
 FEWEST = 64  # children that are worth a worker
-MOST = 1024  # children made by one task of a worker
+MOST = 64  # children made by one task of a worker
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,10 @@ def make_reader(plan: Samples, origin: Origin, policy: Policy, seed: int, cache:
     order = np.argsort(names)
     children, names = children.take(order), names[order]
     shape = [len(children), *pixels.shape[1:]]
-    key = digest(
-        [VERSION, origin.digest, shape, seed, policy.model_dump(mode="json"), names.tolist()]
-    )
+    drawing = policy.model_dump(mode="json", exclude={"batch"})  # which mixes, later
+    key = digest([VERSION, origin.digest, shape, seed, drawing, names.tolist()])
     size = f"{shape[1]}x{shape[2]}"
-    about = About(
-        f"{origin.name} {size}, {getattr(policy, 'kind', '')}, seed {seed}", len(children)
-    )
+    about = About(f"{origin.name} {size}, {policy.kind}, seed {seed}", len(children))
 
     def make(folder: Path) -> None:
         draw_all(children, Images(pixels), policy, seed, folder / CHILDREN)
@@ -95,12 +93,13 @@ def draw_all(rows: Samples, source: Images, policy: Policy, seed: int, path: Pat
     """
     begin = arrays.create(path, (len(rows), *source.shape[1:]))
     bytes_each = int(np.prod(source.shape[1:]))
-    # Large jobs, for children that turn by one angle cost less together; but all of one size, lest
-    # one worker is left with the last of them.
     workers = max(1, min(os.cpu_count() or 1, len(rows) // FEWEST))
     jobs = []
-    for part in np.array_split(np.arange(len(rows)), workers * -(-len(rows) // (workers * MOST))):
-        some, offset = rows.take(part), begin + int(part[0]) * bytes_each
+    for start in range(0, len(rows), MOST):
+        some, offset = (
+            rows.take(np.arange(start, min(start + MOST, len(rows)))),
+            begin + start * bytes_each,
+        )
         jobs.append(Job(policy, seed, source, some.image, some.source, some.copy, path, offset))
     with _workers(workers) as pool:
         for _ in pool.map(Job.run, jobs):
@@ -133,12 +132,13 @@ class Job:
 
     def run(self) -> None:
         """Draws the children and writes them."""
-        randoms = (
-            generator(self.seed, Purpose.CHILD, address(str(source)), int(copy))
-            for source, copy in zip(self.source, self.copy, strict=True)
-        )
-        for place, child in self.policy.draw_many(self.images, self.image, randoms):
-            arrays.write(self.path, self.offset + place * child.nbytes, child)
+        offset = self.offset
+        for row, source, copy in zip(self.image, self.source, self.copy, strict=True):
+            (image,) = self.images.take([int(row)])
+            random = generator(self.seed, Purpose.CHILD, address(str(source)), int(copy))
+            child = self.policy.draw(image, random)
+            arrays.write(self.path, offset, child)
+            offset += child.nbytes
 
 
 @contextmanager
@@ -146,8 +146,7 @@ def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
     # Not forked from here: this process may hold threads of OpenCV or TensorFlow. They are forked
     # from a fresh one that has imported what they need, once for all.
     context = multiprocessing.get_context("forkserver")
-    drawing = [f"melanoma_exp.augment.{name}" for name in ("augmentor", "bicubic")]
-    context.set_forkserver_preload(["__main__", __name__, *drawing])
+    context.set_forkserver_preload(["__main__", __name__, "Augmentor", "cv2"])
     # A worker whose parent is killed would wait for work for ever.
     with ProcessPoolExecutor(count, context, exit_with_parent, (0.0,)) as pool:
         yield pool

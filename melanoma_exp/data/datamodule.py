@@ -9,11 +9,10 @@ from melanoma_exp.augment.base import Policy
 from melanoma_exp.data.audit import cached, findings
 from melanoma_exp.data.balance import Balance
 from melanoma_exp.data.children import Origin, make_reader
-from melanoma_exp.data.datasets.base import Dataset
-from melanoma_exp.data.datasets.contents import Data
+from melanoma_exp.data.datasets.base import Dataset, LoadedDataset
 from melanoma_exp.data.loader import Loader, Reader
 from melanoma_exp.data.samples import Parts, Plan, Samples
-from melanoma_exp.data.split import Split
+from melanoma_exp.data.splits import Split
 from melanoma_exp.spec import UserError
 
 
@@ -36,7 +35,7 @@ class DataModule:
     """
 
     kind: str
-    data: Data
+    data: LoadedDataset
     parts: Parts
     plan: Plan
     unbalanced: Samples
@@ -105,7 +104,7 @@ class DataModule:
 
 def prepare(
     dataset: Dataset,
-    data: Data,
+    data: LoadedDataset,
     split: Split,
     balance: Balance,
     augment: Policy,

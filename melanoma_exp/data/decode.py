@@ -5,12 +5,12 @@ The cache is keyed by the files' contents and by how they are decoded.
 
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from melanoma_exp.data.datasets.base import Dataset
 from melanoma_exp.spec import UserError, digest
 from melanoma_exp.system import arrays
 from melanoma_exp.system.cache.entry import About, hold, obtain
@@ -24,11 +24,28 @@ PIXELS = "pixels.npy"
 VERSION = 1  # raise it when the same file would decode to other pixels
 
 
+@dataclass(frozen=True)
+class Decoding:
+    """How image files become pixels.
+
+    Attributes:
+        size: Height and width in pixels.
+        resize: A Pillow filter's name.
+        max_pixels: Larger images are refused before they are decoded.
+        name: Of the dataset, for people.
+    """
+
+    size: tuple[int, int]
+    resize: str
+    max_pixels: int
+    name: str
+
+
 def load(
     paths: Sequence[Path],
     file_digests: Sequence[str],
     unreadable: Iterable[int],
-    spec: Dataset,
+    how: Decoding,
     cache: Path,
 ) -> np.ndarray:
     """Returns the decoded images, from the cache where it has them.
@@ -37,7 +54,7 @@ def load(
         paths: The files, in row order.
         file_digests: SHA-256 of each.
         unreadable: Rows that are left black.
-        spec: Says the size, the resampling and the pixel limit.
+        how: Size, resampling and pixel limit.
         cache: The folder of cached arrays.
 
     Returns:
@@ -46,11 +63,11 @@ def load(
     Raises:
         UserError: The cache cannot be written.
     """
-    key = digest([VERSION, spec.image_size, spec.resize, spec.max_pixels, list(file_digests)])
+    key = digest([VERSION, how.size, how.resize, how.max_pixels, list(file_digests)])
     rows = sorted(set(range(len(paths))) - set(unreadable))
-    height, width = spec.image_size
-    about = About(f"{getattr(spec, 'kind', '')} {height}x{width} {spec.resize}", len(paths))
-    kept = obtain(cache, "decoded", key, about, lambda folder: _build(paths, rows, spec, folder))
+    height, width = how.size
+    about = About(f"{how.name} {height}x{width} {how.resize}", len(paths))
+    kept = obtain(cache, "decoded", key, about, lambda folder: _build(paths, rows, how, folder))
     return hold(np.load(kept.folder / PIXELS, mmap_mode="r"), kept)
 
 
@@ -120,13 +137,13 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _build(paths: Sequence[Path], rows: Sequence[int], spec: Dataset, folder: Path) -> None:
-    height, width = spec.image_size
+def _build(paths: Sequence[Path], rows: Sequence[int], how: Decoding, folder: Path) -> None:
+    height, width = how.size
     begin = arrays.create(folder / PIXELS, (len(paths), height, width, 3))
 
     def fill(row: int) -> None:
         try:
-            image = decode(paths[row], spec.image_size, spec.resize, spec.max_pixels)
+            image = decode(paths[row], how.size, how.resize, how.max_pixels)
         except ValueError as error:  # it was readable a moment ago
             raise UserError(f"{paths[row]}: {error}") from error
         arrays.write(folder / PIXELS, begin + row * image.nbytes, image)

@@ -20,7 +20,7 @@ class Chosen:
 
     samples: Samples
     notes: tuple[str, ...]
-    touched: dict[str, int]
+    affected: dict[str, int]
 
 
 def choose(
@@ -49,16 +49,16 @@ def choose(
                 "gives them (dataset.csv, dataset.official_column, dataset.official_classes)"
             )
     notes: list[str] = []
-    touched = {"images_without_official_label": 0, "copies_left_out": 0}
+    affected = {"images_without_official_label": 0, "copies_left_out": 0}
     kept = np.arange(len(samples))
     if labels == "verified":
-        samples, kept, touched, note = _verified(samples, same, confirmed)
+        samples, kept, affected, note = _verified(samples, same, confirmed)
         notes.append(note)
     same, confirmed = same[kept], [confirmed[row] for row in kept.tolist()]
     stay, in_conflict = _settled(samples, same, confirmed, conflicts)
     out = ~stay
-    touched["images_with_two_labels"] = int(in_conflict.sum())
-    touched["conflicts_left_out"] = int(out.sum())
+    affected["images_with_two_labels"] = int(in_conflict.sum())
+    affected["conflicts_left_out"] = int(out.sum())
     if in_conflict.any():
         images = len(set(same[in_conflict]))
         tests = int((samples.official[out] == "test").sum())
@@ -67,7 +67,7 @@ def choose(
             f"({in_conflict.sum()} files); left out: {out.sum()} files"
             + (f", {tests} of them from the official test part" if tests else "")
         )
-    return Chosen(samples.take(stay), tuple(notes), touched)
+    return Chosen(samples.take(stay), tuple(notes), affected)
 
 
 def _verified(
@@ -84,16 +84,16 @@ def _verified(
     kept = np.array(sorted(first.values()), np.int64)
     classes = tuple(sorted({names[row] for row in kept}))
     label = np.array([classes.index(names[row]) for row in kept], np.int64)
-    touched = {
+    affected = {
         "images_without_official_label": int((~known).sum()),
         "copies_left_out": int(known.sum()) - len(kept),
     }
     note = (
         f"dataset.labels=verified: {len(kept)} images in {len(classes)} classes; left out "
-        f"{touched['images_without_official_label']} files without an official label and "
-        f"{touched['copies_left_out']} further copies of an image"
+        f"{affected['images_without_official_label']} files without an official label and "
+        f"{affected['copies_left_out']} further copies of an image"
     )
-    return replace(samples.take(kept), classes=classes, label=label), kept, touched, note
+    return replace(samples.take(kept), classes=classes, label=label), kept, affected, note
 
 
 def _settled(

@@ -7,12 +7,11 @@ What is not an image is ignored and mentioned, never read as data: `Thumbs.db`, 
 import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from melanoma_exp.data.datasets.contents import Listing
 from melanoma_exp.data.groups import image_id, is_isic_id, unite
 from melanoma_exp.data.metadata import Columns, Table, read
 from melanoma_exp.data.samples import Samples
@@ -20,6 +19,33 @@ from melanoma_exp.spec import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 IGNORED_FOLDERS = ("output", "__macosx")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Image files and what is known of them before any is opened.
+
+    Attributes:
+        samples: Row k is `paths[k]`, and so is image k; labels are the folders' or the CSV's.
+        paths: The files.
+        notes: One sentence for each thing a reader should know.
+        lesions: The lesion of each row, "" where unknown.
+        image_ids: The id of each row that names one image wherever it lies, "" where its name
+            says nothing.
+        confirmed: The classes that the official label of each row may be under, its own name
+            first; empty where there is no official label.
+        published: Published counts by part and class, empty where none are known.
+        metadata: For each source id that has any, further columns (age, sex, site, ...).
+    """
+
+    samples: Samples
+    paths: tuple[Path, ...]
+    notes: tuple[str, ...]
+    lesions: tuple[str, ...]
+    image_ids: tuple[str, ...]
+    confirmed: tuple[tuple[str, ...], ...]
+    published: Mapping[str, Mapping[str, int]]
+    metadata: Mapping[str, Mapping[str, str]]
 
 
 def find(root: Path, columns: Columns, published: Mapping[str, Mapping[str, int]]) -> Listing:
@@ -128,20 +154,27 @@ def _listing(
     table: Table,
 ) -> Listing:
     classes = tuple(sorted(set(labels)))
-    # A name like `001` says nothing: other folders may have another picture of that name.
-    pictures = tuple(k if k in table.rows or is_isic_id(k) else "" for k in ids)
+    # A name like `001` says nothing: other folders may have another image of that name.
+    image_ids = tuple(k if k in table.rows or is_isic_id(k) else "" for k in ids)
     samples = Samples(
         classes=classes,
         image=np.arange(len(paths)),
         source=np.array(sources, dtype=str),
         copy=np.zeros(len(paths), np.int64),
         label=np.searchsorted(np.array(classes), np.array(labels)),
-        group=unite([lesions, pictures, sources]),
+        group=unite([lesions, image_ids, sources]),
         official=np.array(side, dtype=str),
     )
     known = {s: table.rows[k] for s, k in zip(sources, ids, strict=True) if k in table.rows}
     return Listing(
-        samples, tuple(paths), tuple(notes), tuple(lesions), pictures, ((),) * len(paths), {}, known
+        samples,
+        tuple(paths),
+        tuple(notes),
+        tuple(lesions),
+        image_ids,
+        ((),) * len(paths),
+        {},
+        known,
     )
 
 
@@ -193,9 +226,13 @@ def _count_notes(
 def _new_class_notes(table: Table, column: str | None, folders: set[str]) -> list[str]:
     """Returns a note on labels of the CSV that no folder has."""
     new = {row[column]: image for image, row in table.rows.items() if column and row[column]}
-    told = [
+    new_labels = [
         f"{label} (last on line {table.lines[image]})"
         for label, image in sorted(new.items())
         if label not in folders
     ]
-    return [f"labels of {table.path.name} that no folder has: {', '.join(told)}"] if told else []
+    return (
+        [f"labels of {table.path.name} that no folder has: {', '.join(new_labels)}"]
+        if new_labels
+        else []
+    )

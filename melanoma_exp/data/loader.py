@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from melanoma_exp.augment.base import Policy
+from melanoma_exp.augment import Policy
 from melanoma_exp.data.prefetch import Prefetcher
 from melanoma_exp.data.samples import Plan, Samples
 from melanoma_exp.system.arrays import Images

@@ -65,7 +65,7 @@ class Recorder:
             self._files.text("skipped_files.txt", "\n".join(data.skipped) + "\n")
         for path in datamodule.audit.files:
             self._run.log_file(path)
-        touched = {f"data.{name}": count for name, count in data.touched.items()}
+        touched = {f"data.{name}": count for name, count in data.affected.items()}
         self._run.log_params({**experiment.flat(), **touched})
         self._run.set_tags(
             {

@@ -59,7 +59,7 @@ def plan(
     for one in composed:
         try:
             parsed = config.parse(one.content)
-            parsed.dataset.look_around()
+            parsed.dataset.check_environment()
         except UserError as error:
             for line in error.lines:
                 mistakes.setdefault(line, []).append(one.number)

@@ -32,7 +32,7 @@ MODULES = (
     "melanoma_exp.data.listing",
     "melanoma_exp.demo.lesions",
     "melanoma_exp.data.duplicates.fingerprints",
-    "melanoma_exp.augment.augmentor",
+    "Augmentor",
 )
 
 

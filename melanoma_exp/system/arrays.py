@@ -6,6 +6,7 @@ of any size costs the memory of one batch, and a file that became shorter is an 
 
 import os
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ class Images:
         """Pickles the path, or the array if it is in memory."""
         return (_opened, (self._place,)) if self._file >= 0 else (Images, (self._array,))
 
-    def take(self, rows: np.ndarray) -> np.ndarray:
+    def take(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Returns the given rows, uint8 (m, height, width, 3), as `read` does."""
         out = np.empty((len(rows), *self.shape[1:]), np.uint8)
         for k, row in enumerate(rows):

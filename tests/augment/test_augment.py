@@ -7,6 +7,7 @@ from pictures import SIZE, drawn, skin
 from pydantic import ValidationError
 
 from melanoma_exp.augment import affine
+from melanoma_exp.augment.base import Sampling
 
 
 def test_every_step_matches_the_keras_layer_up_to_the_border(option):
@@ -45,19 +46,31 @@ def test_every_step_matches_the_keras_layer_up_to_the_border(option):
 
 def test_four_bytes_a_pixel_give_the_pixels_of_three(option):
     image, draw = skin(), np.random.default_rng(2)
-    policy = option("augment", "flip_rotate_zoom", shift_width=(-0.3, 0.3))
-    for fill_mode, border in affine._BORDER.items():
+    borders = {
+        "reflect": cv2.BORDER_REFLECT,
+        "constant": cv2.BORDER_CONSTANT,
+        "nearest": cv2.BORDER_REPLICATE,
+    }
+    for fill_mode, border in borders.items():
         for interpolation, how in (("bilinear", cv2.INTER_LINEAR), ("nearest", cv2.INTER_NEAREST)):
-            places = affine.random_matrix(policy, *SIZE, draw)
+            policy = option(
+                "augment",
+                "flip_rotate_zoom",
+                shift_width=(-0.3, 0.3),
+                fill_mode=fill_mode,
+                fill_value=77,
+                interpolation=interpolation,
+            )
+            matrix = policy.draw_matrix(*SIZE, draw)
             expected = cv2.warpAffine(
                 image,
-                places[:2],
+                matrix[:2],
                 SIZE[::-1],
                 flags=how | cv2.WARP_INVERSE_MAP,
                 borderMode=border,
                 borderValue=(77, 77, 77),
             )
-            assert (affine.warp(image, places, fill_mode, 77, interpolation) == expected).all()
+            assert (affine.warp(image, matrix, policy.sampling) == expected).all()
 
 
 @pytest.mark.parametrize(
@@ -86,13 +99,13 @@ def test_flips_are_exact_and_equally_likely(option, flip, results):
 
 
 def test_steps_fuse_in_the_order_flip_shift_rotate_zoom():
-    image = skin()
+    image, sampling = skin(), Sampling("reflect", 0, "bilinear")
     steps = {"flip": (False, True), "shift": (0.05, -0.1), "turns": 0.06, "zoom": (-0.1, -0.2)}
     one_by_one = image
     for name, value in steps.items():
         matrix = affine.matrix(*SIZE, **{name: value})
-        one_by_one = affine.warp(one_by_one, matrix, "reflect", 0, "bilinear")
-    fused = affine.warp(image, affine.matrix(*SIZE, **steps), "reflect", 0, "bilinear")
+        one_by_one = affine.warp(one_by_one, matrix, sampling)
+    fused = affine.warp(image, affine.matrix(*SIZE, **steps), sampling)
     apart = np.abs(fused.astype(int) - one_by_one)[20:-20, 20:-20]
     assert apart.mean() < 3  # resampled once here and thrice there
     other = np.abs(fused.astype(int) - one_by_one[:, ::-1])[20:-20, 20:-20]

@@ -8,8 +8,7 @@ from pictures import drawn, skin
 from PIL import Image
 from pydantic import ValidationError
 
-from melanoma_exp.augment import augmentor, bicubic, turn
-from melanoma_exp.system.arrays import Images
+from melanoma_exp.augment import augmentor
 
 ROTATE = {"name": "rotate", "max_left_rotation": 10, "max_right_rotation": 10}
 DISTORTION = {"grid_width": 4, "grid_height": 4, "magnitude": 4}
@@ -79,62 +78,27 @@ def patterns(height: int, width: int) -> list[np.ndarray]:
     ]
 
 
-# Even, odd and oblong ones, some of which take several products; the center of an odd one stays
-# where it is, on a whole number.
 @pytest.mark.parametrize(
     "size", [(60, 60), (61, 61), (45, 64), (64, 41), (27, 27), (9, 10), (150, 151), (180, 180)]
 )
-def test_rotations_together_have_the_pixels_of_augmentor_alone(size):
-    images = patterns(*size)
+def test_a_drawn_rotation_has_the_pixels_of_augmentor_alone(option, size):
     for largest in (1, 3, 10, 25):
         parameters = {"max_left_rotation": largest, "max_right_rotation": largest}
-        (operation,) = augmentor.pipeline([{**ROTATE, **parameters, "probability": 1}]).operations
-        for seed in range(4):
-            random.seed(seed)
-            planned = turn.plan(operation, size[::-1])
-            after = random.getstate()
-            parts = bicubic.rotate(images, planned) if planned else images
-            for image, part in zip(images, parts, strict=True):
-                random.seed(seed)
-                (whole,) = operation.perform_operation([Image.fromarray(image)])
-                assert random.getstate() == after
-                enlarged = Image.fromarray(part).resize(size[::-1], turn.BICUBIC)
-                assert np.array_equal(np.asarray(whole), np.asarray(enlarged)), (largest, seed)
-
-
-@pytest.mark.parametrize("angle", [-25, -10, -9, -5, -2, -1, 1, 2, 4, 7, 10, 18, 25])
-def test_each_angle_has_the_pixels_of_pillow_with_what_lies_outside(angle):
-    images = patterns(37, 50)
-    canvas = turn._Canvas((50, 37)).rotate(angle, expand=True, resample=turn.BICUBIC)
-    width, height = canvas.size
-    parts = bicubic.rotate(images, turn.Turn(canvas.matrix, (0, 0, width, height)))
-    for image, part in zip(images, parts, strict=True):
-        whole = Image.fromarray(image).rotate(angle, expand=True, resample=turn.BICUBIC)
-        assert np.array_equal(np.asarray(whole), part)
-
-
-@pytest.mark.parametrize(
-    "names", ["rotate", "rotate flip_random", "crop_random rotate", "rotate rotate", "greyscale"]
-)
-def test_many_children_are_those_drawn_one_by_one(option, names, monkeypatch):
-    monkeypatch.setattr(bicubic, "TOGETHER", 3)
-    operations = [{"probability": 0.7, "name": n, **OPERATIONS[n]} for n in names.split()]
-    policy = option("augment", "augmentor", operations=operations)
-    images, rows = np.stack(patterns(40, 48)), np.arange(60) % 5
-    randoms = [np.random.default_rng(k) for k in range(60)]
-    found = dict(policy.draw_many(Images(images), rows, iter(randoms)))
-    assert sorted(found) == list(range(60))
-    for place, row in enumerate(rows):
-        alone = policy.draw(images[row], np.random.default_rng(place))
-        assert found[place].dtype == np.uint8 and np.array_equal(found[place], alone)
+        operations = [{**ROTATE, **parameters, "probability": 1}]
+        policy = option("augment", "augmentor", operations=operations)
+        (operation,) = augmentor.pipeline(operations).operations
+        for seed, image in enumerate(patterns(*size)):
+            (variant,) = drawn(policy, image, [seed])
+            random.seed(int(np.random.default_rng(seed).integers(2**32)))
+            (expected,) = operation.perform_operation([Image.fromarray(image)])
+            assert np.array_equal(np.asarray(expected), variant), (largest, seed)
 
 
 def test_an_image_of_which_a_rotation_would_keep_nothing_is_refused(option):
     operations = [{**ROTATE, "max_left_rotation": 25, "max_right_rotation": 25, "probability": 1}]
     policy = option("augment", "augmentor", operations=operations)
-    images, randoms = Images(np.zeros((1, 200, 2, 3), np.uint8)), [np.random.default_rng(2)]
-    with pytest.raises(ValueError, match="keeps nothing"):
-        list(policy.draw_many(images, np.zeros(20, int), randoms * 20))
+    with pytest.raises(ValueError, match="'right' is less than 'left'"):
+        drawn(policy, np.zeros((200, 2, 3), np.uint8), range(20))
 
 
 def test_every_operation_of_augmentor_is_known_here():

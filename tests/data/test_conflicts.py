@@ -1,4 +1,4 @@
-"""Labels that contradict each other: every choice does what it says and counts what it touched."""
+"""Labels that contradict each other: every choice does what it says and counts what it affected."""
 
 from collections import Counter
 
@@ -39,8 +39,8 @@ CONFIRMED = [A, A, (), (), A, (), B, C]
 def test_conflicts_are_settled_as_chosen(samples, conflicts, left, out):
     chosen = choose(samples, SAME, CONFIRMED, "folder", conflicts)
     assert "".join(kept(chosen)) == left
-    assert chosen.touched["images_with_two_labels"] == 4
-    assert chosen.touched["conflicts_left_out"] == out
+    assert chosen.affected["images_with_two_labels"] == 4
+    assert chosen.affected["conflicts_left_out"] == out
     (note,) = chosen.notes
     assert f"dataset.conflicts={conflicts}: images under two labels: 2 (4 files)" in note
     assert f"left out: {out} files" in note
@@ -52,7 +52,7 @@ def test_verified_takes_the_official_label_once_an_image(samples):
     assert kept(chosen) == ["0", "4", "6", "7"]
     assert chosen.samples.classes == ("class0", "class1", "class2")
     assert chosen.samples.label.tolist() == [0, 0, 1, 2]
-    assert chosen.touched == {
+    assert chosen.affected == {
         "images_without_official_label": 3,
         "copies_left_out": 1,
         "images_with_two_labels": 0,
@@ -107,11 +107,11 @@ REAL = {
 
 def test_the_real_set_has_eight_verified_classes(isic9):
     survey = isic9.survey
-    chosen = choose(survey.samples, survey.same, survey.confirmed, "verified", "keep")
+    chosen = choose(survey.samples, survey.identity, survey.confirmed, "verified", "keep")
     names = [chosen.samples.classes[k] for k in chosen.samples.label]
     assert len(names) == 1761 and len(set(names)) == 8
     assert Counter(names)["melanoma"] == 154 and "seborrheic keratosis" not in names
-    assert chosen.touched["images_without_official_label"] == 497
+    assert chosen.affected["images_without_official_label"] == 497
     for conflicts, (left, out) in REAL.items():
-        chosen = choose(survey.samples, survey.same, survey.confirmed, "folder", conflicts)
-        assert (len(chosen.samples), chosen.touched["conflicts_left_out"]) == (left, out)
+        chosen = choose(survey.samples, survey.identity, survey.confirmed, "folder", conflicts)
+        assert (len(chosen.samples), chosen.affected["conflicts_left_out"]) == (left, out)

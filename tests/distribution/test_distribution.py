@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melanoma_exp import config
-from melanoma_exp.augment.base import AnyPolicy
+from melanoma_exp.augment import AnyPolicy
 from melanoma_exp.cli import compose
 from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.data.loader import Loader, Reader

@@ -10,7 +10,7 @@ import pytest
 
 from melanoma_exp import config
 from melanoma_exp.cli import compose
-from melanoma_exp.data.balance import NoBalance
+from melanoma_exp.data.balance.none import NoBalance
 from melanoma_exp.data.loader import Loader, Reader
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.system.installation import conf_folder

@@ -10,7 +10,7 @@ from melanoma_exp.spec import UserError
 if TYPE_CHECKING:
     from melanoma_exp.config import Experiment
     from melanoma_exp.data.audit.cached import Audit
-    from melanoma_exp.data.datasets.contents import Survey
+    from melanoma_exp.data.duplicates.survey import Survey
 
 
 def audit(words: list[str]) -> None:

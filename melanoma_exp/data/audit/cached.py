@@ -6,7 +6,7 @@ from pathlib import Path
 
 from melanoma_exp.data.audit import page
 from melanoma_exp.data.audit.findings import Finding, find, write_csv
-from melanoma_exp.data.datasets.contents import Survey
+from melanoma_exp.data.duplicates.survey import Survey
 from melanoma_exp.spec import digest
 from melanoma_exp.system.cache.entry import About, Entry, obtain
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from melanoma_exp.data.audit import outliers
-from melanoma_exp.data.datasets.contents import Survey
 from melanoma_exp.data.duplicates.near_duplicates import TURNS
+from melanoma_exp.data.duplicates.survey import Survey
 
 KINDS = {
     "unreadable": "files that cannot be decoded",
@@ -103,13 +103,13 @@ def _repeated(survey: Survey) -> Iterator[Finding]:
     for detail, keys in (
         ("byte-identical", survey.file_digests),
         ("equal pixels", fingerprints.pixels),
-        ("same image id", listing.pictures),
+        ("same image id", listing.image_ids),
     ):
         for group in _rows_by(rows, keys):
             if group not in seen:
                 seen.add(group)
                 yield from _judged(survey, detail, group, ("two labels", "train and test"))
-    same = dict(zip(rows, survey.same.tolist(), strict=True))
+    same = dict(zip(rows, survey.identity.tolist(), strict=True))
     pairs = fingerprints.pairs
     for a, b, turn, distance in zip(
         pairs.first.tolist(),

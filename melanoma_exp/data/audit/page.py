@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_exp.data.audit.findings import KINDS, Finding
-from melanoma_exp.data.datasets.contents import Survey
 from melanoma_exp.data.decode import open_rgb
+from melanoma_exp.data.duplicates.survey import Survey
 from melanoma_exp.system.html import data_uri, templates
 
 SHOWN = 40  # findings of a kind that are shown; the CSV has all

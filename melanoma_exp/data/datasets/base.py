@@ -1,23 +1,57 @@
-"""The options of the group `dataset`.
+"""The contract of a dataset: find the images, and what is done with them once they are found.
 
 `load` finds the images, names what it ignored, decodes them once into a cache and returns rows and
 pixels. Class names come from the folders or the CSV, never from code.
 """
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from melanoma_exp.data.datasets.contents import Data, Listing, Survey
 from melanoma_exp.data.labels import Conflicts, Labels
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.spec import Spec, UserError, digest
 
+if TYPE_CHECKING:
+    from melanoma_exp.data.decode import Decoding
+    from melanoma_exp.data.duplicates.survey import Survey
+    from melanoma_exp.data.listing import Listing
+
 LARGE_GROUP = 50  # images; one lesion is rarely photographed more often
 Task = Literal["classes", "melanoma", "malignant"]
+
+
+@dataclass(frozen=True)
+class LoadedDataset:
+    """A dataset, ready for use.
+
+    Attributes:
+        samples: All images in use; `samples.image` is a row of `pixels`.
+        pixels: uint8 (images, height, width, 3), memory-mapped, read-only.
+        digest: Identifies files, labels and resampling, not where the files lie.
+        notes: One sentence for each thing a reader should know: files ignored or skipped, counts
+            that differ from the published ones, what was left out and why.
+        skipped: Names of the unreadable files that were left out.
+        affected: How many images each choice about labels concerned.
+        survey: All files, those left out included.
+    """
+
+    samples: Samples
+    pixels: np.ndarray
+    digest: str
+    notes: tuple[str, ...]
+    skipped: tuple[str, ...]
+    affected: Mapping[str, int]
+    survey: "Survey"
+
+    @property
+    def metadata(self) -> Mapping[str, Mapping[str, str]]:
+        """For each source id that has any, further columns (age, sex, site, ...)."""
+        return self.survey.listing.metadata
 
 
 class Dataset(Spec):
@@ -34,7 +68,7 @@ class Dataset(Spec):
     labels: Labels
     conflicts: Conflicts
 
-    def survey(self, cache: Path) -> Survey:
+    def survey(self, cache: Path) -> "Survey":
         """Finds all images and opens each once; none is left out or refused.
 
         Args:
@@ -47,7 +81,7 @@ class Dataset(Spec):
 
         return survey(self.find(cache), self.max_pixels, cache)
 
-    def load(self, cache: Path) -> Data:
+    def load(self, cache: Path) -> LoadedDataset:
         """Finds, checks and decodes the images, and settles their labels.
 
         Args:
@@ -65,36 +99,41 @@ class Dataset(Spec):
             hint = "mend or remove them, or leave them out with dataset.on_bad_file=skip"
             raise UserError(*bad[:20], f"{len(bad)} unreadable image files: {hint}")
         chosen = labels.choose(
-            survey.samples, survey.same, survey.confirmed, self.labels, self.conflicts
+            survey.samples, survey.identity, survey.confirmed, self.labels, self.conflicts
         )
         skipped = [f"skipped {len(bad)} unreadable files: {'; '.join(bad[:3])}"] if bad else []
         pixels = decode.load(
-            listing.paths, survey.file_digests, survey.fingerprints.bad, self, cache
+            listing.paths, survey.file_digests, survey.fingerprints.bad, self.decoding, cache
         )
-        return Data(
-            samples=self._posed(chosen.samples),
+        return LoadedDataset(
+            samples=self._with_task_labels(chosen.samples),
             pixels=pixels,
             digest=digest([decode.VERSION, self.resize, _content(chosen.samples, survey)]),
             notes=(*listing.notes, *skipped, *_group_notes(survey.samples), *chosen.notes),
             skipped=bad,
-            touched=chosen.touched,
+            affected=chosen.affected,
             survey=survey,
         )
 
-    def look_around(self) -> None:
-        """Makes sure that a folder is named where one is needed; it may lie on another machine.
+    def check_environment(self) -> None:
+        """Checks what can be checked on a machine that may not hold the images.
 
         Raises:
-            UserError: None is.
+            UserError: A folder is needed and none is named.
         """
-        if getattr(self, "root", Path()) is None:
-            _root(None, getattr(self, "kind", ""))
 
-    def find(self, cache: Path) -> Listing:
+    @property
+    def decoding(self) -> "Decoding":
+        """How image files become pixels."""
+        from melanoma_exp.data.decode import Decoding
+
+        return Decoding(self.image_size, self.resize, self.max_pixels, self.kind)
+
+    def find(self, cache: Path) -> "Listing":
         """Returns every image file with its label and group, nothing decoded yet."""
         raise NotImplementedError
 
-    def _posed(self, samples: Samples) -> Samples:
+    def _with_task_labels(self, samples: Samples) -> Samples:
         """Returns the samples with the labels of the task."""
         if self.task == "classes":
             return samples
@@ -110,6 +149,36 @@ class Dataset(Spec):
         return replace(samples, classes=(other, self.task), label=label)
 
 
+class FolderDataset(Dataset):
+    """Base of the datasets that lie in a folder of the user's."""
+
+    root: Path | None
+
+    def check_environment(self) -> None:
+        """Checks that a folder is named; it may lie on another machine.
+
+        Raises:
+            UserError: None is.
+        """
+        if self.root is None:
+            raise UserError(f"dataset.root: {self.kind} needs a folder: {self.how_to_get()}")
+
+    def folder(self) -> Path:
+        """Returns the folder.
+
+        Raises:
+            UserError: None is named, or it is not there.
+        """
+        self.check_environment()
+        if self.root is None or not self.root.is_dir():
+            raise UserError(f"dataset.root: there is no folder {self.root}: {self.how_to_get()}")
+        return self.root
+
+    def how_to_get(self) -> str:
+        """Returns how to get the images and which folder to name."""
+        raise NotImplementedError
+
+
 def _group_notes(samples: Samples) -> list[str]:
     """Returns a note where one group is so large that it may be a mistake."""
     _, sizes = np.unique(samples.group, return_counts=True)
@@ -122,99 +191,9 @@ def _group_notes(samples: Samples) -> list[str]:
     ]
 
 
-def _content(samples: Samples, survey: Survey) -> list[tuple[str, ...]]:
-    """Returns contents, labels, groups and parts, independent of the folder's place."""
+def _content(samples: Samples, survey: "Survey") -> list[tuple[str, ...]]:
+    """Returns contents, labels, groups and parts, independent of where the folder lies."""
     files = [survey.file_digests[k] for k in samples.image]
     names = np.array(samples.classes)[samples.label]
     columns = (samples.source, samples.group, samples.official, names)
     return sorted(zip(files, *(map(str, column) for column in columns), strict=True))
-
-
-class Demo(Dataset):
-    """Generated dermoscopy-like lesions, made once from a fixed seed; nothing to download."""
-
-    kind: Literal["demo"]
-
-    def find(self, cache: Path) -> Listing:
-        """Returns the generated images, making them first where they are not there yet."""
-        from melanoma_exp.data import listing as folders
-        from melanoma_exp.demo import images
-
-        columns = folders.Columns("metadata.csv", True, "image_id", None, "lesion_id", None, {})
-        return folders.find(images.folder(cache), columns, {})
-
-
-class Folder(Dataset):
-    """One folder a class, below `root` or below `root/Train` and `root/Test`.
-
-    `csv` (relative to `root`, or null) may add columns by image id: a label that replaces the
-    folder's, a lesion that groups images, an official label and metadata. `official_classes` says
-    for each official label which classes it may be under; the first is its name where
-    `labels=verified`, and none makes it unknown. `expected` are the published counts, a class each;
-    a difference is reported.
-    """
-
-    kind: Literal["folder", "isic9"]
-    root: Path | None
-    csv: str | None
-    csv_required: bool
-    id_column: str
-    label_column: str | None
-    group_column: str | None
-    official_column: str | None
-    official_classes: dict[str, tuple[str, ...]]
-    expected: dict[str, dict[str, int]]
-
-    def find(self, cache: Path) -> Listing:
-        """Returns the images of all class folders."""
-        from melanoma_exp.data import listing as folders
-
-        columns = folders.Columns(
-            self.csv,
-            self.csv_required,
-            self.id_column,
-            self.label_column,
-            self.group_column,
-            self.official_column,
-            self.official_classes,
-        )
-        return folders.find(_root(self.root, self.kind), columns, self.expected)
-
-
-class Ham10000(Dataset):
-    """HAM10000 as its authors hand it out: one metadata CSV and folders of images.
-
-    Tschandl et al., The HAM10000 dataset, Scientific Data 5, 180161 (2018). Images are grouped by
-    `lesion_id`; the set has no official test part.
-    """
-
-    kind: Literal["ham10000"]
-    root: Path | None
-    csv: str
-    classes: tuple[str, ...]
-
-    def find(self, cache: Path) -> Listing:
-        """Returns the images that both the CSV and the folders have."""
-        from melanoma_exp.data import listing as folders
-
-        return folders.find_by_csv(_root(self.root, self.kind), self.csv, self.classes)
-
-
-def _root(root: Path | None, kind: str) -> Path:
-    """Returns the folder of a dataset or says how to get one."""
-    how = {
-        "isic9": 'get the 9-class ISIC set (on Kaggle "Skin Cancer ISIC", '
-        "nodoubttome/skin-cancer9-classesisic) and pass dataset.root=FOLDER, the folder of Train/ "
-        "and Test/",
-        "ham10000": "get HAM10000 from the Harvard Dataverse (doi:10.7910/DVN/DBW86T), unpack the "
-        "images beside HAM10000_metadata.csv and pass dataset.root=FOLDER",
-        "folder": "pass dataset.root=FOLDER, a folder that holds one folder a class",
-    }[kind]
-    if root is None:
-        raise UserError(f"dataset.root: {kind} needs a folder: {how}")
-    if not root.is_dir():
-        raise UserError(f"dataset.root: there is no folder {root}: {how}")
-    return root
-
-
-AnyDataset = Annotated[Demo | Folder | Ham10000, Field(discriminator="kind")]

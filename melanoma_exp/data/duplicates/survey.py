@@ -1,16 +1,50 @@
 """Opens all files of a listing once and joins those that belong together."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from melanoma_exp.data.datasets.contents import Listing, Survey
 from melanoma_exp.data.duplicates import fingerprints
+from melanoma_exp.data.duplicates.fingerprints import Fingerprints
 from melanoma_exp.data.groups import unite
+from melanoma_exp.data.listing import Listing
+from melanoma_exp.data.samples import Samples
 from melanoma_exp.spec import UserError, digest
 from melanoma_exp.system.files import sha256
 from melanoma_exp.system.threads import each
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A listing whose files were all opened once.
+
+    Attributes:
+        listing: All files.
+        samples: The readable rows, grouped by lesion, image id, equal bytes, equal pixels and
+            near-identical pictures. `samples.image` is the row of the listing.
+        identity: str (len(samples),), rows of one image share it: equal bytes, pixels or image id.
+        file_digests: SHA-256 of each file of the listing.
+        fingerprints: What the files show.
+        digest: Identifies files, labels, groups and metadata, not where they lie.
+    """
+
+    listing: Listing
+    samples: Samples
+    identity: np.ndarray
+    file_digests: tuple[str, ...]
+    fingerprints: Fingerprints
+    digest: str
+
+    @property
+    def confirmed(self) -> list[tuple[str, ...]]:
+        """For each of `samples` the classes that its official label may be under."""
+        return [self.listing.confirmed[k] for k in self.samples.image.tolist()]
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The name of each unreadable file, with the reason."""
+        return tuple(f"{self.listing.paths[k]}: {why}" for k, why in self.fingerprints.bad.items())
 
 
 def survey(listing: Listing, max_pixels: int, cache: Path) -> Survey:
@@ -26,13 +60,13 @@ def survey(listing: Listing, max_pixels: int, cache: Path) -> Survey:
     """
     file_digests = tuple(each(_file_digest, listing.paths))
     seen = fingerprints.load(listing.paths, file_digests, max_pixels, cache)
-    same = unite([file_digests, seen.pixels, listing.pictures])
+    identity = unite([file_digests, seen.pixels, listing.image_ids])
     links = np.stack([seen.pairs.first, seen.pairs.second], axis=1)
     group = unite([listing.samples.group.tolist(), file_digests, seen.pixels], links)
     everything = replace(listing.samples, group=group)
     readable = np.array([k not in seen.bad for k in range(len(listing.paths))], bool)
     s = everything
-    columns = (s.source, s.group, s.official, np.array(s.classes)[s.label], listing.pictures)
+    columns = (s.source, s.group, s.official, np.array(s.classes)[s.label], listing.image_ids)
     rows = zip(file_digests, *(map(str, column) for column in columns), strict=True)
     content = [
         fingerprints.VERSION,
@@ -41,7 +75,7 @@ def survey(listing: Listing, max_pixels: int, cache: Path) -> Survey:
         sorted(zip(map(str, s.source), listing.lesions, listing.confirmed, strict=True)),
     ]
     return Survey(
-        listing, everything.take(readable), same[readable], file_digests, seen, digest(content)
+        listing, everything.take(readable), identity[readable], file_digests, seen, digest(content)
     )
 
 

@@ -1,10 +1,10 @@
-"""How unequal classes are evened out, on training rows only.
+"""The contract of balancing: how unequal classes are evened out, on training rows only.
 
 `apply` takes the training rows and returns the plan of an epoch: which rows, which synthetic
 children, which class weights. How a child's pixels come about is the augmentation policy's matter.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -29,24 +29,6 @@ class Balance(Spec):
             seed: Chooses the sources of children and the rows that stay.
         """
         return Plan(samples, class_weights(samples.counts(), "none", 0))
-
-
-class NoBalance(Balance):
-    """Every image once, every class alike."""
-
-    kind: Literal["none"]
-
-
-class ClassWeight(Balance):
-    """Every image once; the loss of rare classes weighs more."""
-
-    kind: Literal["class_weight"]
-    scheme: Literal["balanced", "sqrt", "effective_number"]
-    beta: float = Field(gt=0, lt=1)
-
-    def apply(self, samples: Samples, seed: int) -> Plan:
-        """Plans an epoch; `seed` is not needed."""
-        return Plan(samples, class_weights(samples.counts(), self.scheme, self.beta))
 
 
 class Resample(Balance):
@@ -75,51 +57,6 @@ class Resample(Balance):
         raise NotImplementedError
 
 
-class AddPerClass(Resample):
-    """Adds `count` synthetic children to every class, sources drawn with replacement.
-
-    This is what the published M3 does with Augmentor's `sample(500)`: it raises rare classes most
-    but does not make them equal.
-    """
-
-    kind: Literal["add_per_class"]
-    count: int = Field(ge=1)
-
-    def resample(self, samples: Samples, draw: np.random.Generator) -> Samples:
-        """Returns all rows and the children."""
-        wanted = np.where(samples.counts() > 0, self.count, 0)
-        return samples.join(_children(samples, wanted, draw))
-
-
-class Equalize(Resample):
-    """Adds synthetic children until every class has `to` images (null: as many as the largest)."""
-
-    kind: Literal["equalize"]
-    to: int | None = Field(ge=1)
-
-    def resample(self, samples: Samples, draw: np.random.Generator) -> Samples:
-        """Returns all rows and the children."""
-        counts = samples.counts()
-        wanted = np.maximum((self.to or counts.max()) - counts, 0) * (counts > 0)
-        return samples.join(_children(samples, wanted, draw))
-
-
-class Undersample(Resample):
-    """Keeps a random `to` images of every larger class (null: as many as the smallest has)."""
-
-    kind: Literal["undersample"]
-    to: int | None = Field(ge=1)
-
-    def resample(self, samples: Samples, draw: np.random.Generator) -> Samples:
-        """Returns the rows that stay, in their order."""
-        counts = samples.counts()
-        limit = self.to or counts[counts > 0].min()
-        keep = np.zeros(len(samples), bool)
-        for label in np.flatnonzero(counts):
-            keep[draw.permutation(np.flatnonzero(samples.label == label))[:limit]] = True
-        return samples.take(keep)
-
-
 def class_weights(counts: np.ndarray, scheme: Weighting, beta: float) -> np.ndarray:
     """Returns the loss weight of each class, scaled to a mean of 1 over all rows.
 
@@ -142,7 +79,7 @@ def class_weights(counts: np.ndarray, scheme: Weighting, beta: float) -> np.ndar
     return weight * counts.sum() / max((weight * counts).sum(), 1e-12)
 
 
-def _children(samples: Samples, wanted: np.ndarray, draw: np.random.Generator) -> Samples:
+def children(samples: Samples, wanted: np.ndarray, draw: np.random.Generator) -> Samples:
     """Returns `wanted[c]` children of random images of each class c."""
     parents = [
         draw.choice(np.flatnonzero(samples.label == label), size)
@@ -150,8 +87,3 @@ def _children(samples: Samples, wanted: np.ndarray, draw: np.random.Generator) -
         if size
     ]
     return samples.children(np.concatenate([np.empty(0, np.int64), *parents]))
-
-
-AnyBalance = Annotated[
-    NoBalance | ClassWeight | AddPerClass | Equalize | Undersample, Field(discriminator="kind")
-]

@@ -1,0 +1,18 @@
+"""How unequal classes are evened out: the options of the group `balance`, a file each."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from melanoma_exp.data.balance.add_per_class import AddPerClass
+from melanoma_exp.data.balance.base import Balance
+from melanoma_exp.data.balance.class_weight import ClassWeight
+from melanoma_exp.data.balance.equalize import Equalize
+from melanoma_exp.data.balance.none import NoBalance
+from melanoma_exp.data.balance.undersample import Undersample
+
+AnyBalance = Annotated[
+    NoBalance | ClassWeight | AddPerClass | Equalize | Undersample, Field(discriminator="kind")
+]
+
+__all__ = ["AnyBalance", "Balance"]

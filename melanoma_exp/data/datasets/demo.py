@@ -1,0 +1,23 @@
+"""Generated images, for trying things out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from melanoma_exp.data.datasets.base import Dataset
+
+if TYPE_CHECKING:
+    from melanoma_exp.data.listing import Listing
+
+
+class Demo(Dataset):
+    """Generated dermoscopy-like lesions, made once from a fixed seed; nothing to download."""
+
+    kind: Literal["demo"]
+
+    def find(self, cache: Path) -> "Listing":
+        """Returns the generated images, making them first where they are not there yet."""
+        from melanoma_exp.data import listing as folders
+        from melanoma_exp.demo import images
+
+        columns = folders.Columns("metadata.csv", True, "image_id", None, "lesion_id", None, {})
+        return folders.find(images.folder(cache), columns, {})

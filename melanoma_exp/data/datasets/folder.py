@@ -1,0 +1,55 @@
+"""Class folders, with or without a metadata CSV."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from melanoma_exp.data.datasets.base import FolderDataset
+
+if TYPE_CHECKING:
+    from melanoma_exp.data.listing import Listing
+
+
+class Folder(FolderDataset):
+    """One folder a class, below `root` or below `root/Train` and `root/Test`.
+
+    `csv` (relative to `root`, or null) may add columns by image id: a label that replaces the
+    folder's, a lesion that groups images, an official label and metadata. `official_classes` says
+    for each official label which classes it may be under; the first is its name where
+    `labels=verified`, and none makes it unknown. `expected` are the published counts, a class each;
+    a difference is reported.
+    """
+
+    kind: Literal["folder", "isic9"]
+    csv: str | None
+    csv_required: bool
+    id_column: str
+    label_column: str | None
+    group_column: str | None
+    official_column: str | None
+    official_classes: dict[str, tuple[str, ...]]
+    expected: dict[str, dict[str, int]]
+
+    def find(self, cache: Path) -> "Listing":
+        """Returns the images of all class folders."""
+        from melanoma_exp.data import listing as folders
+
+        columns = folders.Columns(
+            self.csv,
+            self.csv_required,
+            self.id_column,
+            self.label_column,
+            self.group_column,
+            self.official_column,
+            self.official_classes,
+        )
+        return folders.find(self.folder(), columns, self.expected)
+
+    def how_to_get(self) -> str:
+        """Returns how to get the images and which folder to name."""
+        if self.kind == "isic9":
+            return (
+                'get the 9-class ISIC set (on Kaggle "Skin Cancer ISIC", nodoubttome/'
+                "skin-cancer9-classesisic) and pass dataset.root=FOLDER, the folder of Train/ "
+                "and Test/"
+            )
+        return "pass dataset.root=FOLDER, a folder that holds one folder a class"

@@ -1,0 +1,68 @@
+"""A split read from a CSV."""
+
+import csv
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from melanoma_exp.data.samples import Parts, Samples
+from melanoma_exp.data.splits.base import Split
+from melanoma_exp.spec import UserError
+
+
+class File(Split):
+    """A split somebody else made: a CSV with the columns `id` and `part`.
+
+    A part is train, val, test or unused. The `split.csv` of any honest run is one.
+    """
+
+    kind: Literal["file"]
+    path: Path
+
+    def apply(self, samples: Samples) -> Parts:
+        """Divides all samples into train, val and test.
+
+        Raises:
+            UserError: The file cannot be read, names unknown images, misses some, names one
+                twice, has an unknown part, or cuts a group.
+        """
+        where = self._read()
+        known = set(map(str, samples.source))
+        problems = [
+            (sorted(set(where) - known), "names images that the dataset does not have"),
+            (sorted(known - set(where)), "misses images of the dataset"),
+        ]
+        part = np.array([where.get(str(s), "") for s in samples.source], dtype=str)
+        for name, others in (("train", ("val", "test")), ("val", ("test",))):
+            shared = np.isin(samples.group, samples.group[part == name]) & np.isin(part, others)
+            problems.append((sorted(map(str, samples.source[shared])), f"cuts groups of {name} at"))
+        lines = [
+            f"{self.path}: {what}: {', '.join(ids[:3])}{' …' * (len(ids) > 3)} ({len(ids)} images)"
+            for ids, what in problems
+            if ids
+        ]
+        if lines:
+            raise UserError(*lines)
+        return Parts(*(samples.take(part == name) for name in ("train", "val", "test")))
+
+    def _read(self) -> dict[str, str]:
+        try:
+            with self.path.open(newline="", encoding="utf-8-sig") as file:
+                rows = list(csv.DictReader(file))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise UserError(f"split.path: cannot read {self.path}: {error}") from error
+        where: dict[str, str] = {}
+        for line, row in enumerate(rows, 2):
+            image, part = row.get("id"), row.get("part")
+            if image and image.startswith(f"{row.get('source')}#"):
+                continue  # a synthetic child of a logged split: balancing makes its own
+            if not image or part not in ("train", "val", "test", "unused"):
+                raise UserError(
+                    f"{self.path}, line {line}: expected an id and a part train, val, test or "
+                    f"unused, got id={image!r} part={part!r}"
+                )
+            if image in where:
+                raise UserError(f"{self.path}, line {line}: {image} is named twice")
+            where[image] = part
+        return where
