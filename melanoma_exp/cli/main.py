@@ -111,7 +111,7 @@ def _job(composed: Any) -> float | None:
     runtime = hydra_config.runtime
     choice = runtime.choices.get("experiment")
     folder = Path(runtime.output_dir)
-    begun = resume.begun_in(folder)
+    begun = resume.find_started_run(folder)
     if begun and begun.scores:
         print(f"{folder}: run {begun.run_id} has finished here already")
         return begun.scores["val"]["balanced_accuracy"]

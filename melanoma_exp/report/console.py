@@ -70,11 +70,11 @@ def print_resumed(screen: Console, run_id: str, saved: "Saved | None") -> None:
     for line in saved.passed_over if saved else ():
         screen.print(f"[yellow]warning[/] {line}", soft_wrap=True)
     if saved is None:
-        screen.print(f"run {run_id} has no checkpoint: it begins anew", soft_wrap=True)
+        screen.print(f"run {run_id} has no checkpoint: it starts again", soft_wrap=True)
     else:
         where = f"after epoch {saved.state['epoch']}"
         where += f", step {saved.state['step']}" if saved.state["step"] else ""
-        screen.print(f"run {run_id} goes on {where}", soft_wrap=True)
+        screen.print(f"run {run_id} resumes {where}", soft_wrap=True)
 
 
 def print_audit(

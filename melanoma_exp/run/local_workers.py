@@ -1,4 +1,4 @@
-"""Starts a training on several processes of this machine and looks after them."""
+"""Starts workers on this machine, supervises them and restarts them where one is lost."""
 
 import json
 import os
@@ -16,10 +16,10 @@ from types import FrameType
 from melanoma_exp.run import resume
 from melanoma_exp.system.watchdog import LAUNCHED
 
-LEAVE = 75.0  # seconds for the others to find out and end by themselves
+LEAVE = 75.0  # seconds in which the others must notice and end by themselves
 TERM = 10.0  # seconds from SIGTERM to SIGKILL
-MISTAKE = 2  # exit code: nothing that a restart would mend
-STOPPED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # exit codes: somebody wants it to end
+MISTAKE = 2  # exit code of a mistake of the user: a restart would not help
+STOPPED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # exit codes of a requested stop
 SHOWN = 5  # last lines of a failed worker's log
 
 
@@ -35,7 +35,9 @@ class Workers:
         """
         ports = free_ports(len(commands))
         addresses = [f"127.0.0.1:{port}" for port in ports]
-        inherited, self._held = os.pipe()  # the workers end with us, who alone hold its other end
+        inherited, self._held = (
+            os.pipe()
+        )  # workers end when this process, which holds its other end, does
         threads = str(max(len(os.sched_getaffinity(0)) // len(commands), 1))
         self.processes: list[subprocess.Popen] = []
         with ExitStack() as opened:
@@ -55,7 +57,7 @@ class Workers:
                     stdout=out,
                     stderr=subprocess.STDOUT if out else None,
                     stdin=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C comes to us alone and is passed on once
+                    start_new_session=True,  # this process alone gets Ctrl-C and forwards it
                 )
                 self.processes.append(process)
         os.close(inherited)
@@ -64,7 +66,7 @@ class Workers:
         """Waits until all have ended; those that do not follow a failed one are ended.
 
         Args:
-            signals: Those that were passed on; the workers are given time to obey.
+            signals: Those forwarded so far; the workers get time to stop.
 
         Returns:
             The number of the worker that failed first, None if none did.
@@ -98,7 +100,7 @@ def launch(count: int, restarts: int, words: Sequence[str]) -> int:
 
     Args:
         count: Of workers.
-        restarts: How often to begin again where a worker is lost.
+        restarts: How often to start again where a worker is lost.
         words: Of the command line.
 
     Returns:
@@ -109,7 +111,7 @@ def launch(count: int, restarts: int, words: Sequence[str]) -> int:
     logs = [None, *(folder / f"worker-{k}.log" for k in range(1, count))]
     for attempt in range(restarts + 1):
         workers = Workers(commands, logs)
-        with _passing_on(workers) as passed:
+        with _forwarding_signals(workers) as passed:
             failed = workers.wait(passed)
         if failed is None:
             return 0
@@ -128,9 +130,9 @@ def launch(count: int, restarts: int, words: Sequence[str]) -> int:
     if code != MISTAKE:
         run_id = words[1] if words[:1] == ["resume"] else None
         program = f"melanoma-exp launch --workers {count}"
-        place = [word for word in words if word.startswith(("tracking", "cache."))]
-        told = resume.how_to_go_on(folder, run_id, program=program, place=place)
-        print(f"launch: {told}", file=sys.stderr)
+        storage = [word for word in words if word.startswith(("tracking", "cache."))]
+        hint = resume.resume_hint(folder, run_id, program=program, storage=storage)
+        print(f"launch: {hint}", file=sys.stderr)
     return 128 - code if code < 0 else code
 
 
@@ -150,18 +152,18 @@ def _commands(count: int, words: Sequence[str]) -> tuple[Path, list[list[str]]]:
         folder = Path("mlruns") / "launch" / (words[1] if len(words) > 1 else "unknown")
         return folder, [[*program, *words]] * count
     key = "hydra.run.dir="
-    told = [word.removeprefix(key) for word in words if word.startswith(key)]
+    given = [word.removeprefix(key) for word in words if word.startswith(key)]
     now = datetime.now()
-    folder = Path(told[-1] if told else f"mlruns/hydra/{now:%Y-%m-%d}/{now:%H-%M-%S-%f}")
+    folder = Path(given[-1] if given else f"mlruns/hydra/{now:%Y-%m-%d}/{now:%H-%M-%S-%f}")
     own = [f"{key}{folder}", "distribution=multi_worker"]
-    # The same folder, so that all see the run that an earlier start began; one of them writes.
+    # One folder, so that all find the run of an earlier start; the chief alone writes there.
     silent = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
     return folder, [[*program, *words, *own, *(silent if k else [])] for k in range(count)]
 
 
 @contextmanager
-def _passing_on(workers: Workers) -> Iterator[list[int]]:
-    """Passes Ctrl-C and SIGTERM on to the workers; gives those that came."""
+def _forwarding_signals(workers: Workers) -> Iterator[list[int]]:
+    """Forwards Ctrl-C and SIGTERM to the workers; yields those received so far."""
     passed: list[int] = []
 
     def handle(signum: int, frame: FrameType | None) -> None:

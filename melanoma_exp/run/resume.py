@@ -1,8 +1,8 @@
-"""Going on with a run that did not end: what must be there, and what must not have changed.
+"""Resuming an interrupted run: what it needs, and what must not have changed.
 
-A run's state folder holds `experiment.json` and `split.csv` as they were when it began, and its
-checkpoints. The folder a job was started in holds `run.json`, so that the same job started again
-there goes on instead of beginning anew.
+The state folder of a run holds `experiment.json` and `split.csv` as they were at its start, and its
+checkpoints. The folder a job was started in holds `run.json`, so that the same job started there
+again resumes instead of starting over.
 """
 
 import json
@@ -26,19 +26,19 @@ from melanoma_exp.training.checkpoint import Saved, Store
 if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
 
-BEGUN, EXPERIMENT, SPLIT = "run.json", "experiment.json", "split.csv"
+STARTED, EXPERIMENT, SPLIT = "run.json", "experiment.json", "split.csv"
 SHOWN = 5  # differences
 PRUNED = "pruned"  # tag of a run that a search gave up
 
 
 @dataclass(frozen=True)
-class Begun:
-    """What a job's folder knows of the run that was started there.
+class StartedRun:
+    """The run that was started in a job's folder.
 
     Attributes:
-        run_id: Of the run.
-        scores: What it returned, if it has finished.
-        leaky: Whether it then had seen in training what measures it.
+        run_id: Its id.
+        scores: Its metrics by part, None before it has finished.
+        leaky: Whether training saw images that it was evaluated on.
     """
 
     run_id: str
@@ -46,26 +46,26 @@ class Begun:
     leaky: bool = False
 
 
-def begun_in(folder: Path) -> Begun | None:
-    """Returns the run that an earlier start of the job began in this folder."""
+def find_started_run(folder: Path) -> StartedRun | None:
+    """Returns the run that an earlier start of the job left in this folder, None without one."""
     try:
-        content = json.loads((folder / BEGUN).read_text())
+        content = json.loads((folder / STARTED).read_text())
     except (OSError, ValueError):
         return None
-    return Begun(content["run_id"], content["scores"], content.get("leaky", False))
+    return StartedRun(content["run_id"], content["scores"], content.get("leaky", False))
 
 
-def note_run(folder: Path, begun: Begun) -> None:
+def save_started_run(folder: Path, started: StartedRun) -> None:
     """Writes `run.json`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / BEGUN).write_text(json.dumps(asdict(begun)))
+    (folder / STARTED).write_text(json.dumps(asdict(started)))
 
 
 def load(archive: "Archive", run_id: str) -> tuple[Experiment, Path]:
-    """Returns the experiment of a run that may be gone on with, and the folder it was started in.
+    """Returns the experiment of a run that may be resumed, and the folder it was started in.
 
     Raises:
-        UserError: There is no such run, it has finished, or its process is still at work.
+        UserError: There is no such run, it has finished, or its process is still running.
     """
     run = archive.run(run_id)
     if run.status == "FINISHED":
@@ -81,8 +81,8 @@ def load(archive: "Archive", run_id: str) -> tuple[Experiment, Path]:
     return parse_json(archive.text(run_id, EXPERIMENT)), Path(run.tags["folder"])
 
 
-def open_state(folder: Path, experiment: Experiment, datamodule: DataModule) -> Saved | None:
-    """Returns the checkpoint to go on from, None where the run must begin anew.
+def open_checkpoint(folder: Path, experiment: Experiment, datamodule: DataModule) -> Saved | None:
+    """Returns the checkpoint to resume from, None where the run must start over.
 
     Args:
         folder: The run's state folder.
@@ -90,7 +90,7 @@ def open_state(folder: Path, experiment: Experiment, datamodule: DataModule) -> 
         datamodule: Its data.
 
     Raises:
-        UserError: Config, data or split are not those the run began with.
+        UserError: Config, data or split differ from those at the start of the run.
     """
     saved = Store(folder).newest()
     if saved is None:
@@ -102,7 +102,7 @@ def open_state(folder: Path, experiment: Experiment, datamodule: DataModule) -> 
         changed = [k for k in old | new if determines(k) and old.get(k) != new.get(k)]
         lines += [f"{key}: was {old.get(key)}, is {new.get(key)}" for key in changed]
         if changed == ["train.precision"]:  # auto, on another machine
-            lines.append(f"go on with train.precision={old['train.precision']}")
+            lines.append(f"resume with train.precision={old['train.precision']}")
     was = set((folder / SPLIT).read_text().splitlines())
     now = set(_split(datamodule).splitlines())
     lines += [f"split.csv: had {row}" for row in sorted(was - now)]
@@ -110,56 +110,54 @@ def open_state(folder: Path, experiment: Experiment, datamodule: DataModule) -> 
     if saved.state["dataset"] != datamodule.data.digest and not lines:
         lines = ["dataset: files of the same names have other contents"]
     if lines:
-        told = lines[:SHOWN]
+        shown = lines[:SHOWN]
         if len(lines) > SHOWN:
-            told.append(f"and {len(lines) - SHOWN} more differences")
+            shown.append(f"and {len(lines) - SHOWN} more differences")
         raise UserError(
-            "resume: the run did not begin with this config and data; start a new one", *told
+            "resume: the run was started with another config or other data; start a new one", *shown
         )
     return saved
 
 
-def begin_state(folder: Path, experiment: Experiment, datamodule: DataModule) -> None:
-    """Writes down what a run begins with, for `open_state`."""
+def save_initial_state(folder: Path, experiment: Experiment, datamodule: DataModule) -> None:
+    """Writes what `open_checkpoint` compares a resumed run with."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / EXPERIMENT).write_text(experiment.model_dump_json(indent=2))
     (folder / SPLIT).write_text(_split(datamodule))
 
 
-def how_to_go_on(
+def resume_hint(
     folder: Path,
     run_id: str | None,
-    on_all: bool = False,
+    every_worker: bool = False,
     program: str = "melanoma-exp",
-    place: Sequence[str] = (),
+    storage: Sequence[str] = (),
 ) -> str:
-    """Returns what to type to go on with a run.
+    """Returns what to type to resume a run.
 
     Args:
-        folder: It was started in.
-        run_id: Of the run; None looks into the folder.
-        on_all: Whether to type it on every worker.
+        folder: The folder it was started in.
+        run_id: Its id; None looks into the folder.
+        every_worker: Whether it must be typed on every worker.
         program: The words before `resume`.
-        place: Overrides that say where the run is recorded.
+        storage: Overrides that say where the run is recorded.
     """
-    if run_id is None and (begun := begun_in(folder)):
-        run_id = begun.run_id
-    again = " ".join([program, "resume", f"{run_id}", *map(shlex.quote, place)])
+    if run_id is None and (started := find_started_run(folder)):
+        run_id = started.run_id
+    again = " ".join([program, "resume", f"{run_id}", *map(shlex.quote, storage)])
     if run_id in (None, FolderRun.id):
         again = f"the same command and hydra.run.dir={folder.absolute()}"
-    return f"go on with{', on every worker' * on_all}: {again}"
+    return f"resume{' on every worker' * every_worker} with: {again}"
 
 
 @contextmanager
-def told_that_a_worker_is_lost(
-    folder: Path, run_id: str | None, place: Sequence[str]
-) -> Iterator[None]:
-    """Says how to go on with a run that has lost a worker.
+def report_lost_worker(folder: Path, run_id: str | None, storage: Sequence[str]) -> Iterator[None]:
+    """Adds to the error of a lost worker how to resume the run.
 
     Args:
-        folder: It was started in.
-        run_id: Of the run, None where it is new.
-        place: Overrides that say where the run is recorded.
+        folder: The folder it was started in.
+        run_id: Its id, None where it is new.
+        storage: Overrides that say where the run is recorded.
 
     Raises:
         LostWorkerError: One line.
@@ -167,21 +165,21 @@ def told_that_a_worker_is_lost(
     try:
         yield
     except LostWorkerError as error:
-        again = how_to_go_on(folder, run_id, on_all=True, place=place)
+        again = resume_hint(folder, run_id, every_worker=True, storage=storage)
         raise LostWorkerError(f"{error}; {again}") from None
 
 
 @contextmanager
-def told_how_to_go_on(folder: Path, run_id: str, place: Sequence[str]) -> Iterator[None]:
-    """Says how to go on with a run that a full disk or an absent store has stopped.
+def with_resume_hint(folder: Path, run_id: str, storage: Sequence[str]) -> Iterator[None]:
+    """Turns an error of a full disk or an absent store into one line that says how to resume.
 
     Args:
-        folder: It was started in.
-        run_id: Of the run.
-        place: Overrides that say where it is recorded.
+        folder: The folder the run was started in.
+        run_id: Its id.
+        storage: Overrides that say where it is recorded.
 
     Raises:
-        UserError: One line instead of whatever failed to be written.
+        UserError: One line instead of the failed write.
     """
     try:
         yield
@@ -189,8 +187,8 @@ def told_how_to_go_on(folder: Path, run_id: str, place: Sequence[str]) -> Iterat
         line = str(error) if isinstance(error, StoreError) else why_unwritable(error)
         if not line:
             raise
-        again = how_to_go_on(folder, run_id, place=place)
-        raise UserError(f"{line}; mend that and {again}") from error
+        again = resume_hint(folder, run_id, storage=storage)
+        raise UserError(f"{line}; fix that and {again}") from error
 
 
 def _split(datamodule: DataModule) -> str:

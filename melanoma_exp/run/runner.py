@@ -56,7 +56,7 @@ def run(
     if not experiment.dry_run:
         experiment.tracking.check()  # before anything that takes time
     storage = experiment.tracking.storage_overrides()
-    with signals.heard(), resume.told_that_a_worker_is_lost(folder, resumed, storage):
+    with signals.heard(), resume.report_lost_worker(folder, resumed, storage):
         experiment, datamodule, note = prepare(experiment)
         states = experiment.tracking.state_folder(folder)
         built = training.build(
@@ -77,13 +77,13 @@ def run(
             process_tags = {"process": provenance.process(), "folder": str(folder.absolute())}
             precision_tag = {"precision": note or experiment.train.precision}
             tracked.set_tags({**tags, **process_tags, **precision_tag})
-            resume.note_run(folder, resume.Begun(tracked.id, None))
+            resume.save_started_run(folder, resume.StartedRun(tracked.id, None))
             recorder = Recorder(tracked, experiment, datamodule, Path(tmp))
             store = Store(states / tracked.id, {"dataset": datamodule.data.digest})
             trained = training.train(built, experiment, datamodule, recorder, store, signals, judge)
             scores, seconds = conclude(trained, recorder, started)
         store.remove()
-        resume.note_run(folder, resume.Begun(tracked.id, scores, datamodule.leaky))
+        resume.save_started_run(folder, resume.StartedRun(tracked.id, scores, datamodule.leaky))
     summary.print_result(
         experiment, scores, datamodule.leaky, tracked.id, folder, seconds, trained.seconds
     )
@@ -162,13 +162,13 @@ def _tracked(experiment: Experiment, folder: Path, resumed: str | None) -> Itera
     """Starts the tracked run and closes it as finished, failed or killed."""
     tracked = experiment.tracking.start(experiment.run_name, folder, resumed)
     storage = experiment.tracking.storage_overrides()
-    with resume.told_how_to_go_on(folder, tracked.id, storage):
+    with resume.with_resume_hint(folder, tracked.id, storage):
         try:
             yield tracked
         except BaseException as error:
             if isinstance(error, Interrupted):
-                on_all = experiment.distribution.kind == "multi_worker"
-                error.told = resume.how_to_go_on(folder, tracked.id, on_all, place=storage)
+                every_worker = experiment.distribution.kind == "multi_worker"
+                error.told = resume.resume_hint(folder, tracked.id, every_worker, storage=storage)
             # What stopped the run is reported, not that its record is gone too.
             with suppress(UserError, OSError):
                 if isinstance(error, PrunedError):

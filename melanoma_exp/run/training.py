@@ -71,7 +71,7 @@ def build(
     train, val = team.divide(loader), team.divide(datamodule.val_loader(spec.batch_size))
     saved = None
     if state is not None and team.is_chief:
-        saved = resume.open_state(state, experiment, datamodule)
+        saved = resume.open_checkpoint(state, experiment, datamodule)
     with team.together(signals), team.strategy.scope():
         team.agree(
             {
@@ -128,7 +128,7 @@ def train(
     from melanoma_exp.training import fit
 
     if built.saved is None:
-        resume.begin_state(store.folder, experiment, datamodule)
+        resume.save_initial_state(store.folder, experiment, datamodule)
         recorder.start(built.model, datamodule.train_loader(experiment.train.batch_size))
     started, cpu_started = time.perf_counter(), time.process_time()
     screen = console.Screen(console.console(), experiment.train.epochs, built.steps)

@@ -37,7 +37,7 @@ def run(folder: Path, number: int) -> int:
     given_up: list[PrunedError] = []
     with _logged_to(job.folder / LOG):
         code = exit_status.exit_code(lambda: given_up.extend(_run(job, sweep)))
-    begun = resume.begun_in(job.folder)
+    begun = resume.find_started_run(job.folder)
     status = replace(status, ended=time.time(), run_id=begun.run_id if begun else "")
     if given_up:
         status = replace(status, state="pruned")
@@ -73,7 +73,7 @@ def _run(job: Job, sweep: Sweep) -> list[PrunedError]:
     """Runs the job; returns why it was given up, if it was."""
     from melanoma_exp.run import runner
 
-    begun = resume.begun_in(job.folder)
+    begun = resume.find_started_run(job.folder)
     if begun and begun.scores:
         print(f"{job.folder}: run {begun.run_id} has finished here already")
         return []

@@ -87,7 +87,7 @@ def missing(jobs: Sequence[Job]) -> list[Job]:
 
 def begun(job: Job) -> bool:
     """Whether a job can go on from a checkpoint."""
-    known = resume.begun_in(job.folder)
+    known = resume.find_started_run(job.folder)
     if known is None or known.scores:
         return False
     state = job.experiment().tracking.state_folder(job.folder)

@@ -35,7 +35,7 @@ def exit_code(work: Callable[[], None]) -> int:
             return 1
         print("interrupted: what was logged so far is kept", file=sys.stderr)
         if sweep := getattr(error, "sweep", ""):
-            print(f"go on with: melanoma-exp resume-sweep {sweep}", file=sys.stderr)
+            print(f"resume with: melanoma-exp resume-sweep {sweep}", file=sys.stderr)
         elif told := getattr(error, "told", ""):
             print(told, file=sys.stderr)
         return 128 + signum

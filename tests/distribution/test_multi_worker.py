@@ -101,8 +101,8 @@ def test_a_lost_worker_is_named_and_the_run_goes_on_to_the_same_end(
     lines = [line for line in said.splitlines() if line.startswith("distribution: worker")]
     assert len(lines) == 1 and re.match(rf"distribution: worker {lost} \(127.0.0.1:\d+\)", lines[0])
     again = f"the same command and hydra.run.dir={place}"
-    assert lines[0].endswith(f"go on with, on every worker: {again}")
-    assert f"launch: go on with: {again}" in (place / "out.txt").read_text()
+    assert lines[0].endswith(f"resume on every worker with: {again}")
+    assert f"launch: resume with: {again}" in (place / "out.txt").read_text()
     assert "Traceback" not in said
     run(place, TWO, command(images, place, *LONG))
     told, weights = difference(whole, place)
@@ -131,7 +131,7 @@ def test_launch_starts_again_by_itself(
     assert apart(whole / "artifacts", artifacts(found)) == 0
     told = said if lost == 1 else (place / "worker-1.log").read_text()
     again = f"melanoma-exp resume {found.info.run_id} tracking.folder={place}/mlruns"
-    assert f"go on with, on every worker: {again}\n" in told
+    assert f"resume on every worker with: {again}\n" in told
 
 
 @pytest.mark.slow
@@ -156,7 +156,7 @@ def test_workers_end_with_their_launcher_and_the_run_is_resumed_as_told(
     assert len(epochs) < 8 and list((place / "mlruns" / "checkpoints" / number).glob("epoch-*"))
     if how == signal.SIGKILL:
         return
-    (again,) = re.findall(r"^launch: go on with: melanoma-exp (.*)$", said, re.M)
+    (again,) = re.findall(r"^launch: resume with: melanoma-exp (.*)$", said, re.M)
     words = shlex.split(again)
     assert words[:5] == [*TWO, "resume", number] and f"tracking.folder={place}/mlruns" in words
     run(place, words, [])

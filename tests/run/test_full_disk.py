@@ -77,7 +77,9 @@ def test_a_run_outlives_a_disk_that_is_full_for_a_while_and_ends_in_one_line_oth
     (run,) = runs(small)
     ((line,), run_id) = stopped.value.lines, run.info.run_id
     assert line.startswith("tracking: sqlite:///") and "database or disk is full" in line
-    assert line.endswith(f"go on with: melanoma-exp resume {run_id} tracking.folder={small}/mlruns")
+    assert line.endswith(
+        f"resume with: melanoma-exp resume {run_id} tracking.folder={small}/mlruns"
+    )
     kept = sorted((small / "mlruns" / "checkpoints" / run_id).glob("epoch-*"))
     assert kept[-1].name.startswith("epoch-000005")
     (small / "filler").unlink()

@@ -100,7 +100,7 @@ def interrupted(images: Path, place: Path, monkeypatch: pytest.MonkeyPatch, *mor
         with pytest.raises(Interrupted) as stopped:
             runner.run(experiment(images, place, *more), place / "job", {})
     (run,) = runs(place)
-    again = f"go on with: melanoma-exp resume {run.info.run_id} tracking.folder={place}/mlruns"
+    again = f"resume with: melanoma-exp resume {run.info.run_id} tracking.folder={place}/mlruns"
     assert run.info.status == "KILLED" and stopped.value.told == again
     return run.info.run_id
 
@@ -115,10 +115,10 @@ def test_the_verb_goes_on_with_a_stopped_run_once(
     run_id = interrupted(images, tmp_path, monkeypatch)
     with monkeypatch.context() as patch:  # by `launch`, each of whose workers would do it alone
         patch.setenv(watchdog.LAUNCHED, "0")
-        with pytest.raises(UserError, match=r"one process .distribution=single.; go on with: "):
+        with pytest.raises(UserError, match=r"one process .distribution=single.; resume with: "):
             verb("resume", tmp_path, run_id)
     verb("resume", tmp_path, run_id)
-    assert f"run {run_id} goes on after epoch 1" in capsys.readouterr().out
+    assert f"run {run_id} resumes after epoch 1" in capsys.readouterr().out
     (run,) = runs(tmp_path)
     assert run.info.status == "FINISHED"
     with pytest.raises(UserError, match=f"{run_id} has finished; `melanoma-exp rerun"):
@@ -172,7 +172,7 @@ def test_the_same_job_started_again_in_its_folder_goes_on(
     command = [sys.executable, "-m", "melanoma_exp", *overrides(images, tmp_path)]
     command.append(f"hydra.run.dir={tmp_path}/job")
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert f"run {run_id} goes on after epoch 1" in done.stdout, done.stderr
+    assert f"run {run_id} resumes after epoch 1" in done.stdout, done.stderr
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert f"run {run_id} has finished here already" in done.stdout and done.returncode == 0
     assert [run.info.run_id for run in runs(tmp_path)] == [run_id]

@@ -33,7 +33,7 @@ def attempt(folder: Path, overrides: list[str], fatal_sync: int | None) -> NoRet
             sync(descriptor)
 
         os.fsync = sync_or_die
-    begun = resume.begun_in(folder)
+    begun = resume.find_started_run(folder)
     runner.run(experiment, folder, {}, begun.run_id if begun else None)
     os._exit(0)
 

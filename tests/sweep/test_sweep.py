@@ -117,7 +117,7 @@ def test_a_sweep_survives_its_jobs_and_is_gone_on_with(images: Path, tmp_path: P
     assert parent_of(tmp_path).info.status == "FINISHED"
     children = [run for run in runs(tmp_path) if "sweep_parent" not in run.data.tags]
     assert len(children) == 4 and {r.info.status for r in children} == {"FINISHED"}
-    assert "goes on after epoch 1" in (tmp_path / "sweep/2/job.log").read_text()
+    assert "resumes after epoch 1" in (tmp_path / "sweep/2/job.log").read_text()
     best = parent_of(tmp_path).data
     scores = {r.info.run_id: r.data.metrics["final/val/balanced_accuracy"] for r in children}
     assert best.metrics["best/val/balanced_accuracy"] == max(scores.values())
@@ -188,7 +188,7 @@ def test_a_stopped_sweep_says_how_to_go_on_and_does(images: Path, tmp_path: Path
     process.send_signal(signal.SIGTERM)
     code, said = ended(process, 120)
     assert code == 143, said
-    assert f"go on with: melanoma-exp resume-sweep {tmp_path}/sweep" in said
+    assert f"resume with: melanoma-exp resume-sweep {tmp_path}/sweep" in said
     assert [row["state"] for row in jobs_csv(tmp_path)] == ["stopped", "waiting"]
     assert parent_of(tmp_path).info.status == "KILLED"
     assert "goes on: " in ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", "--dry-run"))[1]

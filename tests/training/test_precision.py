@@ -98,5 +98,5 @@ def test_a_run_is_recorded_with_what_auto_chose_and_not_gone_on_with_in_another(
         runner.run(experiment(images, tmp_path, auto), tmp_path / "job", {}, run_id)
     assert refused.value.lines[1:] == (
         "train.precision: was bfloat16, is float32",
-        "go on with train.precision=bfloat16",
+        "resume with train.precision=bfloat16",
     )

@@ -23,7 +23,7 @@ def resume(words: list[str]) -> None:
     if LAUNCHED in os.environ and before.distribution.kind != "multi_worker":
         raise UserError(
             f"run {given.run_id} trains in one process (distribution={before.distribution.kind}); "
-            f"go on with: melanoma-exp {shlex.join(['resume', given.run_id, *overrides])}"
+            f"resume with: melanoma-exp {shlex.join(['resume', given.run_id, *overrides])}"
         )
     again = before.model_copy(update={"tracking": here.tracking, "cache": here.cache})
     runner.run(again, folder, {}, given.run_id)
