@@ -181,7 +181,7 @@ def test_a_built_wheel_finds_its_conf_without_the_checkout(tmp_path: Path) -> No
     printed = python("-m", "melanoma_exp", "model=m3", "--cfg", "job", env=environment)
     assert "name: m3" in printed
     assert "augmentor" in python("-m", "melanoma_exp", "--help", env=environment)
-    checkout = Path(main.__file__).parent
+    checkout = Path(main.__file__).parents[1]
     pages = [p for p in checkout.rglob("*") if p.suffix in (".j2", ".css")]
     assert len(pages) == 6
     assert all((target / "melanoma_exp" / p.relative_to(checkout)).is_file() for p in pages)
