@@ -13,7 +13,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from melanoma_exp.cli import help as help_page
-from melanoma_exp.cli.commands import VERBS
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.config import Experiment
 from melanoma_exp.spec import Spec
 from melanoma_exp.sweep.search.spec import Optuna
@@ -89,7 +89,7 @@ def commands_page() -> str:
     """Returns the page of every command, as its parser describes itself."""
     lines = ["# Commands", ""]
     lines += ["Without a command, `melanoma-exp` trains: every word is then a config override.", ""]
-    for name, command in VERBS.items():
+    for name, command in COMMANDS.items():
         lines += [f"## `{name}`", "", "```text", _help_of(command), "```", ""]
     return "\n".join(lines)
 

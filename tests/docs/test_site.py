@@ -13,7 +13,7 @@ import pytest
 import reference
 import yaml
 
-from melanoma_exp.cli.commands import VERBS
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.config import Experiment
 from melanoma_exp.system.installation import conf_folder
 
@@ -64,7 +64,7 @@ def test_a_key_has_its_range_its_meaning_and_its_value_in_each_option() -> None:
 
 def test_every_command_is_described_with_its_options() -> None:
     page = reference.commands_page()
-    for name in VERBS:
+    for name in COMMANDS:
         section = page.split(f"\n## `{name}`\n")[1].split("\n## ")[0]
         assert f"usage: melanoma-exp {name}" in section and "example: " in section
     assert "--workers N" in page and "--html FILE" in page
