@@ -67,19 +67,19 @@ def process(batch: int) -> None:
     kind = "multi_worker" if os.environ["TF_CONFIG"] else "single"
     words = [f"distribution={kind}", "train.precision=float32"]
     experiment = config.parse(compose.compose(conf_folder(), words))
-    team = experiment.distribution.create(batch)
+    workers = experiment.distribution.create(batch)
     training_process.prepare_process(experiment.train, 1)
-    with team.strategy.scope():
+    with workers.strategy.scope():
         model = experiment.model.build((SIZE, SIZE, 3), CLASSES)
         compile_model(model, experiment.train, WARM + STEPS, CLASSES)
-        team.replicate(model, Signals())
+        workers.replicate(model, Signals())
     marks: list[float] = []
 
     class Clock(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             marks.append(time.process_time())
 
-    batches = team.divide(_feed(batch)).dataset()
+    batches = workers.shard(_feed(batch)).dataset()
     model.fit(batches, steps_per_epoch=WARM + STEPS, verbose=0, callbacks=[Clock()], shuffle=False)
     shapes = [tuple(weights.shape) for weights in model.trainable_variables]
     print(
@@ -87,13 +87,13 @@ def process(batch: int) -> None:
             {
                 "step": 1000 * (marks[-1] - marks[WARM - 1]) / STEPS,
                 "bytes": 4 * sum(int(np.prod(shape)) for shape in shapes),
-                "sum": _cost_of_sum(team.strategy, shapes) if kind == "multi_worker" else 0.0,
+                "sum": _cost_of_sum(workers.strategy, shapes) if kind == "multi_worker" else 0.0,
             }
         ),
         flush=True,
     )
-    team.part()
-    time.sleep(0 if not team.is_chief else 5)  # the other is still summing its times
+    workers.leave()
+    time.sleep(0 if not workers.is_chief else 5)  # the other is still summing its times
     os._exit(0)
 
 

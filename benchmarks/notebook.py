@@ -14,7 +14,7 @@ from typing import Any
 from melanoma_exp import config
 from melanoma_exp.cli import compose
 from melanoma_exp.config import Experiment
-from melanoma_exp.models.spec import each
+from melanoma_exp.models.cnn import per_item
 from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.training import process
 
@@ -42,14 +42,17 @@ def notebook_model(experiment: Experiment, shape: tuple[int, ...], classes: int)
         ]
     stack.append(layers.Rescaling(1 / 255))
     options = zip(
-        net.filters, each(net.padding, net.filters), each(net.dropout, net.filters), strict=True
+        net.filters,
+        per_item(net.padding, net.filters),
+        per_item(net.dropout, net.filters),
+        strict=True,
     )
     for filters, padding, dropout in options:
         for width in filters:
             stack.append(layers.Conv2D(width, net.kernel, padding=padding, activation="relu"))
         stack += [layers.MaxPooling2D(), *([layers.Dropout(dropout)] if dropout else [])]
     stack.append(layers.Flatten())
-    for units, dropout in zip(net.dense, each(net.dense_dropout, net.dense), strict=True):
+    for units, dropout in zip(net.dense, per_item(net.dense_dropout, net.dense), strict=True):
         stack += [layers.Dense(units, activation="relu")]
         stack += [layers.Dropout(dropout)] if dropout else []
     stack += [layers.Dropout(net.head_dropout)] if net.head_dropout else []
@@ -90,8 +93,8 @@ def _lacking(experiment: Experiment) -> list[str]:
     net, policy, train = experiment.model, experiment.augment, experiment.train
     wanted = {
         "model.rescale=false": not net.rescale,
-        "model.norm": set(each(net.norm, net.filters)) != {"none"},
-        "model.dense_norm": any(each(net.dense_norm, net.dense)),
+        "model.norm": set(per_item(net.norm, net.filters)) != {"none"},
+        "model.dense_norm": any(per_item(net.dense_norm, net.dense)),
         "model.head_units": net.head_units is not None,
         f"augment={policy.kind}": policy.kind not in ("none", "flip_rotate_zoom"),
         "shifts": any((*getattr(policy, "shift_height", ()), *getattr(policy, "shift_width", ()))),

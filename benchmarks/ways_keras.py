@@ -29,7 +29,7 @@ def product(experiment: Experiment, datamodule: DataModule, count: int) -> Built
     process.keep_freed_memory()
     process.import_tensorflow()
     from melanoma_exp.training import precision
-    from melanoma_exp.training.data_wait import Waits
+    from melanoma_exp.training.data_wait import DataWait
     from melanoma_exp.training.optim import compile_model
 
     train, said = precision.settle(experiment.train)
@@ -45,8 +45,8 @@ def product(experiment: Experiment, datamodule: DataModule, count: int) -> Built
     facts = {"precision": train.precision, "classes": classes, "told": said or train.precision}
 
     def turn() -> dict[str, Any]:
-        waits = Waits()
-        batches = waits.over(loader.dataset(next(epochs)))
+        waits = DataWait()
+        batches = waits.measure(loader.dataset(next(epochs)))
         model.fit(batches, steps_per_epoch=loader.steps, verbose=0, shuffle=False)
         return {"images": loader.images, "waited": waits.later}
 

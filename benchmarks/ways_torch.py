@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from melanoma_exp.augment import Policy
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.datamodule import DataModule
-from melanoma_exp.models.spec import Cnn, each
+from melanoma_exp.models.cnn import Cnn, per_item
 from melanoma_exp.training import precision
 
 
@@ -45,7 +45,7 @@ def network(spec: Cnn, shape: tuple[int, int], classes: int) -> nn.Module:
     """Returns the net of a spec without normalisation."""
     layers: list[nn.Module] = []
     channels, (height, width) = 3, shape
-    paddings, dropouts = each(spec.padding, spec.filters), each(spec.dropout, spec.filters)
+    paddings, dropouts = per_item(spec.padding, spec.filters), per_item(spec.dropout, spec.filters)
     for filters, padding, dropout in zip(spec.filters, paddings, dropouts, strict=True):
         for after in filters:
             lost = 0 if padding == "same" else spec.kernel - 1
@@ -55,7 +55,7 @@ def network(spec: Cnn, shape: tuple[int, int], classes: int) -> nn.Module:
         height, width = height // 2, width // 2
     layers.append(nn.Flatten())
     features = channels * height * width
-    for units, dropout in zip(spec.dense, each(spec.dense_dropout, spec.dense), strict=True):
+    for units, dropout in zip(spec.dense, per_item(spec.dense_dropout, spec.dense), strict=True):
         layers += [nn.Linear(features, units), nn.ReLU()]
         layers += [nn.Dropout(dropout)] if dropout else []
         features = units

@@ -16,9 +16,9 @@ from melanoma_exp.augment import AnyPolicy
 from melanoma_exp.data.balance import AnyBalance
 from melanoma_exp.data.datasets import AnyDataset
 from melanoma_exp.data.splits import AnySplit
-from melanoma_exp.distribution.spec import AnyDistribution
+from melanoma_exp.distribution import AnyDistribution
 from melanoma_exp.evaluation.config import Evaluation
-from melanoma_exp.models.spec import AnyModel
+from melanoma_exp.models import AnyModel
 from melanoma_exp.spec import Spec, UserError, digest, validate
 from melanoma_exp.tracking import AnyTracking
 from melanoma_exp.training.spec import Train

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from melanoma_exp.comparison.rows import Mean, Row
+from melanoma_exp.models import AnyModel
 from melanoma_exp.models import flops as cost
-from melanoma_exp.models.spec import AnyModel
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.archive import Archive
 

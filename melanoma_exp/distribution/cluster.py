@@ -1,4 +1,4 @@
-"""Which processes train together, as TF_CONFIG or Slurm says it. Nothing heavy is imported."""
+"""Which processes train together, from TF_CONFIG or Slurm. Imports nothing heavy."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any
 from melanoma_exp.spec import UserError
 
 EXAMPLE = '{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}'
-PORTS = 20_000, 40_000  # of Slurm's workers; below those that systems give to clients
+PORTS = 20_000, 40_000  # of Slurm's workers; below the ephemeral ports
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Cluster:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process is the one that records the run."""
+        """Whether this process records the run."""
         return self.index == 0
 
     def name(self, index: int) -> str:
-        """Returns how a worker is called in messages."""
+        """Returns the name of a worker in messages."""
         return f"worker {index} ({self.addresses[index]})"
 
 
@@ -39,14 +39,14 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Cluster:
     """Returns the cluster this process belongs to.
 
     Raises:
-        UserError: The environment names none, or not a sound one.
+        UserError: The environment names none, or an invalid one.
     """
     if environment.get("TF_CONFIG"):
         return _from_tf_config(environment["TF_CONFIG"])
     if int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
         return _from_slurm(environment)
     raise UserError(
-        "distribution=multi_worker: nothing says who the workers are; set TF_CONFIG (such as "
+        "distribution=multi_worker: the workers are not known; set TF_CONFIG (such as "
         f"{EXAMPLE}), start with srun, or try it with melanoma-exp launch --workers 2"
     )
 
@@ -55,20 +55,20 @@ def _from_tf_config(text: str) -> Cluster:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise _broken(f"is no JSON ({error})") from None
+        raise _invalid(f"is not valid JSON ({error})") from None
     if not isinstance(content, dict) or not isinstance(content.get("cluster"), dict):
-        raise _broken("has no cluster")
+        raise _invalid("has no cluster")
     jobs, task = content["cluster"], content.get("task")
-    if strange := sorted(set(jobs) - {"chief", "worker"}):
-        raise _broken(f"has a job {strange[0]}; only chief and worker train together")
+    if unknown := sorted(set(jobs) - {"chief", "worker"}):
+        raise _invalid(f"has a job {unknown[0]}; only chief and worker train together")
     addresses = [*_addresses(jobs, "chief"), *_addresses(jobs, "worker")]
     if len(set(addresses)) < len(addresses):
-        raise _broken("lists an address twice")
+        raise _invalid("lists an address twice")
     if not isinstance(task, dict) or task.get("type") not in jobs:
-        raise _broken(f"has no task.type out of {', '.join(jobs)}")
+        raise _invalid(f"has no task.type out of {', '.join(jobs)}")
     index = task.get("index")
     if not isinstance(index, int) or not 0 <= index < len(jobs[task["type"]]):
-        raise _broken(f"has no task.index below {len(jobs[task['type']])} (got {index})")
+        raise _invalid(f"has no task.index below {len(jobs[task['type']])} (got {index})")
     if task["type"] == "worker":
         index += len(jobs.get("chief", []))
     return Cluster(tuple(addresses), index)
@@ -77,22 +77,22 @@ def _from_tf_config(text: str) -> Cluster:
 def _addresses(jobs: Mapping[str, Any], job: str) -> list[str]:
     found = jobs.get(job, [])
     if not isinstance(found, list):
-        raise _broken(f"cluster.{job} should be a list of host:port")
+        raise _invalid(f"cluster.{job} should be a list of host:port")
     for address in found:
         if not isinstance(address, str) or not re.fullmatch(r"\S+:\d{1,5}", address):
-            raise _broken(f"cluster.{job}: should be host:port (got {address})")
+            raise _invalid(f"cluster.{job}: should be host:port (got {address})")
     return found
 
 
-def _broken(what: str) -> UserError:
+def _invalid(what: str) -> UserError:
     return UserError(f"TF_CONFIG: {what}; it should look like {EXAMPLE}")
 
 
 def _from_slurm(environment: Mapping[str, str]) -> Cluster:
-    """Reads what srun tells each task; ranks follow the list of nodes, as by default they do.
+    """Reads the environment that srun sets; ranks follow the list of nodes, as is the default.
 
-    TensorFlow's own resolver sorts hosts by name, so that ranks of host2 and host10 change places,
-    and cannot do without nvidia-smi.
+    TensorFlow's own resolver sorts hosts by name, which swaps the ranks of host2 and host10, and
+    needs nvidia-smi.
     """
     try:
         hosts = expand_hosts(environment["SLURM_STEP_NODELIST"])
@@ -111,24 +111,24 @@ def _from_slurm(environment: Mapping[str, str]) -> Cluster:
 
 
 def expand_hosts(text: str) -> list[str]:
-    """Returns the hosts of Slurm's short form: `n[1-2,07],m` is n1, n2, n07, m."""
+    """Expands Slurm's list of hosts: `n[1-2,07],m` is n1, n2, n07, m."""
     hosts = []
     for prefix, ranges, suffix in re.findall(r"([^,\[\]]+)(?:\[([^\]]+)\])?([^,\[\]]*)", text):
         if not ranges:
             hosts.append(prefix + suffix)
             continue
-        for part in ranges.split(","):
-            first, _, last = part.partition("-")
+        for item in ranges.split(","):
+            first, _, last = item.partition("-")
             numbers = range(int(first), int(last or first) + 1)
             hosts += [f"{prefix}{str(k).zfill(len(first))}{suffix}" for k in numbers]
     return hosts
 
 
 def _expand_counts(text: str) -> list[int]:
-    """Returns tasks by node: `2(x3),1` is 2, 2, 2, 1."""
+    """Expands Slurm's tasks by node: `2(x3),1` is 2, 2, 2, 1."""
     counts = []
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part)
+    for item in text.split(","):
+        match = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", item)
         if not match:
             raise ValueError(f"SLURM_STEP_TASKS_PER_NODE={text}")
         counts += [int(match[1])] * int(match[2] or 1)

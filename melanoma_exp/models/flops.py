@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from melanoma_exp.models.spec import Cnn, each
+from melanoma_exp.models.cnn import Cnn, per_item
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def count(spec: Cnn, image_shape: tuple[int, int], num_classes: int) -> Cost:
     """
     height, width = image_shape
     channels, work, weights = 3, 0, 0
-    paddings, norms = each(spec.padding, spec.filters), each(spec.norm, spec.filters)
+    paddings, norms = per_item(spec.padding, spec.filters), per_item(spec.norm, spec.filters)
     for filters, padding, norm in zip(spec.filters, paddings, norms, strict=True):
         for after in filters:
             if padding == "valid":
@@ -44,7 +44,7 @@ def count(spec: Cnn, image_shape: tuple[int, int], num_classes: int) -> Cost:
         height, width = height // 2, width // 2
         weights += 4 * channels * (norm != "none")
     features = math.prod((height, width, channels))
-    for units, norm in zip(spec.dense, each(spec.dense_norm, spec.dense), strict=True):
+    for units, norm in zip(spec.dense, per_item(spec.dense_norm, spec.dense), strict=True):
         work += features * units
         weights += features * units + units + 4 * units * bool(norm)
         features = units

@@ -12,10 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from melanoma_exp.data.samples import Parts
+from melanoma_exp.training.interfaces import ProgressListener
 
 if TYPE_CHECKING:
     from melanoma_exp.data.audit.findings import Finding
-    from melanoma_exp.training.checkpoint import Saved
+    from melanoma_exp.training.checkpoint import SavedCheckpoint
 
 DISCLAIMER = "Research software, not a medical device: no figure here supports a diagnosis."
 EXAMPLE = 3  # images of a finding that are named
@@ -65,9 +66,9 @@ def print_plan(
         screen.print(f"[yellow]note[/]        {note}", soft_wrap=True)
 
 
-def print_resumed(screen: Console, run_id: str, saved: "Saved | None") -> None:
+def print_resumed(screen: Console, run_id: str, saved: "SavedCheckpoint | None") -> None:
     """Prints where a run goes on, and which checkpoints were of no use."""
-    for line in saved.passed_over if saved else ():
+    for line in saved.skipped if saved else ():
         screen.print(f"[yellow]warning[/] {line}", soft_wrap=True)
     if saved is None:
         screen.print(f"run {run_id} has no checkpoint: it starts again", soft_wrap=True)
@@ -148,7 +149,7 @@ def _with_interval(figures: Mapping[str, float], name: str) -> str:
     return f"{value:.3f}" if math.isnan(low) else f"{value:.3f} ({low:.3f}-{high:.3f})"
 
 
-class Screen:
+class Screen(ProgressListener):
     """Shows training as one line that moves in a terminal, and as plain lines elsewhere."""
 
     def __init__(self, screen: Console, epochs: int, steps: int) -> None:

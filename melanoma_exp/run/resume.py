@@ -21,7 +21,7 @@ from melanoma_exp.system import provenance
 from melanoma_exp.system.disk import why_unwritable
 from melanoma_exp.tracking.base import StoreError
 from melanoma_exp.tracking.off import FolderRun
-from melanoma_exp.training.checkpoint import Saved, Store
+from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
 
 if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
@@ -81,7 +81,9 @@ def load(archive: "Archive", run_id: str) -> tuple[Experiment, Path]:
     return parse_json(archive.text(run_id, EXPERIMENT)), Path(run.tags["folder"])
 
 
-def open_checkpoint(folder: Path, experiment: Experiment, datamodule: DataModule) -> Saved | None:
+def open_checkpoint(
+    folder: Path, experiment: Experiment, datamodule: DataModule
+) -> SavedCheckpoint | None:
     """Returns the checkpoint to resume from, None where the run must start over.
 
     Args:
@@ -92,7 +94,7 @@ def open_checkpoint(folder: Path, experiment: Experiment, datamodule: DataModule
     Raises:
         UserError: Config, data or split differ from those at the start of the run.
     """
-    saved = Store(folder).newest()
+    saved = CheckpointStore(folder).newest()
     if saved is None:
         return None
     before = parse_json((folder / EXPERIMENT).read_text())

@@ -17,12 +17,12 @@ from melanoma_exp.system import provenance
 from melanoma_exp.system.cache import maintenance
 from melanoma_exp.tracking.base import Run
 from melanoma_exp.training import precision, process
-from melanoma_exp.training.checkpoint import Store
+from melanoma_exp.training.checkpoint import CheckpointStore
 from melanoma_exp.training.signals import Interrupted, PrunedError, Signals
 
 if TYPE_CHECKING:
     from melanoma_exp.run.recorder import Recorder
-    from melanoma_exp.training.fit import Judge
+    from melanoma_exp.training.interfaces import Pruner
 
 Scores = dict[str, dict[str, float]]
 
@@ -32,7 +32,7 @@ def run(
     folder: Path,
     tags: Mapping[str, str],
     resumed: str | None = None,
-    judge: "Judge | None" = None,
+    pruner: "Pruner | None" = None,
 ) -> Scores | None:
     """Runs an experiment.
 
@@ -41,7 +41,7 @@ def run(
         folder: Of this run; artifacts stay there with `tracking=off`.
         tags: Further tags of the tracked run.
         resumed: The id of an interrupted run of this experiment, to resume it.
-        judge: May give the run up between two epochs.
+        pruner: May stop the run between two epochs.
 
     Returns:
         For val and test their metrics; None after a dry run, and in a worker that is not the chief.
@@ -49,7 +49,7 @@ def run(
     Raises:
         UserError: Something the user can mend.
         Interrupted: A signal asked to stop; what was logged stays.
-        PrunedError: The judge gave the run up; what was logged stays, checkpoints do not.
+        PrunedError: The pruner stopped the run; what was logged stays, checkpoints do not.
     """
     started = time.perf_counter()
     signals = Signals()
@@ -62,7 +62,7 @@ def run(
         built = training.build(
             experiment, datamodule, signals, states / resumed if resumed else None
         )
-        if not built.team.is_chief:
+        if not built.workers.is_chief:
             if not experiment.dry_run:
                 training.assist(built, experiment, signals)
             return None
@@ -79,8 +79,11 @@ def run(
             tracked.set_tags({**tags, **process_tags, **precision_tag})
             resume.save_started_run(folder, resume.StartedRun(tracked.id, None))
             recorder = Recorder(tracked, experiment, datamodule, Path(tmp))
-            store = Store(states / tracked.id, {"dataset": datamodule.data.digest})
-            trained = training.train(built, experiment, datamodule, recorder, store, signals, judge)
+            facts = {"dataset": datamodule.data.digest}
+            store = CheckpointStore(states / tracked.id, facts)
+            trained = training.train(
+                built, experiment, datamodule, recorder, store, signals, pruner
+            )
             scores, seconds = conclude(trained, recorder, started)
         store.remove()
         resume.save_started_run(folder, resume.StartedRun(tracked.id, scores, datamodule.leaky))
@@ -99,7 +102,7 @@ def prepare(experiment: Experiment) -> tuple[Experiment, DataModule, str]:
     Raises:
         UserError: The data, or what the machine offers, does not fit the experiment.
     """
-    experiment.distribution.look_around()
+    experiment.distribution.check_environment()
     datamodule = prepare_data(experiment)
     # Not before the data is known to be good: importing TensorFlow takes seconds.
     process.keep_freed_memory()
@@ -168,7 +171,9 @@ def _tracked(experiment: Experiment, folder: Path, resumed: str | None) -> Itera
         except BaseException as error:
             if isinstance(error, Interrupted):
                 every_worker = experiment.distribution.kind == "multi_worker"
-                error.told = resume.resume_hint(folder, tracked.id, every_worker, storage=storage)
+                error.message = resume.resume_hint(
+                    folder, tracked.id, every_worker, storage=storage
+                )
             # What stopped the run is reported, not that its record is gone too.
             with suppress(UserError, OSError):
                 if isinstance(error, PrunedError):

@@ -13,15 +13,15 @@ from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.report import console
 from melanoma_exp.run import resume
 from melanoma_exp.training import process
-from melanoma_exp.training.checkpoint import Saved, Store
+from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
 from melanoma_exp.training.signals import PrunedError, Signals
 
 if TYPE_CHECKING:
     import keras
 
-    from melanoma_exp.distribution.team import Team
+    from melanoma_exp.distribution.worker_group import WorkerGroup
     from melanoma_exp.run.recorder import Recorder
-    from melanoma_exp.training.fit import Judge, Loader
+    from melanoma_exp.training.interfaces import Loader, Pruner
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Built:
     """A compiled model with the workers that train it and what they are fed.
 
     Attributes:
-        team: The processes and devices.
+        workers: The processes and devices.
         model: Compiled, with layers and steps for training.
         train: This process's share of the training batches.
         val: This process's share of the validation batches.
@@ -38,13 +38,13 @@ class Built:
         saved: The checkpoint to resume from, None for a new run.
     """
 
-    team: "Team"
+    workers: "WorkerGroup"
     model: "keras.Model"
     train: "Loader"
     val: "Loader"
     steps: int
     signals: Signals
-    saved: Saved | None
+    saved: SavedCheckpoint | None
 
 
 def build(
@@ -65,15 +65,15 @@ def build(
     from melanoma_exp.training.optim import compile_model
 
     spec = experiment.train
-    team = experiment.distribution.create(spec.batch_size)
+    workers = experiment.distribution.create(spec.batch_size)
     process.prepare_process(spec, experiment.seed)
     loader = datamodule.train_loader(spec.batch_size)
-    train, val = team.divide(loader), team.divide(datamodule.val_loader(spec.batch_size))
+    train, val = workers.shard(loader), workers.shard(datamodule.val_loader(spec.batch_size))
     saved = None
-    if state is not None and team.is_chief:
+    if state is not None and workers.is_chief:
         saved = resume.open_checkpoint(state, experiment, datamodule)
-    with team.together(signals), team.strategy.scope():
-        team.agree(
+    with workers.supervised(signals), workers.strategy.scope():
+        workers.check_same(
             {
                 "config": experiment.digest,
                 "dataset": datamodule.data.digest,
@@ -81,11 +81,11 @@ def build(
                 "version of melanoma_exp": __version__,
             }
         )
-        saved = team.share(saved)
+        saved = workers.broadcast(saved)
         model = experiment.model.build(datamodule.image_shape, len(datamodule.classes))
         compile_model(model, spec, loader.steps, len(datamodule.classes))
-        shared_signals = team.replicate(model, signals)
-    return Built(team, model, train, val, loader.steps, shared_signals, saved)
+        shared_signals = workers.replicate(model, signals)
+    return Built(workers, model, train, val, loader.steps, shared_signals, saved)
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ def train(
     experiment: Experiment,
     datamodule: DataModule,
     recorder: "Recorder",
-    store: Store,
+    store: CheckpointStore,
     signals: Signals,
-    judge: "Judge | None",
+    pruner: "Pruner | None",
 ) -> Trained:
     """Records the start of a new run, then trains the model to its end.
 
@@ -123,7 +123,7 @@ def train(
         recorder: Records the run.
         store: Keeps the checkpoints.
         signals: Of this process.
-        judge: May give the run up between two epochs.
+        pruner: May stop the run between two epochs.
     """
     from melanoma_exp.training import fit
 
@@ -132,24 +132,24 @@ def train(
         recorder.start(built.model, datamodule.train_loader(experiment.train.batch_size))
     started, cpu_started = time.perf_counter(), time.process_time()
     screen = console.Screen(console.console(), experiment.train.epochs, built.steps)
-    with screen as progress, built.team.together(signals):
+    with screen as progress, built.workers.supervised(signals):
         try:
             history = fit.fit(
                 built.model,
                 experiment.train,
                 built.train,
                 built.val,
-                progress,
-                recorder.log_epoch,
-                store,
                 built.signals,
-                built.saved,
-                judge,
+                progress=progress,
+                log=recorder.log_epoch,
+                store=store,
+                saved=built.saved,
+                pruner=pruner,
             )
         except PrunedError:
             store.remove()  # nobody resumes it
             raise
-    built.team.part()
+    built.workers.leave()
     # As it is published: without the layers of training, its replicas and its optimizer.
     network = experiment.model.build(datamodule.image_shape, len(datamodule.classes))
     network.jit_compile = False
@@ -160,10 +160,15 @@ def train(
 
 def assist(built: Built, experiment: Experiment, signals: Signals) -> None:
     """Trains with the chief, which alone shows progress, logs and keeps checkpoints."""
-    from melanoma_exp.run import worker
+    from melanoma_exp.training import fit
 
-    with built.team.together(signals):
-        worker.follow(
-            built.model, experiment.train, built.train, built.val, built.signals, built.saved
+    with built.workers.supervised(signals):
+        fit.fit(
+            built.model,
+            experiment.train,
+            built.train,
+            built.val,
+            built.signals,
+            saved=built.saved,
         )
-    built.team.part()
+    built.workers.leave()

@@ -16,7 +16,7 @@ from melanoma_exp.sweep.queue import Queue
 from melanoma_exp.sweep.spec import Local, Slurm
 from melanoma_exp.system import provenance
 from melanoma_exp.system.watchdog import exit_with_parent
-from melanoma_exp.training.checkpoint import Store
+from melanoma_exp.training.checkpoint import CheckpointStore
 from melanoma_exp.training.signals import Interrupted, Signals
 
 
@@ -91,7 +91,7 @@ def begun(job: Job) -> bool:
     if known is None or known.scores:
         return False
     state = job.experiment().tracking.state_folder(job.folder)
-    return Store(state / known.run_id).newest() is not None
+    return CheckpointStore(state / known.run_id).newest() is not None
 
 
 def _run_jobs(sweep: Sweep, queue: Queue, shown: Any, signals: Signals) -> None:

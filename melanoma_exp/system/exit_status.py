@@ -36,6 +36,6 @@ def exit_code(work: Callable[[], None]) -> int:
         print("interrupted: what was logged so far is kept", file=sys.stderr)
         if sweep := getattr(error, "sweep", ""):
             print(f"resume with: melanoma-exp resume-sweep {sweep}", file=sys.stderr)
-        elif told := getattr(error, "told", ""):
-            print(told, file=sys.stderr)
+        elif message := getattr(error, "message", ""):
+            print(message, file=sys.stderr)
         return 128 + signum

@@ -1,4 +1,4 @@
-"""How long training steps wait for their batches."""
+"""Measures how long training steps wait for their batches."""
 
 import time
 from dataclasses import dataclass
@@ -9,47 +9,49 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Waits:
-    """Seconds between asking for a batch and having it.
+class DataWait:
+    """Seconds between requesting a batch and receiving it.
 
     Attributes:
-        starting: Of the first batch, for which the input path has to start.
-        later: Of all the others together.
-        batches: How many were given.
+        first: Of the first batch, which includes starting the input pipeline.
+        later: Of all others together.
+        batches: How many were received.
     """
 
-    starting: float = 0.0
+    first: float = 0.0
     later: float = 0.0
     batches: int = 0
 
     def add(self, seconds: float) -> None:
-        """Takes in one batch."""
+        """Adds one batch."""
         if self.batches:
             self.later += seconds
         else:
-            self.starting = seconds
+            self.first = seconds
         self.batches += 1
 
-    def over(self, batches: "tf.data.Dataset") -> "tf.data.Dataset":
-        """Returns a dataset of the same batches that measures how long each was waited for.
+    def measure(self, batches: "tf.data.Dataset") -> "tf.data.Dataset":
+        """Returns a dataset of the same batches that measures the wait for each.
 
         Keras takes batches inside a compiled function, out of Python's sight; so the clock is read
-        in the input path: `zip` reads it first and then asks for the batch.
+        in the input pipeline: `zip` reads it first and then requests the batch.
         """
         import tensorflow as tf
 
         def stamp(number: int) -> float:
             return time.perf_counter()
 
-        def note(asked: float) -> None:
-            self.add(float(time.perf_counter() - asked))
+        def record(requested: float) -> None:
+            self.add(float(time.perf_counter() - requested))
 
-        def measured(asked: "tf.Tensor", batch: tuple["tf.Tensor", ...]) -> tuple["tf.Tensor", ...]:
-            with tf.control_dependencies([tf.numpy_function(note, [asked], [])]):
-                return tuple(tf.identity(part) for part in batch)
+        def measured(
+            requested: "tf.Tensor", batch: tuple["tf.Tensor", ...]
+        ) -> tuple["tf.Tensor", ...]:
+            with tf.control_dependencies([tf.numpy_function(record, [requested], [])]):
+                return tuple(tf.identity(array) for array in batch)
 
         stamps = tf.data.Dataset.counter().map(lambda n: tf.numpy_function(stamp, [n], tf.float64))
         options = tf.data.Options()
-        # By default TensorFlow adds a thread that asks ahead: its waiting is not the model's.
+        # By default TensorFlow adds a thread that prefetches: its wait is not the model's.
         options.experimental_optimization.inject_prefetch = False
         return tf.data.Dataset.zip(stamps, batches).map(measured).with_options(options)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: an exception at once, or a word to whoever can stop in good order."""
+"""Ctrl-C and SIGTERM: an exception at once, or a flag for code that can stop in good order."""
 
 import signal
 from collections.abc import Iterator
@@ -9,16 +9,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(BaseException):
-    """A signal asked to stop; `signum` says which, `told` how to go on, where that is possible."""
+    """A signal asked to stop: `signum`; `message` says how to resume, where that is possible."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
         self.signum = signum
-        self.told = ""
+        self.message = ""
 
 
 class PrunedError(Exception):
-    """A judge gave a training up; the message says why."""
+    """A pruner stopped the training; the message says why."""
 
 
 class Signals:
@@ -44,12 +44,12 @@ class Signals:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Only notes the first signal: the code inside looks at `received` and stops by itself.
+        """Only records the first signal: the code inside checks `received` and stops by itself.
 
         A second signal raises at once.
 
         Raises:
-            Interrupted: A signal came and the code inside ended without looking.
+            Interrupted: A signal came and the code inside ended without checking.
         """
         self._deferring = True
         try:

@@ -1,8 +1,8 @@
-"""Where a training stands: all that the next step depends on, as arrays and JSON and back."""
+"""The state of training: everything that the next step depends on, as arrays and JSON and back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from melanoma_exp.training.monitors import Best
 
 History = dict[str, list[float]]
 Arrays = dict[str, np.ndarray]
-PLAIN = (
+JSON_FIELDS = (
     "epoch",
     "step",
     "seconds",
@@ -22,26 +22,26 @@ PLAIN = (
     "trained",
     "history",
     "is_over",
-)  # fields as JSON
+)
 
 
 @dataclass
-class Course:
+class TrainingState:
     """The part of the state that is not in the model.
 
     Attributes:
-        epoch: Epochs that are over.
-        step: Steps done of the next one.
+        epoch: Finished epochs.
+        step: Finished steps of the next one.
         seconds: Spent on the steps of the unfinished epoch;
-        starting: of these, waiting for its first batch, of each time it was gone on with;
+        starting: of these, waiting for the first batch after each start or resume;
         waited: and for all other batches.
-        rate: The learning rate it began with.
-        trained: The training figures of an epoch whose steps are all done; empty before.
-        history: For each figure its value in every epoch that is over.
-        plateau: What the learning-rate schedule has seen.
-        stopping: What early stopping and `keep: best` have seen.
+        rate: The learning rate at the epoch's begin.
+        trained: Training metrics of an epoch whose steps are all done; empty before.
+        history: For each metric its value in every finished epoch.
+        plateau: State of the learning-rate schedule.
+        stopping: State of early stopping and `keep: best`.
         is_over: Early stopping has ended training.
-        best_weights: The weights of the best epoch, where they are kept.
+        best_weights: Weights of the best epoch, with `keep: best`.
     """
 
     epoch: int = 0
@@ -59,35 +59,35 @@ class Course:
 
     @property
     def position(self) -> Position:
-        """Where training stands, as a checkpoint is named."""
+        """Finished epochs and steps, which name a checkpoint."""
         return self.epoch, self.step
 
-    def state(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Returns JSON content; `best_weights` are arrays and not in it."""
         return {
-            **{name: getattr(self, name) for name in PLAIN},
+            **{name: getattr(self, name) for name in JSON_FIELDS},
             "plateau": self.plateau.state(),
             "stopping": self.stopping.state(),
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> "Course":
-        """Returns what `state` and `collect` gave."""
+    def from_checkpoint(cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
+        """Returns the state that `to_json` and `to_arrays` gave."""
         return cls(
-            **{name: state[name] for name in PLAIN},
+            **{name: state[name] for name in JSON_FIELDS},
             plateau=Best.from_state(state["plateau"]),
             stopping=Best.from_state(state["stopping"]),
-            best_weights=_listed(arrays, "best"),
+            best_weights=_group(arrays, "best"),
         )
 
 
-def collect(model: keras.Model, course: Course) -> Arrays:
-    """Returns weights, seeds of dropout, optimizer, running metrics and best weights by name."""
+def to_arrays(model: keras.Model, state: TrainingState) -> Arrays:
+    """Returns weights, dropout seeds, optimizer, running metrics and best weights by name."""
     groups = {
         "model": model.variables,
         "optimizer": model.optimizer.variables,
         "metrics": model.metrics_variables,
-        "best": course.best_weights,
+        "best": state.best_weights,
     }
     return {
         f"{name}/{k}": np.array(keras.ops.convert_to_numpy(variable))
@@ -96,17 +96,17 @@ def collect(model: keras.Model, course: Course) -> Arrays:
     }
 
 
-def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
-    """Gives a compiled model the weights, seeds and optimizer that `collect` took from one."""
+def restore_model(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
+    """Restores weights, dropout seeds and optimizer of a compiled model."""
     with model.distribute_strategy.scope():
         model.optimizer.build(model.trainable_variables)
-    _assign(model.variables, _listed(arrays, "model"))
-    _assign(model.optimizer.variables, _listed(arrays, "optimizer"))
+    _assign(model.variables, _group(arrays, "model"))
+    _assign(model.optimizer.variables, _group(arrays, "optimizer"))
 
 
 def restore_metrics(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
-    """Gives the running metrics of an unfinished epoch; they exist once `fit` has begun."""
-    _assign(model.metrics_variables, _listed(arrays, "metrics"))
+    """Restores the running metrics of an unfinished epoch; they exist once `fit` has begun."""
+    _assign(model.metrics_variables, _group(arrays, "metrics"))
 
 
 def _assign(variables: list[Any], values: list[np.ndarray]) -> None:
@@ -114,6 +114,6 @@ def _assign(variables: list[Any], values: list[np.ndarray]) -> None:
         variable.assign(value)
 
 
-def _listed(arrays: Mapping[str, np.ndarray], name: str) -> list[np.ndarray]:
+def _group(arrays: Mapping[str, np.ndarray], name: str) -> list[np.ndarray]:
     count = sum(key.startswith(f"{name}/") for key in arrays)
     return [arrays[f"{name}/{k}"] for k in range(count)]

@@ -53,8 +53,8 @@ def test_tf_config_names_the_workers() -> None:
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({}, "nothing says who the workers are"),
-        ({"TF_CONFIG": "{"}, "TF_CONFIG: is no JSON"),
+        ({}, "the workers are not known"),
+        ({"TF_CONFIG": "{"}, "TF_CONFIG: is not valid JSON"),
         ({"TF_CONFIG": "[]"}, "TF_CONFIG: has no cluster"),
         (tf_config(WORKERS, index=2), "has no task.index below 2 (got 2)"),
         (tf_config(WORKERS, index="1"), "has no task.index below 2 (got 1)"),
@@ -101,9 +101,9 @@ def test_slurms_short_form_of_hosts() -> None:
 def test_parts_of_a_batch_follow_one_another_and_are_as_even_as_can_be(
     replicas: int, total: int
 ) -> None:
-    from melanoma_exp.distribution.shard import rows_of
+    from melanoma_exp.distribution.sharding import shard_bounds
 
-    parts = [rows_of(k, replicas, total) for k in range(replicas)]
+    parts = [shard_bounds(k, replicas, total) for k in range(replicas)]
     assert parts[0][0] == 0 and parts[-1][1] == total
     assert all(a[1] == b[0] for a, b in zip(parts, parts[1:], strict=False))
     sizes = [b - a for a, b in parts]
@@ -112,7 +112,7 @@ def test_parts_of_a_batch_follow_one_another_and_are_as_even_as_can_be(
 
 @pytest.mark.parametrize("replicas", [2, 4])
 def test_processes_make_together_what_one_would(replicas: int, option: Any) -> None:
-    from melanoma_exp.distribution.shard import Shard
+    from melanoma_exp.distribution.sharding import ShardedLoader
 
     random = np.random.default_rng(0)
     names = np.array([f"i{k}" for k in range(23)])
@@ -130,13 +130,13 @@ def test_processes_make_together_what_one_would(replicas: int, option: Any) -> N
     reader = Reader(pixels, pixels[:0])
     loader = Loader(rows, reader, 10, np.array([0.5, 1.5]), policy, seed=3)
     strategy: Any = SimpleNamespace(num_replicas_in_sync=replicas)
-    shards = [Shard(loader, strategy, k, replicas) for k in range(replicas)]
+    shards = [ShardedLoader(loader, strategy, k, replicas) for k in range(replicas)]
     for step in range(loader.steps):
-        parts = [shard.part(5, step, k) for k, shard in enumerate(shards)]
+        parts = [shard.shard(5, step, k) for k, shard in enumerate(shards)]
         parts = [[x[: p[3][1]] for x in p[:3]] for p in parts]  # without those that stand in
         for whole, *split in zip(loader.batch(5, step), *parts, strict=True):
             np.testing.assert_array_equal(whole, np.concatenate(split))
-    last = [shard.part(5, 2, k)[3].tolist() for k, shard in enumerate(shards)]
+    last = [shard.shard(5, 2, k)[3].tolist() for k, shard in enumerate(shards)]
     assert last[-1][2] == 3 and sum(count for _, count, _ in last) == 3
 
 
@@ -155,7 +155,7 @@ def parsed(*overrides: str) -> config.Experiment:
 def test_parameter_servers_are_refused_with_the_reason() -> None:
     refused = parsed("distribution=parameter_server").distribution
     with pytest.raises(UserError, match="no run could be repeated.*multi_worker") as told:
-        refused.look_around()
+        refused.check_environment()
     assert len(told.value.lines) == 1
 
 
@@ -204,28 +204,35 @@ def test_a_worker_that_is_frozen_or_has_ended_is_named(
 ) -> None:
     from melanoma_exp.distribution import liveness
 
-    for name, seconds in (("INTERVAL", 0.05), ("ANSWER", 0.3), ("LINGER", 0.1), ("FINDING", 20)):
+    for name, seconds in (
+        ("PROBE_INTERVAL", 0.05),
+        ("PROBE_TIMEOUT", 0.3),
+        ("LINGER", 0.1),
+        ("DETECTION_TIME", 20),
+    ):
         monkeypatch.setattr(liveness, name, seconds)
     peers = [Peer(), Peer()]
     aborted: list[str] = []
     workers = Cluster(("127.0.0.1:1", *(peer.address for peer in peers)), 0)
-    looking = liveness.Watch(workers, 60, aborted.append)
+    looking = liveness.LivenessMonitor(workers, 60, aborted.append)
     time.sleep(0.5)
     assert not looking.lost
     getattr(peers[1], how)()
-    assert looking.blame("", True) == f"worker 2 ({workers.addresses[2]}) was lost"
-    looking.end()
+    assert looking.find_lost("", True) == f"worker 2 ({workers.addresses[2]}) was lost"
+    looking.stop()
     assert aborted == [looking.lost]
 
 
 def test_a_worker_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from melanoma_exp.distribution import liveness
 
-    monkeypatch.setattr(liveness, "INTERVAL", 0.05)
+    monkeypatch.setattr(liveness, "PROBE_INTERVAL", 0.05)
     monkeypatch.setattr(liveness, "LINGER", 0.1)
-    looking = liveness.Watch(Cluster(("127.0.0.1:1", "127.0.0.1:2"), 0), 0.2, lambda line: None)
-    assert looking.blame("", True) == "worker 1 (127.0.0.1:2) did not come within 0 s"
-    looking.end()
+    looking = liveness.LivenessMonitor(
+        Cluster(("127.0.0.1:1", "127.0.0.1:2"), 0), 0.2, lambda line: None
+    )
+    assert looking.find_lost("", True) == "worker 1 (127.0.0.1:2) did not connect within 0 s"
+    looking.stop()
 
 
 @pytest.mark.parametrize(

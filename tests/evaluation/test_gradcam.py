@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from melanoma_exp.evaluation import gradcam
-from melanoma_exp.models.spec import Cnn
+from melanoma_exp.models.cnn import Cnn
 from melanoma_exp.spec import UserError
 
 

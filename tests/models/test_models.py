@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from melanoma_exp.models.spec import Cnn
+from melanoma_exp.models.cnn import Cnn
 from melanoma_exp.spec import UserError
 
 BASE: dict[str, Any] = {

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from small_run import experiment, runs, store
 from test_resume import verb
-from test_training import Silent
 
 from melanoma_exp.report import console
 from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
 from melanoma_exp.system.disk import why_unwritable
-from melanoma_exp.training.metric_log import Journal
+from melanoma_exp.training.interfaces import ProgressListener
+from melanoma_exp.training.metric_log import MetricLog
 
 
 def fill(disk: Path) -> None:
@@ -28,7 +28,7 @@ def fill(disk: Path) -> None:
 def test_figures_that_are_refused_are_logged_later_in_order() -> None:
     full, logged, warned = [False], [], []
 
-    class Heard(Silent):
+    class Warned(ProgressListener):
         def warn(self, line: str) -> None:
             warned.append(line)
 
@@ -37,18 +37,18 @@ def test_figures_that_are_refused_are_logged_later_in_order() -> None:
             raise UserError("the disk is full")
         logged.append((epoch, figures["x"]))
 
-    journal = Journal(log, Heard())
+    metric_log = MetricLog(log, Warned())
     for epoch in range(1, 9):
         full[0] = epoch in (3, 4, 7)
-        journal.add({"x": epoch / 10}, epoch)
+        metric_log.add({"x": epoch / 10}, epoch)
     assert logged == [(k, k / 10) for k in range(1, 9)]
     assert [w.partition(";")[0] for w in warned] == [
-        f"the figures of epoch {k} cannot be logged (the disk is full)" for k in (3, 7)
+        f"the metrics of epoch {k} cannot be logged (the disk is full)" for k in (3, 7)
     ]
     full[0] = True
-    journal.add({"x": 0.0}, 9)
+    metric_log.add({"x": 0.0}, 9)
     with pytest.raises(UserError, match="the disk is full"):
-        journal.finish()
+        metric_log.flush()
 
 
 def test_a_run_outlives_a_disk_that_is_full_for_a_while_and_ends_in_one_line_otherwise(

@@ -101,7 +101,7 @@ def interrupted(images: Path, place: Path, monkeypatch: pytest.MonkeyPatch, *mor
             runner.run(experiment(images, place, *more), place / "job", {})
     (run,) = runs(place)
     again = f"resume with: melanoma-exp resume {run.info.run_id} tracking.folder={place}/mlruns"
-    assert run.info.status == "KILLED" and stopped.value.told == again
+    assert run.info.status == "KILLED" and stopped.value.message == again
     return run.info.run_id
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras import layers
 
 from melanoma_exp.distribution.replicated import replicate
-from melanoma_exp.distribution.shard import rows_of
+from melanoma_exp.distribution.sharding import shard_bounds
 from melanoma_exp.training.fused import fuse
 
 ROWS = (9, 7, 2, 1)  # of the batches of an epoch: replicas with unequal parts, and without any
@@ -49,7 +49,7 @@ def make() -> keras.Model:
 
 
 def part(batch: Any, replica: int, replicas: int) -> tuple[Any, ...]:
-    first, last = rows_of(replica, replicas, len(batch[0]))
+    first, last = shard_bounds(replica, replicas, len(batch[0]))
     place = tf.constant([first, last - first, len(batch[0])], tf.int64)
     first, last = (0, 1) if first == last else (first, last)
     return *(tf.constant(values[first:last]) for values in batch), place

@@ -11,16 +11,18 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from test_training import Silent, feeds, train_spec
+from test_training import feeds, train_spec
 
 from melanoma_exp import config
 from melanoma_exp.cli import compose
 from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.training import fit, process
-from melanoma_exp.training.checkpoint import Saved, Store
+from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
+from melanoma_exp.training.interfaces import ProgressListener
 from melanoma_exp.training.optim import compile_model
 from melanoma_exp.training.signals import Interrupted, Signals
 from melanoma_exp.training.spec import Train
+from melanoma_exp.training.state import History
 
 # Everything that has state: dropout, batch normalisation, online draws, averaged weights, both
 # watchers of the validation figures, the best epoch's weights.
@@ -40,7 +42,7 @@ NET = ["model=m2", "model.filters=[[4],[8]]", "model.dense=[8]", "model.norm=aft
 TIMES = ("seconds", "images_per_second", "data/wait_share", "data/start_seconds")
 
 
-class StopAt(Silent):
+class StopAt(ProgressListener):
     """Asks to stop after a step, or within the validation of an epoch."""
 
     def __init__(self, signals: Signals, epoch: int, step: int | None) -> None:
@@ -55,25 +57,25 @@ def train(
     spec: Train,
     place: Path,
     stop: Callable[[Signals], Any] | None = None,
-    saved: Saved | None = None,
-) -> tuple[list[np.ndarray], fit.History]:
+    saved: SavedCheckpoint | None = None,
+) -> tuple[list[np.ndarray], History]:
     process.prepare_process(spec, 1)
     images, val = feeds(spec.batch_size)
     model = config.parse(compose.compose(conf_folder(), NET)).model.build((16, 16, 3), 3)
     compile_model(model, spec, images.steps, 3)
     signals = Signals()
-    progress = stop(signals) if stop else Silent()
+    progress = stop(signals) if stop else None
     logged: dict[int, Any] = {}
     history = fit.fit(
         model,
         spec,
         images,
         val,
-        progress,
-        lambda figures, epoch: logged.update({epoch: figures}),
-        Store(place),
         signals,
-        saved,
+        progress=progress,
+        log=lambda metrics, epoch: logged.update({epoch: metrics}),
+        store=CheckpointStore(place),
+        saved=saved,
     )
     assert sorted(logged) == list(range(1, len(history["val/loss"]) + 1))
     return [keras.ops.convert_to_numpy(v) for v in model.variables], history
@@ -103,7 +105,7 @@ def test_training_goes_on_bit_for_bit_from_within_an_epoch_and_its_last_step(
         place = tmp_path / str(k)
         with pytest.raises(Interrupted):
             train(spec, place, lambda signals, at=(epoch, step): StopAt(signals, *at))
-        saved = Store(place).newest()
+        saved = CheckpointStore(place).newest()
         assert saved is not None and (saved.state["epoch"], saved.state["step"]) == (
             epoch - 1,
             step,
@@ -131,7 +133,7 @@ def test_a_signal_during_validation_repeats_it_and_nothing_else(
     with pytest.raises(Interrupted):
         train(spec, tmp_path / "cut")
     monkeypatch.undo()
-    saved = Store(tmp_path / "cut").newest()
+    saved = CheckpointStore(tmp_path / "cut").newest()
     assert saved is not None and (saved.state["epoch"], saved.state["step"]) == (1, 4)
     assert same(whole, train(spec, tmp_path / "cut", saved=saved))
 
@@ -140,38 +142,38 @@ def test_a_signal_during_validation_repeats_it_and_nothing_else(
 def test_every_checkpoint_of_a_run_leads_to_the_same_end(tmp_path: Path) -> None:
     spec = train_spec(*EVERYTHING, "checkpoint.every_steps=1")
     kept = tmp_path / "kept"
-    save = Store.save
+    save = CheckpointStore.save
 
-    def save_and_copy(self: Store, position: Any, *rest: Any, **named: Any) -> None:
+    def save_and_copy(self: CheckpointStore, position: Any, *rest: Any, **named: Any) -> None:
         save(self, position, *rest, **named)
         newest = max(p for p in self.folder.iterdir())
         shutil.copytree(newest, kept / newest.name / newest.name)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "save", save_and_copy)
+        patch.setattr(CheckpointStore, "save", save_and_copy)
         whole = train(spec, tmp_path / "whole")
     places = sorted(kept.iterdir())
     assert len(places) == 5 * len(whole[1]["val/loss"])
     for place in places[::3]:
-        assert same(whole, train(spec, tmp_path / "again", saved=Store(place).newest()))
+        assert same(whole, train(spec, tmp_path / "again", saved=CheckpointStore(place).newest()))
 
 
 def test_the_last_two_and_the_best_are_kept_and_damage_falls_back(tmp_path: Path) -> None:
-    kept = Store(tmp_path)
+    kept = CheckpointStore(tmp_path)
     for epoch in range(1, 7):
         kept.save((epoch, 0), {"a": np.full(5, epoch)}, {"epoch": epoch}, best=(2, 0))
     names = sorted(p.name for p in tmp_path.iterdir())
     assert [n[:12] for n in names] == ["epoch-000002", "epoch-000005", "epoch-000006"]
     newest = kept.newest()
-    assert newest is not None and newest.state["epoch"] == 6 and not newest.passed_over
+    assert newest is not None and newest.state["epoch"] == 6 and not newest.skipped
     arrays = tmp_path / names[2] / "arrays.npz"
     arrays.write_bytes(arrays.read_bytes()[:-7])
     newest = kept.newest()
     assert newest is not None and newest.state["epoch"] == 5
-    assert "epoch-000006" in newest.passed_over[0] and "damaged" in newest.passed_over[0]
+    assert "epoch-000006" in newest.skipped[0] and "damaged" in newest.skipped[0]
     (tmp_path / names[1] / "state.json").write_text("{}")
     newest = kept.newest()
-    assert newest is not None and newest.state["epoch"] == 2 and len(newest.passed_over) == 2
+    assert newest is not None and newest.state["epoch"] == 2 and len(newest.skipped) == 2
     (tmp_path / names[0] / "SHA256SUMS").unlink()
     assert kept.newest() is None
 
@@ -184,7 +186,7 @@ def test_a_full_disk_lets_training_go_on_and_the_last_checkpoint_stays(tmp_path:
         pytest.skip("a small disk can only be mounted by root")
     warned: list[str] = []
 
-    class FillsUp(Silent):
+    class FillsUp(ProgressListener):
         def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
             if (epoch, step) == (2, 1):
                 with pytest.raises(OSError, match="No space"):
@@ -197,7 +199,7 @@ def test_a_full_disk_lets_training_go_on_and_the_last_checkpoint_stays(tmp_path:
         _, history = train(train_spec(*PLAIN), small / "run", lambda _: FillsUp())
         assert len(history["val/loss"]) == 3
         assert len(warned) == 1 and "No space left on device" in warned[0]
-        saved = Store(small / "run").newest()
-        assert saved is not None and saved.state["epoch"] == 1 and not saved.passed_over
+        saved = CheckpointStore(small / "run").newest()
+        assert saved is not None and saved.state["epoch"] == 1 and not saved.skipped
     finally:
         subprocess.run(["umount", str(small)], check=True)

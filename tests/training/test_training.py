@@ -2,7 +2,6 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -15,23 +14,16 @@ from melanoma_exp.data.loader import Loader, Reader
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.training import fit, process
-from melanoma_exp.training.checkpoint import Store
+from melanoma_exp.training.checkpoint import CheckpointStore
 from melanoma_exp.training.optim import compile_model, make_loss, make_optimizer
 from melanoma_exp.training.signals import Signals
 from melanoma_exp.training.spec import Train
+from melanoma_exp.training.state import History
 
 
 def train_spec(*overrides: str) -> Train:
     names = [f"train.{o}" for o in overrides]
     return config.parse(compose.compose(conf_folder(), names)).train
-
-
-class Silent:
-    def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None: ...
-
-    def epoch(self, epoch: int, figures: Any) -> None: ...
-
-    def warn(self, line: str) -> None: ...
 
 
 def feeds(batch_size: int = 8) -> tuple[Loader, Loader]:
@@ -60,7 +52,7 @@ def feeds(batch_size: int = 8) -> tuple[Loader, Loader]:
 
 def trained(
     spec: Train, seed: int = 1, name: str = "m2"
-) -> tuple[list[np.ndarray], fit.History, float]:
+) -> tuple[list[np.ndarray], History, float]:
     process.prepare_process(spec, seed)
     net = compose.compose(
         conf_folder(), [f"model={name}", "model.filters=[[4],[8]]", "model.dense=[8]"]
@@ -75,10 +67,9 @@ def trained(
             spec,
             train,
             val,
-            Silent(),
-            lambda figures, step: logged.append(step),
-            Store(Path(place)),
             Signals(),
+            log=lambda metrics, epoch: logged.append(epoch),
+            store=CheckpointStore(Path(place)),
         )
     assert logged == list(range(1, len(logged) + 1))
     final_val_loss = model.evaluate(val.dataset(), verbose=0)[0]

@@ -14,7 +14,7 @@ from test_training import feeds, train_spec
 from melanoma_exp.data.loader import Loader, prefetched
 from melanoma_exp.report import console
 from melanoma_exp.training import process
-from melanoma_exp.training.data_wait import Waits
+from melanoma_exp.training.data_wait import DataWait
 
 
 def slow(batches: int, seconds: float) -> tf.data.Dataset:
@@ -26,20 +26,20 @@ def slow(batches: int, seconds: float) -> tf.data.Dataset:
 
 
 def test_the_wait_is_what_passes_between_asking_and_having() -> None:
-    waits = Waits()
+    waits = DataWait()
     started = time.perf_counter()
-    seen = [(pair.numpy().tolist(), int(n)) for pair, n in waits.over(slow(6, 0.1))]
+    seen = [(pair.numpy().tolist(), int(n)) for pair, n in waits.measure(slow(6, 0.1))]
     passed = time.perf_counter() - started
     assert seen == [([k, k], k) for k in range(6)]
-    assert waits.batches == 6 and waits.starting >= 0.1
-    assert 0.5 <= waits.later < passed - waits.starting
+    assert waits.batches == 6 and waits.first >= 0.1
+    assert 0.5 <= waits.later < passed - waits.first
 
 
 def test_batches_that_are_ready_are_not_waited_for() -> None:
-    waits = Waits()
+    waits = DataWait()
     ready = slow(6, 0.05).cache()
     assert len(list(ready)) == 6
-    for _ in waits.over(ready):
+    for _ in waits.measure(ready):
         time.sleep(0.1)
     assert waits.later < 0.25
 
@@ -71,12 +71,12 @@ def test_batches_are_made_while_the_model_is_at_work_with_determinism_too(monkey
     loader, _ = feeds(3)
     expected = [batch(loader, 2, k)[0] for k in range(3, 10)]
     monkeypatch.setattr(Loader, "batch", slowly)
-    waits, seen = Waits(), []
-    for images, _, _ in waits.over(loader.dataset(2, 3)):
+    waits, seen = DataWait(), []
+    for images, _, _ in waits.measure(loader.dataset(2, 3)):
         seen.append(images.numpy())
         time.sleep(0.4)
     assert len(seen) == 7 and all(map(np.array_equal, seen, expected))
-    assert waits.starting >= 0.2 and waits.later < 0.6  # 1.2 one after the other
+    assert waits.first >= 0.2 and waits.later < 0.6  # 1.2 one after the other
 
 
 def test_an_epoch_that_has_ended_keeps_nobody_waiting() -> None:
@@ -84,7 +84,7 @@ def test_an_epoch_that_has_ended_keeps_nobody_waiting() -> None:
     spec = tf.TensorSpec((None,), tf.float32)
     for _ in range(8):
         ahead = prefetched(lambda step: (np.zeros(2, np.float32),), 0, 10, [spec])
-        batches = iter(Waits().over(ahead))
+        batches = iter(DataWait().measure(ahead))
         for _ in batches:
             time.sleep(0.1)
         began = time.perf_counter()

@@ -1,0 +1,84 @@
+"""The base of the options of the group `model`."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from melanoma_exp.spec import Spec, UserError
+
+if TYPE_CHECKING:
+    import keras
+
+# Layers and operations that move, pool, drop or scale features but do not compute new ones.
+NO_FEATURES = frozenset(
+    "InputLayer Rescaling Normalization Resizing Cast Identity Reshape Permute Transpose "
+    "Dropout SpatialDropout2D AlphaDropout GaussianDropout GaussianNoise "
+    "MaxPooling2D AveragePooling2D AdaptiveMaxPooling2D AdaptiveAveragePooling2D MaxPool "
+    "AveragePool ZeroPadding2D Pad Cropping2D UpSampling2D".split()
+)
+
+
+class Model(Spec):
+    """A network: builds a Keras model and says what others need to know about it.
+
+    Preprocessing is inside the network, so that no caller can rescale twice.
+
+    Attributes:
+        name: How tables call it.
+    """
+
+    name: str = Field(pattern=r"^[\w-]+$")
+
+    def check_head(self, num_classes: int) -> None:
+        """Refuses a head that does not fit the classes, before anything is built.
+
+        Args:
+            num_classes: Of the dataset, at least 2.
+
+        Raises:
+            UserError: It does not fit.
+        """
+
+    def build(self, image_shape: tuple[int, int, int], num_classes: int) -> "keras.Model":
+        """Builds the network with fresh weights.
+
+        Args:
+            image_shape: Height, width, 3.
+            num_classes: Number of logits, at least 2.
+
+        Returns:
+            A functional model, uint8 (b, h, w, 3) to float32 logits (b, num_classes).
+
+        Raises:
+            UserError: The head does not fit the classes or the image is too small.
+        """
+        raise NotImplementedError
+
+    def describe(self) -> dict[str, str]:
+        """Returns rows of name and value for the plan and the model card."""
+        return {"network": self.name}
+
+    def gradcam_layer(self, model: "keras.Model") -> str:
+        """Returns the layer whose feature maps Grad-CAM explains.
+
+        By default the last one that computes maps of more than 1x1 pixels: behind the last merge of
+        a residual network, never a shortcut within it.
+
+        Args:
+            model: What `build` returned.
+
+        Returns:
+            The name of a layer or operation of the model with output (b, h, w, channels).
+
+        Raises:
+            UserError: There is none.
+        """
+        for operation in reversed(model.operations):
+            shape = getattr(operation.output, "shape", ())
+            spatial = shape[1:3] if len(shape) == 4 else ()
+            if type(operation).__name__ not in NO_FEATURES and any(n != 1 for n in spatial):
+                return str(operation.name)
+        raise UserError(
+            f"model {self.name}: Grad-CAM needs a layer with feature maps (rows, height, width, "
+            "channels), it has none; override gradcam_layer or use evaluation.explained=0"
+        )
