@@ -1,12 +1,12 @@
 """The whole experiment as one typed, complete, frozen value.
 
-`parse` runs once, before TensorFlow is imported, and tells every mistake at once in the user's own
-terms. `Experiment` lists the groups; the unions of their options are the only registry.
+`parse` runs once, before TensorFlow is imported, and reports every mistake at once in the user's
+own terms. `Experiment` lists the groups; the unions of their options are the only registry.
 """
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,20 @@ from melanoma_exp.distribution import AnyDistribution
 from melanoma_exp.evaluation.config import Evaluation
 from melanoma_exp.models import AnyModel
 from melanoma_exp.spec import Spec, UserError, digest, validate
+from melanoma_exp.system import migrations
+from melanoma_exp.system.extensions import loading, record
+from melanoma_exp.system.extensions.record import Extension
 from melanoma_exp.tracking import AnyTracking
 from melanoma_exp.training.spec import Train
 
 
 class Cache(Spec):
-    """Where decoded images and synthetic children are kept between runs.
+    """Where decoded images and synthetic children stay between runs.
 
     Attributes:
         dir: null is the user's cache folder.
-        max_gib: When a run has its data, what was not used for longest goes until the cache is
-            below this size; what running processes use stays. null sets no limit.
+        max_gib: Once a run has its data, the least recently used entries are removed until the
+            cache is below this size, except those in use by running processes. null sets no limit.
     """
 
     dir: Path | None
@@ -44,8 +47,8 @@ class Cache(Spec):
         return Path(base) / "melanoma_exp"
 
 
-# Name, place and bookkeeping do not change weights and predictions, nor does the evaluation: it
-# judges predictions that are there already.
+# Names, paths and records do not change weights and predictions, nor does the evaluation: it
+# measures predictions that exist already.
 BOOKKEEPING = (
     "name",
     "dry_run",
@@ -58,14 +61,15 @@ BOOKKEEPING = (
 
 
 def determines(key: str) -> bool:
-    """Returns whether a key of the flat config has a part in weights and predictions."""
+    """Whether a key of the flat config has an effect on weights and predictions."""
     return not any(key == own or key.startswith(f"{own}.") for own in BOOKKEEPING)
 
 
 class Experiment(Spec):
-    """Everything that determines a run, and where it is kept."""
+    """Everything that determines a run, and where it is recorded."""
 
     name: str | None = Field(pattern=r"^[^/\\]+$")
+    extend: tuple[Extension, ...]
     seed: int = Field(ge=0, lt=2**32)
     dry_run: bool
     dataset: AnyDataset
@@ -94,42 +98,101 @@ class Experiment(Spec):
         content = self.model_dump(mode="json")
         for key in BOOKKEEPING:
             *groups, last = key.split(".")
-            place = content
+            holder = content
             for group in groups:
-                place = place[group]
-            place.pop(last, None)
-        return digest(content)
+                holder = holder[group]
+            holder.pop(last, None)
+        content["extend"] = self._extended()
+        return digest(migrations.downgrade(content))
 
     def flat(self) -> dict[str, Any]:
         """Returns the complete config as `group.key: value`, lists as JSON."""
-        return dict(_flatten(self.model_dump(mode="json")))
+        return dict(_flatten({**self.model_dump(mode="json"), "extend": self._extended()}))
+
+    def to_json(self) -> str:
+        """Returns the text of an `experiment.json`, which `parse_json` reads."""
+        return json.dumps(migrations.stamp(self.model_dump(mode="json")), indent=2) + "\n"
+
+    def _extended(self) -> list[str]:
+        """Returns name and digest of each extension that takes part, wherever its file is."""
+        return [f"{one.name} {one.sha256}" for one in self.extend if one.kinds]
 
 
-def parse(content: Mapping[str, Any]) -> Experiment:
-    """Checks a composed config, or the content of an `experiment.json`.
+def parse(content: Mapping[str, Any], needs: Collection[str] | None = None) -> Experiment:
+    """Checks a composed config.
 
     Args:
-        content: Plain nested dicts and lists.
+        content: Plain nested dicts and lists; `extend` holds paths, or what a run recorded.
+        needs: The groups whose recorded extensions must be loaded; None needs all. Others become
+            values that do nothing.
 
     Raises:
         UserError: One line for each mistake, naming the key, what was expected and what was given.
     """
-    return validate(Experiment, content)
+    paths, records = [], []
+    for one in _listed(content.get("extend", ())):
+        if isinstance(one, str):
+            paths.append(one)
+        else:
+            records.append(validate(Extension, one, "extend"))
+    named = [loading.load(path).name for path in paths]
+    absent = record.check_recorded(records, needs)
+    plain = {**content, "extend": ()} if "extend" in content else content
+    experiment = validate(Experiment, plain, context=absent)
+    named += [one.name for one in records]
+    extend = record.used_by(experiment, named)
+    missing = [one for one in records if loading.find(one.name) is None]
+    return experiment.model_copy(update={"extend": (*extend, *missing)})
 
 
-def parse_json(text: str) -> Experiment:
-    """Checks the text of an `experiment.json`.
+def parse_json(
+    text: str, needs: Collection[str] | None = None, load_extensions: bool = False
+) -> Experiment:
+    """Reads the text of an `experiment.json`, also of an earlier version.
+
+    Args:
+        text: As `Experiment.to_json` or an earlier version wrote it.
+        needs: As of `parse`.
+        load_extensions: Imports the files it names, if their content is unchanged. For the jobs of
+            a command that named them; whoever reads another run names them again.
 
     Raises:
-        UserError: It is no JSON, or not of an experiment.
+        UserError: It is no JSON, not of an experiment, or of a version that cannot be read.
     """
+    file = "experiment.json"
     try:
         content = json.loads(text)
-        # Records from before there was a limit; it is this machine's matter, not the run's.
-        content["cache"] = {"max_gib": None, **content.get("cache", {})}
-        return parse(content)
     except json.JSONDecodeError as error:
-        raise UserError(f"experiment.json: is damaged: {error}") from error
+        raise UserError(f"{file}: is damaged: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: is damaged: it holds no experiment")
+    upgraded, version = migrations.upgrade(content, file), migrations.written_by(content)
+    if load_extensions:
+        for one in _listed(upgraded["extend"]):
+            if one["path"] is not None:
+                loading.load(one["path"], one["sha256"])
+    try:
+        return parse(upgraded, needs)
+    except UserError as error:
+        if not version:
+            raise
+        raise UserError(
+            f"{file}: was written by melanoma_exp {version}, which this version cannot read "
+            f"entirely: {'; '.join(error.lines)}"
+        ) from error
+
+
+def _listed(value: Any) -> list[Any]:
+    """Returns the entries of `extend`, which may be one path.
+
+    Raises:
+        UserError: It is neither a path nor a list.
+    """
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list | tuple):
+        raise UserError(f"extend: should be a file or a list of files (got {json.dumps(value)})")
+    return list(value)
 
 
 def _flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -42,19 +42,22 @@ class UserError(Exception):
         self.lines = lines
 
 
-def validate(expected: type[T] | TypeAdapter[T], content: Any, prefix: str = "") -> T:
+def validate(
+    expected: type[T] | TypeAdapter[T], content: Any, prefix: str = "", context: Any = None
+) -> T:
     """Checks plain dicts and lists.
 
     Args:
         expected: The class or union that they describe.
         content: What is checked.
         prefix: The key that holds it.
+        context: For validators.
 
     Raises:
         UserError: A line for each key that is wrong.
     """
     try:
-        return _adapter(expected).validate_python(content)
+        return _adapter(expected).validate_python(content, context=context)
     except ValidationError as error:
         raise UserError(*describe_errors(error, content, prefix)) from None
 

@@ -1,0 +1,97 @@
+"""The union of a config group's options, which classes from outside this package may join."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter
+from pydantic_core import CoreSchema, core_schema
+
+from melanoma_exp.spec import Spec
+
+
+class Absent(BaseModel):
+    """An option of an extension that is not loaded, where a caller does not need it.
+
+    It holds the recorded values and does nothing.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Group:
+    """Marks the union of a group's options; classes of loaded extensions belong to it too.
+
+    Stands where `Field(discriminator="kind")` would stand, and gives the same values and errors:
+
+        AnyModel = Annotated[Cnn | ResNet, Group("model", Model)]
+
+    Attributes:
+        name: Of the config group, or what its options are called in messages.
+        base: The class that every option derives from.
+        extensions: Classes that joined, by their kind.
+    """
+
+    known: ClassVar[dict[str, "Group"]] = {}
+
+    def __init__(self, name: str, base: type[Spec]) -> None:
+        """Makes the group known to extensions; `base` is the class they derive from."""
+        self.name, self.base = name, base
+        self.extensions: dict[str, type[Spec]] = {}
+        self._own: tuple[type[Spec], ...] = ()
+        self._adapters: dict[tuple[type[Spec], ...], TypeAdapter[Any]] = {}
+        Group.known[name] = self
+
+    @property
+    def options(self) -> dict[str, type[Spec]]:
+        """All classes by kind, those of this package first."""
+        return {kind: cls for cls in self._own for kind in kinds_of(cls)} | self.extensions
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Checks values when they are there: extensions join after this class is made."""
+        self._own = get_args(source) or (source,)
+        return core_schema.with_info_plain_validator_function(self._validate)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+        """Describes the union as it is now."""
+        return handler(self._adapter().core_schema)
+
+    def _validate(self, value: Any, info: core_schema.ValidationInfo) -> Any:
+        if isinstance(value, self.base):
+            return value
+        kind = value.get("kind") if isinstance(value, Mapping) else None
+        if kind not in self.options and f"{self.name}={kind}" in (info.context or ()):
+            return Absent.model_validate(value)
+        return self._adapter().validate_python(value, context=info.context)
+
+    def _adapter(self) -> TypeAdapter[Any]:
+        members = tuple(dict.fromkeys(self.options.values()))
+        if members not in self._adapters:
+            union: Any = members[0]
+            for member in members[1:]:
+                union = union | member
+            if len(members) > 1:
+                union = Annotated[union, Field(discriminator="kind")]
+            self._adapters[members] = TypeAdapter(union)
+        return self._adapters[members]
+
+
+def kinds_of(cls: type[BaseModel]) -> tuple[str, ...]:
+    """Returns the values that `kind: Literal[...]` allows; none for a class that is no option."""
+    field = cls.model_fields.get("kind")
+    return get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
+
+
+def specs_within(value: Any) -> Iterator[Spec]:
+    """Gives a spec and every spec that its fields hold, outer ones first."""
+    if isinstance(value, Spec):
+        yield value
+        for name in type(value).model_fields:
+            yield from specs_within(getattr(value, name))
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from specs_within(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from specs_within(item)
