@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from melanoma_exp.spec import Spec
+from melanoma_exp.system.extensions.group import Group
 
 
 @dataclass(frozen=True)
@@ -115,4 +116,4 @@ def _interval(centre: int, size: int, length: int) -> tuple[int, int]:
     return max(start, 0), min(start + size, length)
 
 
-AnyBatchStep = Annotated[Mixup | Cutmix, Field(discriminator="kind")]
+AnyBatchStep = Annotated[Mixup | Cutmix, Group("augment.batch", BatchStep)]

@@ -49,15 +49,15 @@ def compose_storage(command: str, overrides: list[str]) -> "Experiment":
 
     Args:
         command: Named in the message.
-        overrides: Of `tracking` and `cache` alone.
+        overrides: Of `tracking`, `cache` and `extend` alone.
 
     Raises:
         UserError: An override is of another group, or wrong.
     """
-    strange = [o for o in overrides if not o.startswith(("tracking", "cache."))]
+    strange = [o for o in overrides if not o.startswith(("tracking", "cache.", "extend="))]
     if strange:
         raise UserError(
-            f"{command}: takes tracking and cache overrides only (got {' '.join(strange)})"
+            f"{command}: takes tracking, cache and extend overrides only (got {' '.join(strange)})"
         )
     return compose_experiment(overrides)
 

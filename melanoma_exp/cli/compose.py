@@ -1,6 +1,7 @@
-"""Composing the YAMLs outside of a job, and telling what is wrong with a command line."""
+"""Composes the YAMLs outside of a job, and finds what is wrong with a command line."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from melanoma_exp.spec import UserError, did_you_mean
+from melanoma_exp.system.extensions import loading
 
 HYDRAS_OWN = ("hydra/launcher", "hydra/sweeper")  # groups that have options beside ours
 
 
 def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
-    """Returns the composed config as plain dicts and lists.
+    """Returns the composed config as plain dicts and lists, with extensions loaded.
 
     Args:
         conf: The folder of YAMLs.
@@ -27,6 +29,7 @@ def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
     Raises:
         UserError: An override names what is not there; a line each.
     """
+    overrides = loading.load_words(overrides)
     refuse_null(conf, overrides)
     running = GlobalHydra.instance()
     outer, running.hydra = running.hydra, None  # a search composes within Hydra's own run
@@ -53,9 +56,9 @@ def refuse_null(conf: Path, words: list[str]) -> None:
     pairs = [word.partition("=") for word in words]
     lines = [
         f"{group}={value}: a group cannot be null; leave it out for its default "
-        f"(there are {', '.join(options(conf / group))})"
+        f"(there are {', '.join(options(conf, group))})"
         for group, _, value in pairs
-        if "null" in value.lower().split(",") and group and (conf / group).is_dir()
+        if "null" in value.lower().split(",") and group in (*groups(conf), *HYDRAS_OWN)
     ]
     if lines:
         raise UserError(*lines)
@@ -66,8 +69,8 @@ def diagnose(conf: Path, arguments: list[str], error: Exception) -> list[str]:
 
     Args:
         conf: The folder of YAMLs.
-        arguments: The command line; flags are passed over.
-        error: What Hydra said; its first line is told where nothing else is found.
+        arguments: The command line; flags are ignored.
+        error: What Hydra raised; its first line is returned where nothing else is found.
 
     Returns:
         A line for each mistake, with the nearest thing that exists.
@@ -105,21 +108,20 @@ def _mistake(conf: Path, text: str) -> str | None:
         return None
     key = override.key_or_group
     if key in HYDRAS_OWN:
-        return _wrong_option(conf / key, override)
+        return _wrong_option(conf, override)
     if key.startswith("hydra"):
         return None
-    groups = sorted(path.name for path in conf.iterdir() if path.is_dir())
-    if key in groups:
-        return _wrong_option(conf / key, override)
+    if key in groups(conf):
+        return _wrong_option(conf, override)
     keys = _known_keys(conf)
     if key in keys or any(known.startswith(f"{key}.") for known in keys):
         return None
-    guess = did_you_mean(key, [*keys, *groups], f"; groups are {', '.join(groups)}")
+    guess = did_you_mean(key, [*keys, *groups(conf)], f"; groups are {', '.join(groups(conf))}")
     return f"{key}: there is no such key{guess}"
 
 
-def _wrong_option(folder: Path, override: Any) -> str | None:
-    known = options(folder)
+def _wrong_option(conf: Path, override: Any) -> str | None:
+    known = options(conf, override.key_or_group)
     if override.key_or_group in HYDRAS_OWN:
         known.append("basic")
     if override.is_sweep_override() and not override.is_choice_sweep():
@@ -130,16 +132,32 @@ def _wrong_option(folder: Path, override: Any) -> str | None:
     for name in map(str, wanted):
         if name not in known:
             guess = did_you_mean(name, known)
-            told, there = f"{override.key_or_group}={name}", ", ".join(known)
-            return f"{told}: there is no such option{guess} (there are {there})"
+            word, there = f"{override.key_or_group}={name}", ", ".join(known)
+            return f"{word}: there is no such option{guess} (there are {there})"
     return None
 
 
-def options(folder: Path) -> list[str]:
-    """Returns the options of a group."""
-    return sorted(
-        path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")
-    )
+def groups(conf: Path) -> list[str]:
+    """Returns the config groups, Hydra's own left out."""
+    folders = [path for root in roots(conf) for path in root.iterdir() if path.is_dir()]
+    return sorted({path.name for path in folders if path.name != "hydra"})
+
+
+def options(conf: Path, group: str) -> list[str]:
+    """Returns the options of a group, those of loaded extensions too."""
+    return sorted({name for name, _ in option_files(conf, group)})
+
+
+def option_files(conf: Path, group: str) -> Iterable[tuple[str, Path]]:
+    """Gives the options of a group with their YAMLs."""
+    for root in roots(conf):
+        for path in sorted((root / group).rglob("*.yaml")):
+            yield path.relative_to(root / group).with_suffix("").as_posix(), path
+
+
+def roots(conf: Path) -> list[Path]:
+    """Returns all folders of YAMLs: the given one and those of loaded extensions."""
+    return [conf, *loading.conf_folders()]
 
 
 def _known_keys(conf: Path) -> set[str]:
@@ -152,10 +170,11 @@ def _known_keys(conf: Path) -> set[str]:
             if isinstance(value, dict):
                 walk(value, f"{prefix}{key}.")
 
-    for path in conf.rglob("*.yaml"):
-        if "hydra" in path.relative_to(conf).parts:
-            continue
-        content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-        is_global = path.parent == conf or "@package _global_" in path.read_text()[:30]
-        walk(content, "" if is_global else f"{path.parent.relative_to(conf).parts[0]}.")
+    for root in roots(conf):
+        for path in root.rglob("*.yaml"):
+            if "hydra" in path.relative_to(root).parts:
+                continue
+            content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+            is_global = path.parent == root or "@package _global_" in path.read_text()[:30]
+            walk(content, "" if is_global else f"{path.parent.relative_to(root).parts[0]}.")
     return keys

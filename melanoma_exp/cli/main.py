@@ -64,6 +64,7 @@ def _compose_and_run() -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     from melanoma_exp.cli import compose, overrides
+    from melanoma_exp.system.extensions import loading
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we report them in one line
     decorated: Any = hydra.main(
@@ -79,8 +80,9 @@ def _compose_and_run() -> None:
             errors.append(error)  # Hydra would print it in its own words
             return None
 
-    compose.refuse_null(conf_folder(), sys.argv[1:])
-    words = overrides.expand_globs(conf_folder(), sys.argv[1:])
+    words = loading.load_words(sys.argv[1:])
+    compose.refuse_null(conf_folder(), words)
+    words = overrides.expand_globs(conf_folder(), words)
     sys.argv[1:] = words
     try:
         job()

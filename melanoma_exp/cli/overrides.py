@@ -1,4 +1,4 @@
-"""What the words of a sweep or a search range over: globs written out, spaces to draw from."""
+"""What the words of a sweep or a search range over: globs expanded, search spaces read."""
 
 import fnmatch
 from pathlib import Path
@@ -8,12 +8,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, RangeSweep
 from hydra.errors import HydraException
 
-from melanoma_exp.cli.compose import options
+from melanoma_exp.cli.compose import groups, options
 from melanoma_exp.spec import UserError
 
 
 def expand_globs(conf: Path, words: list[str]) -> list[str]:
-    """Writes out what `group=m1,glob(...)` finds; Hydra's own finds nothing below a subfolder.
+    """Expands `group=m1,glob(...)`; Hydra's own glob finds nothing below a subfolder.
 
     A pattern is matched folder by folder: `*` finds `m1`, `published/*` what lies below it.
 
@@ -31,34 +31,33 @@ def _expand(conf: Path, word: str) -> str:
     override = _read(word)
     value, group = override.value(), override.key_or_group
     choices = value.list if isinstance(value, ChoiceSweep) else [value]
-    if not any(isinstance(c, Glob) for c in choices) or not (conf / group).is_dir():
+    if not any(isinstance(c, Glob) for c in choices) or group not in groups(conf):
         return word
-    names = dict.fromkeys(n for c in choices for n in _named(c, conf / group, word))
+    names = dict.fromkeys(n for c in choices for n in _named(c, options(conf, group), word))
     return f"{group}={','.join(names)}"
 
 
-def _named(choice: Any, folder: Path, word: str) -> list[str]:
+def _named(choice: Any, known: list[str], word: str) -> list[str]:
     if not isinstance(choice, Glob):
         return [str(choice)]
-    known = options(folder)
     found = [
         name
         for name in known
-        if any(_fits(name, pattern) for pattern in choice.include)
-        and not any(_fits(name, pattern) for pattern in choice.exclude)
+        if any(_matches(name, pattern) for pattern in choice.include)
+        and not any(_matches(name, pattern) for pattern in choice.exclude)
     ]
     if not found:
         raise UserError(f"{word}: finds no option (there are {', '.join(known)})")
     return found
 
 
-def _fits(name: str, pattern: str) -> bool:
+def _matches(name: str, pattern: str) -> bool:
     steps, patterns = name.split("/"), pattern.split("/")
     return len(steps) == len(patterns) and all(map(fnmatch.fnmatchcase, steps, patterns))
 
 
 def read_space(words: list[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:
-    """Tells the values to draw from apart from the overrides that hold in every job.
+    """Separates the values to draw from and the overrides that hold in every job.
 
     Args:
         words: Overrides; of several with one key the last counts.

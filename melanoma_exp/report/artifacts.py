@@ -33,10 +33,11 @@ class Artifacts:
         self._run.log_file(path, "figures")
 
     def text(self, name: str, text: str) -> None:
-        """Keeps a text, in UTF-8."""
+        """Keeps a text, in UTF-8; a name may have folders."""
         path = self.place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        self._run.log_file(path)
+        self._run.log_file(path, "" if path.parent == self.place else str(Path(name).parent))
 
     def table(self, name: str, heads: list[str], rows: Iterable[Iterable[Any]]) -> None:
         """Keeps rows as CSV, in UTF-8."""

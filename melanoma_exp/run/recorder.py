@@ -21,6 +21,7 @@ from melanoma_exp.prediction.manifest import Manifest
 from melanoma_exp.report import figures, model_card, results
 from melanoma_exp.report.artifacts import Artifacts
 from melanoma_exp.system import provenance
+from melanoma_exp.system.extensions import record
 from melanoma_exp.system.randomness import Purpose, generator
 from melanoma_exp.tracking.base import Run
 
@@ -48,7 +49,7 @@ class Recorder:
         self._run, self._experiment, self._datamodule = run, experiment, datamodule
         self._files = Artifacts(run, place, experiment.evaluation.figures)
         # Also needed at the end, which another process may reach than the one that began.
-        text = experiment.model_dump_json(indent=2)
+        text = experiment.to_json()
         (place / "experiment.json").write_text(text, encoding="utf-8")
         self._mark = "leaky" if datamodule.leaky else ""
 
@@ -57,6 +58,8 @@ class Recorder:
         experiment, datamodule = self._experiment, self._datamodule
         parts, data = datamodule.parts, datamodule.data
         self._run.log_file(self._files.place / "experiment.json")
+        for name, text in record.sources(experiment.extend).items():
+            self._files.text(name, text)
         self._files.text("split.csv", parts.to_csv(data.samples))
         lines: list[str] = []
         model.summary(print_fn=lambda line, **_: lines.append(line), line_length=100)

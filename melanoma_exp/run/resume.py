@@ -124,7 +124,7 @@ def open_checkpoint(
 def save_initial_state(folder: Path, experiment: Experiment, datamodule: DataModule) -> None:
     """Writes what `open_checkpoint` compares a resumed run with."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / EXPERIMENT).write_text(experiment.model_dump_json(indent=2))
+    (folder / EXPERIMENT).write_text(experiment.to_json())
     (folder / SPLIT).write_text(_split(datamodule))
 
 

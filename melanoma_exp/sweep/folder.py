@@ -78,8 +78,9 @@ class Job:
     folder: Path
 
     def experiment(self) -> Experiment:
-        """Reads what is to be run."""
-        return parse_json((self.folder / EXPERIMENT).read_text(encoding="utf-8"))
+        """Reads what is to be run, with the extensions that the sweep's command named."""
+        text = (self.folder / EXPERIMENT).read_text(encoding="utf-8")
+        return parse_json(text, load_extensions=True)
 
     def status(self) -> Status:
         """Reads what became of it."""
@@ -133,8 +134,7 @@ class Sweep:
         for job in self.jobs:
             if job.number in experiments:
                 job.folder.mkdir(parents=True, exist_ok=True)
-                text = experiments[job.number].model_dump_json(indent=2)
-                write(job.folder / EXPERIMENT, text)
+                write(job.folder / EXPERIMENT, experiments[job.number].to_json())
         jobs = [
             {**asdict(job), "folder": os.path.relpath(job.folder, self.folder)} for job in self.jobs
         ]

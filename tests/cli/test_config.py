@@ -63,7 +63,7 @@ def test_a_group_is_not_null(word: str) -> None:
 
 def test_the_parsed_experiment_survives_its_own_json_unchanged() -> None:
     experiment = composed("model=m3", "augment=augmentor", "dataset.task=melanoma")
-    assert config.parse_json(experiment.model_dump_json()) == experiment
+    assert config.parse_json(experiment.to_json()) == experiment
 
 
 def test_augmentor_brings_the_published_balance_and_the_command_line_still_wins() -> None:

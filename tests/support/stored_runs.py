@@ -93,7 +93,7 @@ class Store:
         run_id = run.info.run_id
         place = Path(run.info.artifact_uri.removeprefix("file://"))
         place.mkdir(parents=True)
-        (place / "experiment.json").write_text(experiment.model_dump_json(indent=2))
+        (place / "experiment.json").write_text(experiment.to_json())
         final: dict[str, float] = {}
         for part, (ids, groups, label) in (parts or PARTS).items():
             chance = answers(label, skill, len(classes), (draw or seed) * 7 + len(part))

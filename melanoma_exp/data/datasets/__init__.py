@@ -2,13 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
 from melanoma_exp.data.datasets.base import Dataset
 from melanoma_exp.data.datasets.demo import Demo
 from melanoma_exp.data.datasets.folder import Folder
 from melanoma_exp.data.datasets.ham10000 import Ham10000
+from melanoma_exp.system.extensions.group import Group
 
-AnyDataset = Annotated[Demo | Folder | Ham10000, Field(discriminator="kind")]
+AnyDataset = Annotated[Demo | Folder | Ham10000, Group("dataset", Dataset)]
 
 __all__ = ["AnyDataset", "Dataset"]

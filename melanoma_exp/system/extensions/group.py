@@ -46,6 +46,17 @@ class Group:
         """All classes by kind, those of this package first."""
         return {kind: cls for cls in self._own for kind in kinds_of(cls)} | self.extensions
 
+    def classes(self) -> Iterator[type[Spec]]:
+        """Gives every class that derives from the base, those of a narrower group left out."""
+        narrower = [
+            group.base
+            for group in Group.known.values()
+            if group.base is not self.base and issubclass(group.base, self.base)
+        ]
+        for cls in _subclasses(self.base):
+            if not any(issubclass(cls, base) for base in narrower):
+                yield cls
+
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
@@ -95,3 +106,10 @@ def specs_within(value: Any) -> Iterator[Spec]:
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from specs_within(item)
+
+
+def _subclasses(cls: type[Spec]) -> dict[type[Spec], None]:
+    found: dict[type[Spec], None] = {}
+    for child in cls.__subclasses__():
+        found |= {child: None, **_subclasses(child)}
+    return found

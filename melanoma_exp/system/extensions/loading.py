@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -153,16 +153,16 @@ def _join(name: str, path: Path, package: str | None, files: Mapping[str, bytes]
     _import(name, path)
     options: dict[str, type[Spec]] = {}
     for group in Group.known.values():
-        for cls in _subclasses(group.base):
-            if cls.__module__.split(".")[: len(name.split("."))] != name.split("."):
+        for cls in group.classes():
+            if not f"{cls.__module__}.".startswith(f"{name}."):
                 continue
             if not kinds_of(cls) and not cls.__subclasses__():
                 raise UserError(
                     f"{KEY}: {cls.__module__}.{cls.__name__} needs a field kind: Literal['...']"
                 )
-            options |= {f"{group.name}={kind}": cls for kind in kinds_of(cls)}
             for kind in kinds_of(cls):
                 _check_new(group, kind, cls, path)
+                options[f"{group.name}={kind}"] = cls
     if not options:
         bases = ", ".join(sorted({group.base.__name__ for group in Group.known.values()}))
         raise UserError(
@@ -195,9 +195,9 @@ def _import(name: str, path: Path) -> None:
 
 
 def _check_new(group: Group, kind: str, cls: type[Spec], path: Path) -> None:
-    for other in _subclasses(group.base):
-        here = getattr(sys.modules.get(other.__module__), other.__name__, None) is other
-        if other is not cls and here and kind in kinds_of(other):
+    for other in group.classes():
+        replaced = getattr(sys.modules.get(other.__module__), other.__name__, None) is not other
+        if other is not cls and not replaced and kind in kinds_of(other):
             raise UserError(
                 f"{KEY}: {path}: {cls.__name__} is a {group.name} of kind {kind}, as is "
                 f"{other.__module__}.{other.__name__}; choose another kind"
@@ -214,9 +214,3 @@ def _check_yamls(one: Loaded) -> None:
                 raise UserError(
                     f"{KEY}: {yaml}: rename it: {before / yaml.relative_to(folder)} has its name"
                 )
-
-
-def _subclasses(cls: type[Spec]) -> Iterator[type[Spec]]:
-    for child in cls.__subclasses__():
-        yield child
-        yield from _subclasses(child)

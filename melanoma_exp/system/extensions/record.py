@@ -1,5 +1,6 @@
 """What a run records of extensions, and what whoever reads the run must have loaded."""
 
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def check_recorded(records: Sequence[Extension], groups: Collection[str] | None)
     lines: list[str] = []
     absent: set[str] = set()
     for record in records:
-        needed = [k for k in record.kinds if groups is None or k.partition("=")[0] in groups]
+        needed = [k for k in record.kinds if groups is None or re.split("[.=]", k)[0] in groups]
         one = loading.find(record.name)
         if one is not None and one.sha256 != record.sha256 and record.kinds:
             lines.append(loading.changed(one.path, one.sha256, record.sha256))
