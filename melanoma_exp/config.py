@@ -22,6 +22,7 @@ from melanoma_exp.models import AnyModel
 from melanoma_exp.spec import Spec, UserError, digest, validate
 from melanoma_exp.system import migrations
 from melanoma_exp.system.extensions import loading, record
+from melanoma_exp.system.extensions.group import Group
 from melanoma_exp.system.extensions.record import Extension
 from melanoma_exp.tracking import AnyTracking
 from melanoma_exp.training.spec import Train
@@ -118,29 +119,38 @@ class Experiment(Spec):
         return [f"{one.name} {one.sha256}" for one in self.extend if one.kinds]
 
 
-def parse(content: Mapping[str, Any], needs: Collection[str] | None = None) -> Experiment:
+def kinds(group: str) -> dict[str, type[Spec]]:
+    """Returns the classes of a config group by kind, those of loaded extensions too."""
+    return Group.known[group].options if group in Group.known else {}
+
+
+def parse(
+    content: Mapping[str, Any],
+    needs: Collection[str] | None = None,
+    load_extensions: bool = False,
+) -> Experiment:
     """Checks a composed config.
 
     Args:
         content: Plain nested dicts and lists; `extend` holds paths, or what a run recorded.
         needs: The groups whose recorded extensions must be loaded; None needs all. Others become
             values that do nothing.
+        load_extensions: Imports the recorded files, if their content is unchanged. For the jobs of
+            a command that named them; whoever reads another run names them again.
 
     Raises:
         UserError: One line for each mistake, naming the key, what was expected and what was given.
     """
-    paths, records = [], []
-    for one in _listed(content.get("extend", ())):
-        if isinstance(one, str):
-            paths.append(one)
-        else:
-            records.append(validate(Extension, one, "extend"))
-    named = [loading.load(path).name for path in paths]
+    listed = _listed(content.get("extend", ()))
+    records = [validate(Extension, one, "extend") for one in listed if not isinstance(one, str)]
+    for one in records if load_extensions else ():
+        if one.path is not None:
+            loading.load(one.path, one.sha256)
+    named = [loading.load(one).name for one in listed if isinstance(one, str)]
     absent = record.check_recorded(records, needs)
     plain = {**content, "extend": ()} if "extend" in content else content
     experiment = validate(Experiment, plain, context=absent)
-    named += [one.name for one in records]
-    extend = record.used_by(experiment, named)
+    extend = record.used_by(experiment, [*named, *(one.name for one in records)])
     missing = [one for one in records if loading.find(one.name) is None]
     return experiment.model_copy(update={"extend": (*extend, *missing)})
 
@@ -153,8 +163,7 @@ def parse_json(
     Args:
         text: As `Experiment.to_json` or an earlier version wrote it.
         needs: As of `parse`.
-        load_extensions: Imports the files it names, if their content is unchanged. For the jobs of
-            a command that named them; whoever reads another run names them again.
+        load_extensions: As of `parse`.
 
     Raises:
         UserError: It is no JSON, not of an experiment, or of a version that cannot be read.
@@ -167,12 +176,8 @@ def parse_json(
     if not isinstance(content, dict):
         raise UserError(f"{file}: is damaged: it holds no experiment")
     upgraded, version = migrations.upgrade(content, file), migrations.written_by(content)
-    if load_extensions:
-        for one in _listed(upgraded["extend"]):
-            if one["path"] is not None:
-                loading.load(one["path"], one["sha256"])
     try:
-        return parse(upgraded, needs)
+        return parse(upgraded, needs, load_extensions)
     except UserError as error:
         if not version:
             raise

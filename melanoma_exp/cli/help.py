@@ -1,13 +1,17 @@
 """What `--help` prints. Reads only the first lines of the YAMLs, so it answers at once."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+if TYPE_CHECKING:
+    from melanoma_exp.spec import Spec
+
 GROUPS = {
     "dataset": "images, labels, groups of images that belong together",
-    "split": "what trains, validates, tests",
+    "split": "which images train, validate and test",
     "augment": "how an image is varied",
     "balance": "how unequal classes are evened out",
     "model": "the network",
@@ -26,6 +30,7 @@ EXAMPLES = (
     ("melanoma-exp -m model=m1,m2,m3 seed=1,2,3", "a sweep of nine runs"),
     ("melanoma-exp -m 'experiment=glob(published/*)' hydra.launcher.slots=2", "two jobs at once"),
     ("melanoma-exp model=m2 model.dropout=0.3 --cfg job", "every key of a composed job"),
+    ("melanoma-exp extend=my_lab.py model=resnet", "a network of your own, with conf/ beside it"),
 )
 FLAGS = (
     ("-m, --multirun", "run every combination of comma-separated values"),
@@ -35,32 +40,55 @@ FLAGS = (
 )
 
 
-def show(conf: Path, commands: Mapping[str, Callable[[list[str]], None]]) -> None:
+def show(roots: Sequence[Path], commands: Mapping[str, Callable[[list[str]], None]]) -> None:
     """Prints usage, groups with their options, commands, flags and examples.
 
     Args:
-        conf: The folder of YAMLs.
+        roots: The folders of YAMLs: ours, then those of extensions.
         commands: Their functions by name; the first line of a docstring is shown.
     """
     screen = Console(highlight=False)
     screen.print("Experiments on classifying skin lesions: reproducible, leak-proof, comparable.")
     screen.print("Research software, not a medical device.\n")
     screen.print(r"[bold]usage[/]  melanoma-exp \[group=option] \[group.key=value] ... \[flags]")
-    screen.print("       melanoma-exp COMMAND ...  (also: python -m melanoma_exp)\n")
+    screen.print("       melanoma-exp COMMAND ...  (also: python -m melanoma_exp)")
+    screen.print("       melanoma-exp GROUP --help or COMMAND --help tells more\n")
     screen.print("[bold]groups and their options[/]  (* is the default)")
-    defaults = _defaults(conf / "config.yaml")
-    for group in sorted(_folders(conf), key=lambda name: (list(GROUPS) + [name]).index(name)):
-        screen.print(f"[bold cyan]{group}[/]  {GROUPS.get(group, '')}")
-        rows = []
-        for path in sorted((conf / group).rglob("*.yaml")):
-            option = path.relative_to(conf / group).with_suffix("").as_posix()
-            star = "*" if defaults.get(group) == option else " "
-            rows.append((f"{star} {option}", summary(path)))
-        _columns(screen, rows)
-    command_rows = [(n, (run.__doc__ or "").splitlines()[0]) for n, run in commands.items()]
-    for title, entries in (("commands", command_rows), ("flags", FLAGS), ("examples", EXAMPLES)):
+    for group in _groups(roots):
+        _show_options(screen, roots, group)
+    rows = [(name, (run.__doc__ or "").splitlines()[0]) for name, run in commands.items()]
+    for title, entries in (("commands", rows), ("flags", FLAGS), ("examples", EXAMPLES)):
         screen.print(f"[bold]{title}[/]")
         _columns(screen, entries)
+
+
+def show_group(roots: Sequence[Path], group: str, kinds: "Mapping[str, type[Spec]]") -> None:
+    """Prints one group: its options, and the keys of each kind.
+
+    Args:
+        roots: The folders of YAMLs.
+        group: Its name.
+        kinds: The class of each kind; none where the group has but one.
+    """
+    screen = Console(highlight=False)
+    screen.print(f"[bold]usage[/]  melanoma-exp {group}=OPTION {group}.KEY=VALUE ...\n")
+    _show_options(screen, roots, group)
+    if kinds:
+        screen.print(f"[bold]kinds[/]  what an option's key {group}.kind may be, with its keys")
+    rows = []
+    for kind, cls in kinds.items():
+        package = cls.__module__.partition(".")[0]
+        origin = "" if package == "melanoma_exp" else f" (from {package})"
+        rows.append((kind, f"{(cls.__doc__ or '').splitlines()[0]}{origin}"))
+        rows.append(("", ", ".join(key for key in cls.model_fields if key != "kind") or "no keys"))
+    _columns(screen, rows)
+    option = next((name for name, _ in _options(roots, group)), "")
+    screen.print(f"[bold]example[/]  melanoma-exp {group}={option} --cfg job", markup=True)
+
+
+def groups(roots: Sequence[Path]) -> list[str]:
+    """Returns the groups that `show_group` knows."""
+    return _groups(roots)
 
 
 def summary(path: Path) -> str:
@@ -72,9 +100,29 @@ def summary(path: Path) -> str:
     return ""
 
 
-def _folders(conf: Path) -> list[str]:
-    groups = [path.name for path in conf.iterdir() if path.is_dir() and path.name != "hydra"]
-    return [*groups, "hydra/launcher", "hydra/sweeper"]
+def _show_options(screen: Console, roots: Sequence[Path], group: str) -> None:
+    screen.print(f"[bold cyan]{group}[/]  {GROUPS.get(group, '')}")
+    default = _defaults(roots[0] / "config.yaml").get(group)
+    rows = []
+    for option, path in _options(roots, group):
+        origin = "" if path.is_relative_to(roots[0]) else f" ({path})"
+        rows.append((f"{'*' if option == default else ' '} {option}", summary(path) + origin))
+    _columns(screen, rows)
+
+
+def _options(roots: Sequence[Path], group: str) -> list[tuple[str, Path]]:
+    return [
+        (path.relative_to(root / group).with_suffix("").as_posix(), path)
+        for root in roots
+        for path in sorted((root / group).rglob("*.yaml"))
+    ]
+
+
+def _groups(roots: Sequence[Path]) -> list[str]:
+    """Returns the groups in the order of `GROUPS`, then others by name."""
+    there = {path.name for root in roots for path in root.iterdir() if path.is_dir()}
+    known = [group for group in GROUPS if group.partition("/")[0] in there]
+    return [*known, *sorted(there - set(GROUPS) - {"hydra"})]
 
 
 def _defaults(config: Path) -> dict[str, str]:

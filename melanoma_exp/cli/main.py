@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,24 +35,35 @@ def main() -> None:
 
 
 def _dispatch(arguments: list[str]) -> None:
-    if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
-        _command(arguments[0])(arguments[1:])
+    names = [word for word in arguments[:1] if "=" not in word and not word.startswith("-")]
+    if names and names[0] in COMMANDS:
+        COMMANDS[names[0]](arguments[1:])
     elif {"-h", "--help"} & set(arguments):
-        from melanoma_exp.cli import help
-
-        help.show(conf_folder(), COMMANDS)
+        _help(arguments)
+    elif names:
+        guess = did_you_mean(names[0], COMMANDS)
+        raise UserError(
+            f"{names[0]}: there is no such command (known: {', '.join(COMMANDS)}){guess} "
+            "Options have the form key=value; --help lists them."
+        )
     else:
         _compose_and_run()
 
 
-def _command(name: str) -> Callable[[list[str]], None]:
-    if name not in COMMANDS:
-        guess = did_you_mean(name, COMMANDS)
-        raise UserError(
-            f"{name}: there is no such command (known: {', '.join(COMMANDS)}){guess} "
-            "Options have the form key=value; --help lists them."
-        )
-    return COMMANDS[name]
+def _help(arguments: list[str]) -> None:
+    """Shows all groups and commands, or one group; extensions that the words name included."""
+    from melanoma_exp.cli import help
+    from melanoma_exp.system.extensions import loading
+
+    loading.load_words(arguments)
+    roots = [conf_folder(), *loading.conf_folders()]
+    groups = [word for word in arguments if word in help.groups(roots)]
+    if not groups:
+        return help.show(roots, COMMANDS)
+    from melanoma_exp import config  # its import makes all groups known
+
+    for group in groups:
+        help.show_group(roots, group, config.kinds(group))
 
 
 def _compose_and_run() -> None:

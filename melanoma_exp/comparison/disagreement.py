@@ -106,7 +106,7 @@ def pictures(
     try:
         run = tested.rows[0][0].runs[0].stored
         text = archive.text(run, "experiment.json")
-        dataset = config.parse_json(text).dataset
+        dataset = config.parse_json(text, needs={"dataset"}).dataset
     except UserError as error:
         return {}, f"this version cannot read the run's config ({error.lines[0]})"
     try:

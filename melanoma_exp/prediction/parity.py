@@ -11,6 +11,7 @@ from melanoma_exp.data.listing import SUFFIXES
 from melanoma_exp.prediction import sources
 from melanoma_exp.prediction.saved_model import SavedModel
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.extensions.group import Absent
 
 if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
@@ -52,6 +53,11 @@ def _read(saved: SavedModel, path: Path) -> np.ndarray | None:
 def _validation(saved: SavedModel, archive: "Archive", run_id: str) -> list[Path]:
     """Returns the files of the run's validation part, found by their names below its dataset."""
     dataset, cache = saved.experiment.dataset, saved.experiment.cache.root()
+    if isinstance(dataset, Absent):
+        raise UserError(
+            f"export: the dataset {saved.experiment.dataset.kind} is of an extension that is not "
+            "loaded; name it with extend=FILE, or images with --images PATH"
+        )
     listing = dataset.find(cache)
     place = dict(zip(map(str, listing.samples.source), listing.paths, strict=True))
     rows = csv.DictReader(archive.text(run_id, "split.csv").splitlines())

@@ -92,7 +92,8 @@ def load(name: str, files: dict[str, Path], precision: str | None = None) -> Sav
     Raises:
         UserError: A file is damaged, or the weights are not those the run recorded.
     """
-    experiment = parse_json(files["experiment.json"].read_text(encoding="utf-8"))
+    text = files["experiment.json"].read_text(encoding="utf-8")
+    experiment = parse_json(text, needs={"model"})
     described = Manifest.read(files[manifest.NAME])
     decision = Decision.from_json(files["decision.json"].read_text(encoding="utf-8"))
     described.check(files[manifest.WEIGHTS])

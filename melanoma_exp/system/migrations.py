@@ -113,6 +113,10 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
         (
             Added("extend", []),
             Added("cache.max_gib", None),
+            Added("augment.batch", []),
+            Added("evaluation.objective", "val/balanced_accuracy"),
+            Revalued("train.early_stopping.monitor", MONITORS),
+            Revalued("train.plateau.monitor", MONITORS),
         ),
     ),
 )

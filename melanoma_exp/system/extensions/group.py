@@ -3,7 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    TypeAdapter,
+    model_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from melanoma_exp.spec import Spec
@@ -16,6 +23,12 @@ class Absent(BaseModel):
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_lists(cls, content: Any) -> Any:
+        """Gives tuples for lists, as specs have them."""
+        return {key: _frozen(value) for key, value in content.items()}
 
 
 class Group:
@@ -113,3 +126,7 @@ def _subclasses(cls: type[Spec]) -> dict[type[Spec], None]:
     for child in cls.__subclasses__():
         found |= {child: None, **_subclasses(child)}
     return found
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
