@@ -114,9 +114,6 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             Added("extend", []),
             Added("cache.max_gib", None),
             Added("augment.batch", []),
-            Added("evaluation.objective", "val/balanced_accuracy"),
-            Revalued("train.early_stopping.monitor", MONITORS),
-            Revalued("train.plateau.monitor", MONITORS),
         ),
     ),
 )
@@ -167,9 +164,9 @@ def downgrade(content: Content) -> Content:
 
 
 def upgrade_params(params: Mapping[str, str]) -> dict[str, str]:
-    """Returns the parameters of a tracked run under today's keys."""
+    """Returns the parameters of a tracked run under today's keys; other runs' as they are."""
     params = dict(params)
-    for _, changes in CHANGES:
+    for _, changes in CHANGES if "seed" in params else ():
         for change in changes:
             change.apply_to_params(params)
     return params

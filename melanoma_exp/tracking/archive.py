@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from melanoma_exp.spec import UserError
+from melanoma_exp.system import migrations
 from melanoma_exp.tracking.connection import connect, first_line, store_errors
 from melanoma_exp.tracking.spool import Spool
 
@@ -26,7 +27,7 @@ class StoredRun:
         name: As tables show it.
         status: FINISHED, FAILED, KILLED or RUNNING.
         started: Milliseconds since 1970.
-        params: The flat config; values are text.
+        params: The flat config under today's keys; values are text.
         metrics: The last value of each series.
         tags: All of them, MLflow's own included.
         artifacts: URI of the folder of its artifacts.
@@ -159,7 +160,7 @@ def _stored(run: Any) -> StoredRun:
         info.run_name or info.run_id[:8],
         info.status,
         info.start_time,
-        data.params,
+        migrations.upgrade_params(data.params),
         data.metrics,
         data.tags,
         info.artifact_uri,

@@ -230,7 +230,7 @@ def test_a_sweep_leaves_unfinished_runs_out_and_says_so(store, tmp_path, capsys)
         ([], "one of the three"),
         (["a" * 32, "--sweep", "x"], "one of the three"),
         (["a" * 32, "--images", "-1"], "0 or more"),
-        (["a" * 32, "seed=2"], "tracking and cache overrides only"),
+        (["a" * 32, "seed=2"], "tracking, cache and extend overrides only"),
     ],
 )
 def test_what_cannot_be_selected_is_told_with_what_there_is(

@@ -1,0 +1,72 @@
+"""What earlier versions recorded is read under today's keys, or refused in one line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from melanoma_exp import __version__, config
+from melanoma_exp.cli import compose
+from melanoma_exp.spec import UserError
+from melanoma_exp.system import migrations
+from melanoma_exp.system.installation import conf_folder
+
+OLD = Path(__file__).parent / "schema_0"  # demo runs of 0.1.0, as their artifacts have them
+DIGESTS = {"m1": "80484d179c490508", "m2": "6d3c87eee6b6098a", "m3": "f5a213686fecb831"}  # tags
+
+
+def recorded(name: str) -> str:
+    return (OLD / f"{name}.json").read_text()
+
+
+def today(name: str) -> config.Experiment:
+    words = [f"experiment={name}", "train.precision=float32"]
+    return config.parse(compose.compose(conf_folder(), words))
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_a_recorded_run_of_the_first_version_is_the_recipe_of_today(name: str) -> None:
+    assert config.parse_json(recorded(name)) == today(name)
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_an_experiment_keeps_the_digest_that_the_first_version_gave_it(name: str) -> None:
+    assert today(name).digest == config.parse_json(recorded(name)).digest == DIGESTS[name]
+
+
+def test_parameters_of_an_old_run_are_compared_under_todays_keys() -> None:
+    params = json.loads((OLD / "m3_params.json").read_text())
+    now = {key: str(value) for key, value in today("m3").flat().items()}
+    assert migrations.upgrade_params(params) == now
+    assert migrations.upgrade_params({"dataset.kind": "demo"}) == {"dataset.kind": "demo"}
+
+
+def test_what_is_written_now_is_read_back_and_names_its_version() -> None:
+    experiment = today("m2")
+    content = json.loads(experiment.to_json())
+    assert content["schema_version"] == migrations.CURRENT
+    assert content["melanoma_exp"] == __version__
+    assert config.parse_json(experiment.to_json()) == experiment
+    assert migrations.upgrade(content, "x") == experiment.model_dump(mode="json")
+
+
+@pytest.mark.parametrize("schema", [migrations.CURRENT + 1, -1, "2", None])
+def test_a_schema_of_a_later_version_is_refused_by_its_name(schema: object) -> None:
+    content = {**json.loads(today("m1").to_json()), "schema_version": schema}
+    content["melanoma_exp"] = "9.8.7"
+    with pytest.raises(UserError, match="^experiment.json: was written by melanoma_exp 9.8.7 "):
+        config.parse_json(json.dumps(content))
+
+
+def test_an_old_key_that_means_nothing_now_is_refused_with_the_version_that_wrote_it() -> None:
+    content = json.loads(recorded("m1"))
+    content["train"]["gone"] = 1
+    with pytest.raises(UserError, match="written by melanoma_exp 0.1.0, .*train.gone: ") as refused:
+        config.parse_json(json.dumps(content))
+    assert len(refused.value.lines) == 1
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", '"x"'])
+def test_a_file_that_holds_no_experiment_is_damaged(text: str) -> None:
+    with pytest.raises(UserError, match="^experiment.json: is damaged"):
+        config.parse_json(text)
