@@ -53,14 +53,14 @@ def draw_leak(compared: Comparison, path: Path) -> list[str]:
             axes.plot(
                 [shift, 1 + shift], means[part], "-" if part == "val" else ":", color=colour, lw=1.6
             )
-        told = {
+        values = {
             part: f"{round(m3 - m1, 2) + 0.0:+.2f}".replace("-", "−")  # + 0.0: no minus zero
             for part, (m1, m3) in means.items()
         }
         axes.text(
             0.5,
             0.95,
-            told["val"],
+            values["val"],
             transform=axes.transAxes,
             ha="center",
             va="top",
@@ -71,7 +71,7 @@ def draw_leak(compared: Comparison, path: Path) -> list[str]:
         axes.text(
             0.5,
             0.05,
-            f"on the test images {told['test']}",
+            f"on the test images {values['test']}",
             transform=axes.transAxes,
             ha="center",
             color=colour,
@@ -106,7 +106,7 @@ def draw_leak(compared: Comparison, path: Path) -> list[str]:
         words = "published order" if order == "published" else "split first"
         lines.append(
             f"Jump from M1 to M3 in validation accuracy, {words}: {jump:+.3f} (±{half:.3f} over "
-            f"{seeds} seeds, the luck of training alone)."
+            f"{seeds} seeds, training noise alone)."
         )
     lines.append(f"Share of the published jump that is leak: {share:.0%}.")
     return [line.replace("-0", "−0") for line in lines]

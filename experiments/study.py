@@ -4,7 +4,7 @@
     python experiments/study.py 02-leak DIR --collect          # from runs that are in the store
     python experiments/study.py 02-leak DIR dataset.image_size=[64,64]   # a setting of every job
 
-Runs are told by their settings: of several with the same ones the newest counts.
+Runs are identified by their settings: of several with the same ones the newest counts.
 """
 
 import argparse
@@ -94,7 +94,7 @@ STUDIES = {
 
 
 def main(words: list[str], folder: Path = HERE) -> None:
-    """Trains unless told not to, and writes what came of it.
+    """Trains unless asked not to, and writes the results.
 
     Args:
         words: Of the command line.
@@ -112,7 +112,7 @@ def main(words: list[str], folder: Path = HERE) -> None:
     common = [f"dataset.root={given.root.resolve()}", *more]
     if not given.collect:
         command = [sys.executable, "-m", "melanoma_exp", "-m", *study.sweep(), *common]
-        if code := subprocess.run(command).returncode:  # it has told why
+        if code := subprocess.run(command).returncode:  # it has said why
             sys.exit(code)
     try:
         experiments = [composed([*job, *_of_a_job(common)]) for job in study.jobs()]
@@ -157,8 +157,8 @@ def find(archive: Archive, jobs: Sequence[Mapping[str, Any]]) -> list[StoredRun]
         if alike:
             found.append(alike[-1])
         else:
-            told = ("model.name", "split.kind", "split.fold", "seed")
-            missing.append(" ".join(f"{k}={settings[k]}" for k in told if k in settings))
+            keys = ("model.name", "split.kind", "split.fold", "seed")
+            missing.append(" ".join(f"{k}={settings[k]}" for k in keys if k in settings))
     if missing:
         raise UserError(*(f"not run: {line}" for line in missing))
     return found

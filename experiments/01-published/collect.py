@@ -6,7 +6,7 @@ Reads runs tagged `experiment=published/...` and writes `results.csv` (a row a r
 row an epoch), the README's table, `curves_<system>.png`, and the lines `ours` and `time` of the
 experiments' headers. Runs that stand in those files already stay, whatever became of their store. A
 run that was stopped on its way counts as far as it came, and says how far; `melanoma-exp resume`
-goes on with it. Of several runs with the same settings and seed a finished one counts, then the
+continues it. Of several runs with the same settings and seed a finished one counts, then the
 longest, then the newest.
 """
 
