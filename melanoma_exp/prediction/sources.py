@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from melanoma_exp.data.listing import SUFFIXES
+from melanoma_exp.data.folders import SUFFIXES
 from melanoma_exp.spec import UserError
 
 

@@ -16,7 +16,7 @@ class Demo(Dataset):
 
     def find(self, cache: Path) -> "Listing":
         """Returns the generated images, making them first where they are not there yet."""
-        from melanoma_exp.data import listing as folders
+        from melanoma_exp.data import folders
         from melanoma_exp.demo import images
 
         columns = folders.Columns("metadata.csv", True, "image_id", None, "lesion_id", None, {})

@@ -31,7 +31,7 @@ class Folder(FolderDataset):
 
     def find(self, cache: Path) -> "Listing":
         """Returns the images of all class folders."""
-        from melanoma_exp.data import listing as folders
+        from melanoma_exp.data import folders
 
         columns = folders.Columns(
             self.csv,

@@ -22,7 +22,7 @@ class Ham10000(FolderDataset):
 
     def find(self, cache: Path) -> "Listing":
         """Returns the images that both the CSV and the folders have."""
-        from melanoma_exp.data import listing as folders
+        from melanoma_exp.data import folders
 
         return folders.find_by_csv(self.folder(), self.csv, self.classes)
 
