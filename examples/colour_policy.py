@@ -1,6 +1,6 @@
 """Random brightness, contrast and saturation, as an option of the group `augment`.
 
-melanoma-exp extend=examples/colour_policy.py augment=colour_jitter
+Try it: `melanoma-exp extend=examples/colour_policy.py augment=colour_jitter`
 """
 
 from typing import Literal

@@ -1,6 +1,6 @@
 """Images that a CSV lists, as an option of the group `dataset`.
 
-melanoma-exp extend=examples/csv_dataset.py dataset=csv dataset.root=DIR
+Try it: `melanoma-exp extend=examples/csv_dataset.py dataset=csv dataset.root=DIR`
 """
 
 import csv

@@ -3,7 +3,7 @@
 He et al., Deep Residual Learning for Image Recognition, CVPR 2016, in the order of He et al.,
 Identity Mappings in Deep Residual Networks, ECCV 2016; Wu and He, Group Normalization, ECCV 2018.
 
-    melanoma-exp extend=examples/resnet.py model=resnet
+Try it: `melanoma-exp extend=examples/resnet.py model=resnet`
 """
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self

@@ -1,6 +1,6 @@
 """Oversampling to the square root of the imbalance, as an option of the group `balance`.
 
-melanoma-exp extend=examples/sqrt_oversampler.py balance=sqrt_oversampler augment=dihedral
+Try it: `melanoma-exp extend=examples/sqrt_oversampler.py balance=sqrt_oversampler augment=dihedral`
 """
 
 from typing import Literal

@@ -1,6 +1,11 @@
 """The options of the group `model`: networks from uint8 images (b, h, w, 3) to float32 logits."""
 
-from melanoma_exp.models.cnn import Cnn
+from typing import Annotated
 
-# With a second architecture: `Annotated[Cnn | Other, Field(discriminator="kind")]`.
-AnyModel = Cnn
+from melanoma_exp.models.base import Model
+from melanoma_exp.models.cnn import Cnn
+from melanoma_exp.system.extensions.group import Group
+
+AnyModel = Annotated[Cnn, Group("model", Model)]  # with a second architecture: `Cnn | Other`
+
+__all__ = ["AnyModel", "Model"]
