@@ -75,8 +75,10 @@ class Uploader:
         """Logs the last entry, and says how to upload what cannot be uploaded now."""
         with self._lock:
             self._retry_at = 0.0
-            self.send(entry, math.inf)
-            self._journal.close()
+            try:
+                self.send(entry, math.inf)
+            finally:
+                self._journal.close()
             if self._lost:
                 _notify(
                     f"run {self._journal.run_id} is saved in {self._journal.folder.absolute()} "
