@@ -24,7 +24,7 @@ from typing import Any
 
 import ways
 
-from melanoma_exp.models import flops as cost
+from melanoma_exp.models.flops import measure as measure_cost
 from melanoma_exp.system import provenance
 
 HERE = Path(__file__).parent
@@ -175,9 +175,9 @@ def main() -> None:
     for stage in stages:
         found[stage] = measure(stage, names, given)
         experiment = ways.experiment_of([f"experiment={stage}", *given.overrides])
-        height, width = experiment.dataset.image_size
         classes = found[stage]["product"]["facts"]["classes"]
-        flops = 3 * cost.count(experiment.model, (height, width), classes).flops
+        network = experiment.model.build((*experiment.dataset.image_size, 3), classes)
+        flops = 3 * measure_cost(network).flops
         lines, ratios = table(stage, found[stage], flops)
         print("\n".join(lines), flush=True)
         for name, ratio in ratios.items():

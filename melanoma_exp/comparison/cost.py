@@ -1,17 +1,12 @@
 """What a row cost to train and costs to use."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from melanoma_exp.comparison.rows import Mean, Row
-from melanoma_exp.models import AnyModel
-from melanoma_exp.models import flops as cost
-from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.archive import Archive
 
 
@@ -37,8 +32,8 @@ class Cost:
     flops: float
 
 
-def of_row(archive: Archive, row: Row, classes: int) -> Cost:
-    """Reads a row's cost from its runs; what the network costs is counted from its config."""
+def of_row(archive: Archive, row: Row) -> Cost:
+    """Reads a row's cost from its runs."""
     rates = [archive.series(run.stored.id, "images_per_second") for run in row.runs]
     return Cost(
         row,
@@ -47,19 +42,8 @@ def of_row(archive: Archive, row: Row, classes: int) -> Cost:
         _mean([len(r) for r in rates]),
         _median([value for points in rates for _, value in points]),
         row.mean("parameters").value,
-        _flops(archive, row, classes),
+        row.mean("flops_per_image").value,
     )
-
-
-def _flops(archive: Archive, row: Row, classes: int) -> float:
-    """Counts from the network alone, for other groups may have been written by another version."""
-    try:
-        content = json.loads(archive.text(row.runs[0].stored, "experiment.json"))
-        network: AnyModel = TypeAdapter(AnyModel).validate_python(content["model"])
-        height, width = content["dataset"]["image_size"]
-    except (UserError, ValueError, KeyError):
-        return math.nan
-    return float(cost.count(network, (height, width), classes).flops)
 
 
 def _mean(values: Sequence[int]) -> float:

@@ -16,6 +16,7 @@ from melanoma_exp.evaluation.evaluate import PartEvaluation, alerts_of, evaluate
 from melanoma_exp.evaluation.logits import predict_logits
 from melanoma_exp.evaluation.metrics import summary
 from melanoma_exp.evaluation.metrics.decision import Decision
+from melanoma_exp.models import flops
 from melanoma_exp.prediction import manifest, saved_model
 from melanoma_exp.prediction.manifest import Manifest
 from melanoma_exp.report import figures, model_card, results
@@ -79,6 +80,7 @@ class Recorder:
                 **provenance.collect(),
             }
         )
+        cost = flops.measure(model)
         counts = {f"{name}_images": len(part) for name, part in parts.items()}
         self._run.log_metrics(
             {
@@ -86,7 +88,8 @@ class Recorder:
                 **counts,
                 "synthetic_images": int((parts.train.copy > 0).sum()),
                 "skipped_files": len(data.skipped),
-                "parameters": model.count_params(),
+                "flops_per_image": cost.flops,
+                "parameters": cost.parameters,
             }
         )
         source = str(getattr(experiment.dataset, "root", None) or "generated")

@@ -86,6 +86,7 @@ def test_pictures_come_from_the_dataset_and_a_missing_one_is_told(store, images,
     ]
     text = compared(store, tmp_path, *ids, "--images", "5")
     assert text.count("data:image/jpeg;base64,") == 5 and "MFLOPs" in text
+    assert '<td class="n">2.5</td>' in text  # of the recorded FLOPs
     assert "data:image" not in compared(store, tmp_path, *ids, "--images", "0")
     config = store.artifact(ids[0], "experiment.json")
     gone = [store.artifact(run, "experiment.json") for run in ids]

@@ -116,6 +116,7 @@ class Store:
             "train_images": 100,
             "synthetic_images": 0,
             "parameters": 1000,
+            "flops_per_image": 2_500_000,
             "seconds/fit": 60.0 + seed,
             "leak/val_rows_with_train_source": leak,
         }
