@@ -59,7 +59,7 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
         short=classes.short_names(found.classes),
         outcomes=_outcomes(found),
         disputed=_disputed(archive, found, images, cache),
-        costs=[cost.of_row(archive, row, len(found.classes)) for row in drawn],
+        costs=[cost.of_row(archive, row) for row in drawn],
         nan=math.isnan,
         made=date.today().isoformat(),
         version=__version__,

@@ -14,7 +14,12 @@ class Distribution(Spec):
     """Creates the worker group in whose strategy the model is built.
 
     The batch size is global: every strategy sees the same images in the same steps.
+
+    Attributes:
+        kind: Of the option, a Literal in each.
     """
+
+    kind: str
 
     def check_environment(self) -> None:
         """Checks what can be checked before TensorFlow is imported.

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from melanoma_exp.spec import UserError
 from melanoma_exp.system.randomness import Purpose, generator
 
 if TYPE_CHECKING:
@@ -15,24 +14,25 @@ BATCH = 32  # images at a time, so that activations stay small
 
 
 def grad_cam(
-    model: "keras.Model", images: NDArray[np.uint8], class_index: NDArray[np.integer] | int
+    model: "keras.Model",
+    layer: str,
+    images: NDArray[np.uint8],
+    class_index: NDArray[np.integer] | int,
 ) -> NDArray[np.float32]:
     """Returns which places of the images speak for a class: `evidence` without what is negative.
 
     Args:
         model: As of `evidence`.
+        layer: As of `evidence`.
         images: uint8 (n, h, w, 3).
         class_index: As of `evidence`.
 
     Returns:
         float32 (n, h, w), each map 0 to 1, its largest value 1; all 0 where nothing speaks for
         the class.
-
-    Raises:
-        UserError: The model has no convolution.
     """
     height, width = images.shape[1:3]
-    return positive_part(evidence(model, images, class_index), height, width)
+    return positive_part(evidence(model, layer, images, class_index), height, width)
 
 
 def positive_part(sums: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
@@ -52,33 +52,33 @@ def positive_part(sums: NDArray[np.float32], height: int, width: int) -> NDArray
 
 
 def evidence(
-    model: "keras.Model", images: NDArray[np.uint8], class_index: NDArray[np.integer] | int
+    model: "keras.Model",
+    layer: str,
+    images: NDArray[np.uint8],
+    class_index: NDArray[np.integer] | int,
 ) -> NDArray[np.float32]:
     """Returns what speaks for and against a class at each place.
 
-    Selvaraju et al., Grad-CAM, ICCV 2017: the activations of the last convolution, weighted by the
-    mean gradient of the class's logit, summed. With two classes only the difference of the logits
+    Selvaraju et al., Grad-CAM, ICCV 2017: the feature maps of a layer, weighted by the mean
+    gradient of the class's logit, summed. With two classes only the difference of the logits
     means anything, so its gradient is taken; a head of one unit, whose first logit is always 0, is
     explained likewise.
 
     Args:
-        model: Functional, uint8 images to logits (n, c), with a Conv2D in it. Left as it was.
+        model: Functional, uint8 images to logits (n, c). Left as it was.
+        layer: Name of a layer with output (n, fh, fw, channels), of `Model.gradcam_layer`.
         images: uint8 (n, h, w, 3).
         class_index: int (n,), or one for all: the class asked about, 0 to c - 1.
 
     Returns:
-        float32 (n, fh, fw), of any size and sign, a value a place of the convolution's output.
-
-    Raises:
-        UserError: The model has no convolution.
+        float32 (n, fh, fw), of any size and sign, a value a position of the layer's output.
     """
     import keras
     import tensorflow as tf
 
-    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-    if not convolutions:
-        raise UserError(f"model {model.name}: Grad-CAM needs a convolution, it has none")
-    inner = keras.Model(model.inputs[0], [convolutions[-1].output, model.outputs[0]])
+    from melanoma_exp.training.keras_internals import output_in
+
+    inner = keras.Model(model.inputs[0], [output_in(model, layer), model.outputs[0]])
     wanted = np.broadcast_to(np.asarray(class_index, np.int64), len(images))
     maps = []
     for start in range(0, len(images), BATCH):

@@ -51,6 +51,7 @@ class GradCamExamples:
 
 def compute(
     model: "keras.Model",
+    layer: str,
     part: PartEvaluation,
     decision: Decision,
     reader: Reader,
@@ -61,6 +62,7 @@ def compute(
 
     Args:
         model: The trained one.
+        layer: Whose feature maps are explained.
         part: Where images are chosen.
         decision: What an alert is; without positive classes the predicted class is explained.
         reader: Of the pixels.
@@ -80,9 +82,9 @@ def compute(
         alerted = target == label
     rows, outcomes = choose(positive, alerted, chance, count)
     images = reader.read(part.samples.take(rows))
-    trained = gradcam.evidence(model, images, target[rows])
+    trained = gradcam.evidence(model, layer, images, target[rows])
     others = [
-        gradcam.evidence(gradcam.randomised(model, seed + k), images, target[rows])
+        gradcam.evidence(gradcam.randomised(model, seed + k), layer, images, target[rows])
         for k in range(RANDOM_MODELS)
     ]
     size = images.shape[1:3]

@@ -24,9 +24,11 @@ class Model(Spec):
     Preprocessing is inside the network, so that no caller can rescale twice.
 
     Attributes:
+        kind: Of the option, a Literal in each.
         name: How tables call it.
     """
 
+    kind: str
     name: str = Field(pattern=r"^[\w-]+$")
 
     def check_head(self, num_classes: int) -> None:
@@ -73,7 +75,10 @@ class Model(Spec):
         Raises:
             UserError: There is none.
         """
-        for operation in reversed(model.operations):
+        import keras
+
+        graph = keras.Model(model.inputs, model.outputs)  # a Sequential lists no operations
+        for operation in reversed(graph.operations):
             shape = getattr(operation.output, "shape", ())
             spatial = shape[1:3] if len(shape) == 4 else ()
             if type(operation).__name__ not in NO_FEATURES and any(n != 1 for n in spatial):

@@ -65,7 +65,7 @@ def measure(model: "keras.Model") -> Cost:
 
 def _count(graph: Any) -> tuple[int, set[str]]:
     """Returns the multiply-adds of a TensorFlow graph and the kinds that are not counted."""
-    total, uncounted = 0, set()
+    total, uncounted = 0, set[str]()
     for operation in graph.get_operations():
         if operation.type in ("PartitionedCall", "StatefulPartitionedCall"):
             inner = graph._get_function(operation.get_attr("f").name).graph

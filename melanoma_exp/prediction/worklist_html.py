@@ -68,7 +68,9 @@ def write(path: Path, worklist: Worklist, saved: SavedModel, console: Console) -
 
 def _cards(predictions: Sequence[Prediction], before: int, saved: SavedModel) -> list[Card]:
     images = np.stack([saved.decode(p.path) for p in predictions])
-    maps = grad_cam(saved.network, images, np.array([_explained(p, saved) for p in predictions]))
+    layer = saved.experiment.model.gradcam_layer(saved.network)
+    explained = np.array([_explained(p, saved) for p in predictions])
+    maps = grad_cam(saved.network, layer, images, explained)
     return [
         Card(
             before + k + 1,

@@ -174,7 +174,13 @@ class Recorder:
         if not spec.explained:
             return scores
         seen = gradcam_examples.compute(
-            model, part, decision, data.reader, spec.explained, spec.seed
+            model,
+            self._experiment.model.gradcam_layer(model),
+            part,
+            decision,
+            data.reader,
+            spec.explained,
+            spec.seed,
         )
         results.record_explained(files, name, part, seen, data, mark)
         added = {"grad_cam_random_rank_correlation": seen.mean_correlation}

@@ -1,41 +1,38 @@
-"""Dropout, ReLU and Adam as Keras defines them, in fewer passes over memory.
+"""Dropout, ReLU and Adam as Keras defines them, in fewer passes over memory (`train.fused`).
 
-The classes have Keras' names, after which weights and optimizer states are stored, and take Keras'
-place in training only: a network that is built to predict or to export has Keras' own.
+The classes have Keras' names, after which weights and optimizer states are stored, and replace
+Keras' in training only: a network that is built to predict or to export has Keras' own.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-_AnyAdam: Any = keras.optimizers.Adam if TYPE_CHECKING else object
+from melanoma_exp.training import keras_internals
 
 
 def fuse(model: keras.Model) -> None:
-    """Has dropout layers draw as `Dropout` does and moves ReLUs behind pools, in place."""
-    for layer in model._flatten_layers():
+    """Makes dropout layers draw as `Dropout` does and moves ReLUs behind pools, in place."""
+    for layer in keras_internals.all_layers(model):
         if type(layer) is keras.layers.Dropout:
-            layer.__class__ = Dropout
+            keras_internals.change_class(layer, Dropout)
         elif type(layer) is keras.layers.MaxPooling2D and (conv := _rectified(layer)):
             conv.activation = keras.activations.linear
-            layer.__class__ = RectifiedMaxPooling2D
+            keras_internals.change_class(layer, RectifiedMaxPooling2D)
 
 
 def _rectified(pool: keras.layers.Layer) -> keras.layers.Layer | None:
-    """Returns the convolution with ReLU whose values go to a pool and nowhere else."""
-    if len(pool._inbound_nodes) != 1:
-        return None
-    conv = pool.input._keras_history.operation
-    alone = len(conv._inbound_nodes) == len(conv._outbound_nodes) == 1
+    """Returns the convolution with ReLU whose output goes to a pool and nowhere else."""
+    conv = keras_internals.only_producer(pool)
     rectifies = getattr(conv, "activation", None) is keras.activations.relu
-    return conv if type(conv) is keras.layers.Conv2D and alone and rectifies else None
+    return conv if type(conv) is keras.layers.Conv2D and rectifies else None
 
 
 class RectifiedMaxPooling2D(keras.layers.MaxPooling2D):
-    """Rectifies what is left after pooling, a quarter of the values.
+    """Applies ReLU after pooling, to a quarter of the values.
 
-    The greatest of rectified values is the rectified greatest: values and gradients are those of
+    The maximum of rectified values is the rectified maximum: values and gradients equal those of
     the other order, to the last bit.
     """
 
@@ -45,10 +42,10 @@ class RectifiedMaxPooling2D(keras.layers.MaxPooling2D):
 
 
 class Dropout(keras.layers.Dropout):
-    """Draws eight random bits a value, where Keras draws 32 and makes a float of them.
+    """Draws eight random bits a value, where Keras draws 32 and converts them to a float.
 
-    256 levels do not hold a rate such as 0.2, so that each mask takes the level below it or the one
-    above, by chance: each value is dropped with the probability `rate`, to 2**-32. `rate` is at
+    256 levels do not hold a rate such as 0.2, so each mask takes the level below it or the one
+    above, at random: each value is dropped with the probability `rate`, to 2**-32. `rate` is at
     most 255/256.
     """
 
@@ -75,17 +72,18 @@ class Dropout(keras.layers.Dropout):
         return tf.cast(drawn >= level, dtype) * tf.cast(1 / (1 - self.rate), dtype)
 
 
-class _OneOperation(_AnyAdam):
-    """Updates a variable and its two moments in one pass of TensorFlow's own."""
+class _OneOperation(keras_internals.AdamState):
+    """Updates a variable and its two moments in one operation of TensorFlow."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Applies a gradient to a variable; called within the scope of its device."""
-        index, dtype = self._get_variable_index(variable), variable.dtype
+        dtype = variable.dtype
+        first, second = self.moments(variable)
         step = tf.cast(self.iterations + 1, dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
+            m=first.value.handle,
+            v=second.value.handle,
             beta1_power=tf.cast(self.beta_1, dtype) ** step,
             beta2_power=tf.cast(self.beta_2, dtype) ** step,
             lr=tf.cast(learning_rate, dtype),

@@ -55,6 +55,8 @@ class Train(Spec):
         ema: Momentum of the weights' moving average that is evaluated and kept; null does without.
         precision: Of the computation; weights and logits stay float32. float16 wants a GPU. `auto`
             is bfloat16 where the machine computes it natively, else float32; a run records which.
+        fused: Whether dropout, ReLU before a pool and Adam take fewer passes over memory; false
+            trains with Keras' own layers and optimizers.
         deterministic: Same numbers bit for bit on the same machine.
     """
 
@@ -74,6 +76,7 @@ class Train(Spec):
     clip_norm: float | None = Field(gt=0)
     ema: float | None = Field(gt=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16", "float16"]
+    fused: bool
     deterministic: bool
     checkpoint: Checkpoint
 

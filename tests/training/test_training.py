@@ -113,9 +113,9 @@ def test_losses_equal_their_formulas() -> None:
     true = p[np.arange(5), labels]
     plain = make_loss(train_spec(), 3)(labels, logits)
     assert float(plain) == pytest.approx(-np.log(true).mean(), rel=1e-5)
-    focal = make_loss(train_spec("focal_gamma=2"), 3)(labels, logits)
+    focal = make_loss(train_spec("focal_gamma=2"), 3).call(labels, logits)
     np.testing.assert_allclose(focal, -((1 - true) ** 2) * np.log(true), rtol=1e-4)
-    smooth = make_loss(train_spec("label_smoothing=0.1"), 3)(labels, logits)
+    smooth = make_loss(train_spec("label_smoothing=0.1"), 3).call(labels, logits)
     target = np.eye(3)[labels] * 0.9 + 0.1 / 3
     np.testing.assert_allclose(smooth, -(target * np.log(p)).sum(1), rtol=1e-4)
 
