@@ -114,6 +114,7 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             Added("extend", []),
             Added("cache.max_gib", None),
             Added("augment.batch", []),
+            Added("train.fused", True),
         ),
     ),
 )
