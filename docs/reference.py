@@ -16,8 +16,8 @@ from melanoma_exp.cli import help as help_page
 from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.config import Experiment
 from melanoma_exp.spec import Spec
-from melanoma_exp.sweep.search.spec import Optuna
-from melanoma_exp.sweep.spec import AnyLauncher
+from melanoma_exp.sweep.launchers import AnyLauncher
+from melanoma_exp.sweep.search.config import Optuna
 from melanoma_exp.system.installation import conf_folder
 
 Schema = Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""Hydra's way to the launchers of melanoma_exp: `hydra/launcher=local` and `hydra/launcher=slurm`.
+"""Hydra's plugin for the launchers of melanoma_exp: `hydra/launcher=local` and `slurm`.
 
 Hydra finds plugins in this namespace package alone, and imports them whenever it starts: nothing
 heavy is imported at the top.
@@ -23,11 +23,11 @@ def plain(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Ended(JobReturn):
-    """A job's end as sweepers see it; asked for its value, one that failed raises quietly."""
+    """The end of a job as sweepers see it; the value of a failed one raises its error."""
 
     @property
     def return_value(self) -> Any:
-        """The job's score."""
+        """The score of the job."""
         if self.status == JobStatus.COMPLETED:
             return self._return_value
         raise self._return_value
@@ -42,17 +42,17 @@ class LocalLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Takes what Hydra gives."""
+        """Stores what Hydra gives."""
         self._context, self._config = hydra_context, config
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Checks all jobs, runs them and returns how each ended."""
-        from melanoma_exp.sweep import launch, plan, spec
-        from melanoma_exp.sweep.queue import Listed
+        """Checks all jobs, runs them and returns the end of each."""
+        from melanoma_exp.sweep import launch, launchers, plan
+        from melanoma_exp.sweep.queue import FixedQueue
 
-        launcher = spec.parse(self._options)
+        launcher = launchers.parse(self._options)
         numbers = range(initial_job_idx, initial_job_idx + len(job_overrides))
         composed = [
             self._compose(number, list(words))
@@ -61,7 +61,7 @@ class LocalLauncher(Launcher):
         sweep = plan.plan(Path(str(self._config.hydra.sweep.dir)), launcher, composed)
         failure: launch.JobsFailedError | None = None
         try:
-            launch.run(sweep, Listed(launch.missing(sweep.select(numbers).jobs)))
+            launch.run(sweep, FixedQueue(launch.missing(sweep.select(numbers).jobs)))
         except launch.JobsFailedError as error:
             failure = error
         returned = []

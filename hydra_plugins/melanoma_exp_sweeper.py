@@ -1,8 +1,8 @@
-"""Hydra's way to the search of melanoma_exp: `hydra/sweeper=optuna`.
+"""Hydra's plugin for the searches of melanoma_exp: `hydra/sweeper=optuna`.
 
 Hydra finds plugins in this namespace package alone, and imports them whenever it starts: nothing
-heavy is imported at the top. The plugin that Hydra's project offers holds an Optuna which cannot
-open a storage with today's SQLAlchemy, waits for the slowest job of a batch and cannot prune.
+heavy is imported at the top. Hydra's own plugin pins an Optuna that cannot open a storage with
+today's SQLAlchemy, waits for the slowest job of a batch and cannot prune.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from hydra_plugins.melanoma_exp_launcher import plain
 
 
 class OptunaSweeper(Sweeper):
-    """A search: jobs are asked for one by one, each by what earlier ones have shown."""
+    """A search: jobs are drawn one by one, from what earlier ones scored."""
 
     def __init__(self, **options: Any) -> None:
         self._options = plain(options)
@@ -24,7 +24,7 @@ class OptunaSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Takes what Hydra gives."""
+        """Stores what Hydra gives."""
         self._config = config
 
     def sweep(self, arguments: list[str]) -> None:
@@ -35,24 +35,22 @@ class OptunaSweeper(Sweeper):
         """
         from melanoma_exp.cli import compose, overrides
         from melanoma_exp.spec import UserError
-        from melanoma_exp.sweep import launch
-        from melanoma_exp.sweep import spec as launchers
-        from melanoma_exp.sweep.search import spec
+        from melanoma_exp.sweep import launch, launchers
+        from melanoma_exp.sweep.search import config
         from melanoma_exp.system.installation import conf_folder
 
         conf = conf_folder()
-        options = spec.parse(self._options)
+        options = config.parse(self._options)
         options.check()
-        from melanoma_exp.sweep.search import queue as asking  # imports Optuna
+        from melanoma_exp.sweep.search import queue as search_queue  # imports Optuna
 
         launcher: Any = OmegaConf.to_container(self._config.hydra.launcher)
         if not str(launcher.pop("_target_")).startswith("hydra_plugins.melanoma_exp_launcher."):
             raise UserError("hydra/sweeper=optuna: jobs are launched by local or slurm")
         drawn = [f"{key}={value}" for key, value in options.params.items()]
         fixed, space = overrides.read_space(overrides.expand_globs(conf, [*drawn, *arguments]))
-        dimensions = {key: spec.dimension(key, content) for key, content in space.items()}
-        search = spec.Search(options=options, words=tuple(fixed), space=dimensions)
-        queue = asking.begin(
+        search = config.Search(options=options, words=tuple(fixed), space=space)
+        queue = search_queue.begin(
             search,
             Path(str(self._config.hydra.sweep.dir)),
             launchers.parse(launcher),

@@ -17,7 +17,9 @@ from melanoma_exp.data.balance import AnyBalance
 from melanoma_exp.data.datasets import AnyDataset
 from melanoma_exp.data.splits import AnySplit
 from melanoma_exp.distribution import AnyDistribution
+from melanoma_exp.evaluation import objectives
 from melanoma_exp.evaluation.config import Evaluation
+from melanoma_exp.evaluation.objectives import Objective
 from melanoma_exp.models import AnyModel
 from melanoma_exp.spec import Spec, UserError, digest, validate
 from melanoma_exp.system import migrations
@@ -94,16 +96,23 @@ class Experiment(Spec):
         return "-".join([*parts, *([f"fold{fold}"] if fold is not None else []), f"s{self.seed}"])
 
     @property
+    def objective(self) -> Objective:
+        """What sweeps rank by and searches optimise."""
+        known = objectives.directions(self.evaluation, self.dataset.alerts)
+        return Objective(self.evaluation.objective, known)
+
+    @property
     def digest(self) -> str:
         """Identifies what determines weights and predictions."""
         content = self.model_dump(mode="json")
+        scored_by = objectives.scored_by(self.train, self.evaluation)
         for key in BOOKKEEPING:
             *groups, last = key.split(".")
             holder = content
             for group in groups:
                 holder = holder[group]
             holder.pop(last, None)
-        content["extend"] = self._extended()
+        content |= {"extend": self._extended(), **({"scored_by": scored_by} if scored_by else {})}
         return digest(migrations.downgrade(content))
 
     def flat(self) -> dict[str, Any]:
@@ -150,6 +159,10 @@ def parse(
     absent = record.check_recorded(records, needs)
     plain = {**content, "extend": ()} if "extend" in content else content
     experiment = validate(Experiment, plain, context=absent)
+    if not absent:  # else the dataset may be, and the record was checked when it was made
+        alerts = experiment.dataset.alerts
+        if wrong := objectives.check(experiment.train, experiment.evaluation, alerts):
+            raise UserError(*wrong)
     extend = record.used_by(experiment, [*named, *(one.name for one in records)])
     missing = [one for one in records if loading.find(one.name) is None]
     return experiment.model_copy(update={"extend": (*extend, *missing)})

@@ -103,7 +103,7 @@ def _compose_and_run() -> None:
 
 
 def _job(composed: Any) -> float | None:
-    """Runs one job and returns what sweepers maximise: balanced accuracy on validation."""
+    """Runs one job and returns what sweepers maximise: the objective."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
     from omegaconf import OmegaConf
@@ -126,7 +126,7 @@ def _job(composed: Any) -> float | None:
     begun = resume.find_started_run(folder)
     if begun and begun.scores:
         print(f"{folder}: run {begun.run_id} has finished here already")
-        return begun.scores["val"]["balanced_accuracy"]
+        return experiment.objective.score(begun.scores)
     tags = {"experiment": choice} if choice else {}
     scores = runner.run(experiment, folder, tags, begun.run_id if begun else None)
-    return scores["val"]["balanced_accuracy"] if scores else None
+    return experiment.objective.score(scores) if scores else None

@@ -63,7 +63,7 @@ def read_space(words: list[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:
         words: Overrides; of several with one key the last counts.
 
     Returns:
-        The overrides that hold, and for each other key what `searching.spec.dimension` reads:
+        The overrides that hold, and for each other key what `search.space.distribution` reads:
         `a,b` and `choice(a,b)` are a choice, `int(interval(...))` and `range(...)` are whole
         numbers, `interval(...)` is a number, with `tag(log, ...)` on a logarithmic scale.
 

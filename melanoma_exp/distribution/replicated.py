@@ -56,6 +56,7 @@ class Steps(keras_internals.PrebuiltModel):
     test_function: Any
     wants_to_stop: Callable[[], bool]
     stop: Callable[[], None]
+    returns_logits = False  # whether steps of `evaluate` return the logits of the whole batch
 
     def train_step(self, data: Any, stop: Any) -> Any:
         """Trains on a replica's shard of a batch; returns metrics of all, the same everywhere."""
@@ -74,7 +75,8 @@ class Steps(keras_internals.PrebuiltModel):
         images, targets, weights, position = data
         predicted = self(images, training=False)
         loss = self._summand(images, targets, predicted, weights, position, training=False)
-        return self._reduced_metrics(targets, predicted, loss, position, stop)
+        metrics = self._reduced_metrics(targets, predicted, loss, position, stop)
+        return (metrics, _gather_rows(predicted, position)) if self.returns_logits else metrics
 
     def test_on_batch(self, *batch: Any) -> None:
         """Does nothing: called to create the metrics, which `replicate` has created."""
@@ -94,15 +96,19 @@ class Steps(keras_internals.PrebuiltModel):
 
         @tf.function(reduce_retracing=True, autograph=False)
         def run(batch: Any, stop: Any) -> Any:
-            metrics = strategy.run(step, args=(batch, stop))
-            return strategy.experimental_local_results(metrics)[0]
+            results = strategy.run(step, args=(batch, stop))
+            return tf.nest.map_structure(
+                lambda one: strategy.experimental_local_results(one)[0], results
+            )
 
-        def function(iterator: Any) -> dict[str, float]:
+        def function(iterator: Any) -> dict[str, Any]:
             stop = tf.constant(self.wants_to_stop(), tf.float32)
-            loss, accuracy, stops = run(next(iterator), stop).numpy()
+            results = run(next(iterator), stop)
+            metrics, *logits = results if isinstance(results, tuple) else (results,)
+            loss, accuracy, stops = metrics.numpy()
             if stops:
                 self.stop()
-            return {"loss": loss, "accuracy": accuracy}
+            return {"loss": loss, "accuracy": accuracy, **({"logits": logits[0]} if logits else {})}
 
         return function
 
@@ -192,6 +198,13 @@ def _rows(whole: Any, shape: Any, position: Any) -> Any:
 def _all_reduce(values: Any) -> Any:
     """Returns the sum over all replicas; gradients are summed too."""
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
+def _gather_rows(values: Any, position: Any) -> Any:
+    """Returns the rows of the whole batch: each replica adds its own to the others' zeros."""
+    first, here, total = position[0], position[1], position[2]
+    around = tf.cast([[first, total - first - here], [0, 0]], tf.int32)
+    return _all_reduce(tf.pad(values[:here], around))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""The options of the group `evaluation`: how finished training is judged.
+"""The options of the group `evaluation`: how trained models are evaluated.
 
-Nothing here changes weights or predictions.
+Nothing here changes predictions, and weights only where a metric that it defines is monitored.
 """
 
 from typing import Annotated, Literal, Self
@@ -39,6 +39,7 @@ class Evaluation(Spec):
     """What is computed of validation and test predictions.
 
     Attributes:
+        objective: The scalar that sweeps rank their jobs by, and searches optimise.
         confidence: Of all intervals.
         resamples: Of the bootstrap.
         seed: Of the bootstrap, and of the random weights that Grad-CAM is checked with.
@@ -55,6 +56,7 @@ class Evaluation(Spec):
             counts; an attribute without any is reported as not assessable.
     """
 
+    objective: str
     confidence: Inside
     resamples: int = Field(ge=100, le=100_000)
     seed: int = Field(ge=0, lt=2**32)
@@ -65,7 +67,7 @@ class Evaluation(Spec):
     partial_auc_above: Inside
     prevalence: Prevalence
     explained: int = Field(ge=0, le=64)
-    figures: bool = True  # what was recorded before there was a choice has them
+    figures: bool
     ages: tuple[Annotated[int, Field(ge=1, le=120)], ...]
     subgroups: dict[str, tuple[str, ...]]
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from melanoma_exp.data.datasets.base import Dataset
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.evaluation.config import Evaluation
 from melanoma_exp.evaluation.metrics import part_metrics, threshold
@@ -35,17 +34,6 @@ class PartEvaluation:
         return softmax(self.logits)
 
 
-def alerts_of(dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """Returns the classes of each alert by its name; predictions are made for the first alert.
-
-    A two-class dataset has one alert; one of many classes has melanoma against the rest and
-    malignant against benign.
-    """
-    if dataset.task != "classes":
-        return {dataset.task: (dataset.task,)}
-    return {"melanoma": dataset.melanoma, "malignant": dataset.malignant}
-
-
 def evaluate(
     logits: Mapping[str, tuple[Samples, NDArray[np.float64]]],
     alerts: Mapping[str, tuple[str, ...]],
@@ -56,7 +44,7 @@ def evaluate(
 
     Args:
         logits: For each part, "val" among them, its rows and float64 (n, c).
-        alerts: As from `alerts_of`.
+        alerts: Classes of each alert by its name.
         metadata: By source id further columns.
         spec: What to report.
 

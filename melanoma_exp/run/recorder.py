@@ -12,7 +12,7 @@ from melanoma_exp.config import Experiment
 from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.data.loader import Loader
 from melanoma_exp.evaluation import gradcam_examples, out_of_distribution
-from melanoma_exp.evaluation.evaluate import PartEvaluation, alerts_of, evaluate
+from melanoma_exp.evaluation.evaluate import PartEvaluation, evaluate
 from melanoma_exp.evaluation.logits import predict_logits
 from melanoma_exp.evaluation.metrics import summary
 from melanoma_exp.evaluation.metrics.decision import Decision
@@ -145,7 +145,7 @@ class Recorder:
             for name, part in self._datamodule.parts.items()[1:]
             if len(part)
         }
-        alerts, metadata = alerts_of(experiment.dataset), self._datamodule.data.metadata
+        alerts, metadata = experiment.dataset.alerts, self._datamodule.data.metadata
         decision, evaluations = evaluate(logits, alerts, metadata, experiment.evaluation)
         return replace(decision, out_of_distribution=self._out_of_distribution()), evaluations
 

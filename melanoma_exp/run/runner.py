@@ -64,7 +64,7 @@ def run(
         )
         if not built.workers.is_chief:
             if not experiment.dry_run:
-                training.assist(built, experiment, signals)
+                training.assist(built, experiment, datamodule, signals)
             return None
         summary.print_plan(experiment, datamodule, built, note)
         if experiment.dry_run:
@@ -129,6 +129,7 @@ def prepare_data(experiment: Experiment) -> DataModule:
         experiment.seed,
         cache,
     )
+    training.scorer(experiment, datamodule)  # before TensorFlow is imported, not after
     # Only now: a set larger than the limit still trains.
     if experiment.cache.max_gib is not None:
         maintenance.trim(cache, int(experiment.cache.max_gib * 2**30))

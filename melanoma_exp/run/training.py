@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from melanoma_exp import __version__
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.datamodule import DataModule
+from melanoma_exp.evaluation import objectives
 from melanoma_exp.report import console
 from melanoma_exp.run import resume
 from melanoma_exp.training import process
@@ -145,6 +146,7 @@ def train(
                 store=store,
                 saved=built.saved,
                 pruner=pruner,
+                scorer=scorer(experiment, datamodule, pruner),
             )
         except PrunedError:
             store.remove()  # nobody resumes it
@@ -158,7 +160,20 @@ def train(
     return Trained(network, history, time.perf_counter() - started, cpu_seconds)
 
 
-def assist(built: Built, experiment: Experiment, signals: Signals) -> None:
+def scorer(
+    experiment: Experiment, datamodule: DataModule, pruner: "Pruner | None" = None
+) -> objectives.Scorer:
+    """Returns what computes the metrics that training monitors.
+
+    Raises:
+        UserError: The dataset has no class that a monitored metric is about.
+    """
+    names = [*objectives.monitored(experiment.train), *([pruner.monitor] if pruner else [])]
+    val, spec = datamodule.parts.val, experiment.evaluation
+    return objectives.Scorer(names, val, experiment.dataset.alerts, spec)
+
+
+def assist(built: Built, experiment: Experiment, datamodule: DataModule, signals: Signals) -> None:
     """Trains with the chief, which alone shows progress, logs and keeps checkpoints."""
     from melanoma_exp.training import fit
 
@@ -170,5 +185,6 @@ def assist(built: Built, experiment: Experiment, signals: Signals) -> None:
             built.val,
             built.signals,
             saved=built.saved,
+            scorer=scorer(experiment, datamodule),
         )
     built.workers.leave()

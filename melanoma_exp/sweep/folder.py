@@ -1,4 +1,4 @@
-"""The folder of a sweep: everything that is needed to run it, to watch it and to go on with it."""
+"""The folder of a sweep: everything that is needed to run, watch and resume it."""
 
 import fcntl
 import json
@@ -10,19 +10,15 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from melanoma_exp.config import Experiment, parse_json
+from melanoma_exp.evaluation.objectives import Objective
 from melanoma_exp.spec import UserError
-from melanoma_exp.sweep import spec
+from melanoma_exp.sweep import launchers
 from melanoma_exp.system.files import write
 from melanoma_exp.tracking import AnyTracking
 
-SWEEP, PARENT, LOCK, LOG, STATUS = (
-    "sweep.json",
-    "parent_run.txt",
-    "sweep.lock",
-    "job.log",
-    "status.json",
-)
-EXPERIMENT, RESULTS = "experiment.json", "results"
+SWEEP, PARENT, LOCK = "sweep.json", "parent_run.txt", "sweep.lock"
+EXPERIMENT, STATUS, LOG = "experiment.json", "status.json", "job.log"
+RESULTS = "results"
 SCHEMA = 1  # raise it when the content of `sweep.json` changes its meaning
 TAIL = 8192  # bytes of a log that are read for its last lines
 State = Literal[
@@ -32,17 +28,17 @@ State = Literal[
 
 @dataclass(frozen=True)
 class Status:
-    """What became of a job.
+    """The state of a job.
 
     Attributes:
-        state: `stopped` by a signal in good order, `killed` without a chance to say so, `pruned`
-            by the search it is part of.
+        state: `stopped` cleanly by a signal, `killed` without a chance to clean up, `pruned` by
+            the search it is part of.
         process: Identifies the job's process, "" before it has one.
         started: Seconds since 1970 of its latest start.
         ended: Likewise; 0 while it runs.
         run_id: Of its tracked run, "" before it has one.
-        score: What sweeps maximise, once it has finished; None after a dry run.
-        leaky: Whether that score is of a run that saw in training what measures it.
+        score: The sweep's objective, once it has finished; None after a dry run.
+        leaky: Whether the run was trained on images that it is evaluated on.
     """
 
     state: State
@@ -78,19 +74,19 @@ class Job:
     folder: Path
 
     def experiment(self) -> Experiment:
-        """Reads what is to be run, with the extensions that the sweep's command named."""
+        """Reads the experiment, with the extensions that the sweep's command named."""
         text = (self.folder / EXPERIMENT).read_text(encoding="utf-8")
         return parse_json(text, load_extensions=True)
 
     def status(self) -> Status:
-        """Reads what became of it."""
+        """Reads its state."""
         try:
             return Status(**json.loads((self.folder / STATUS).read_text()))
         except (OSError, ValueError, TypeError):
             return Status("waiting")
 
     def note(self, status: Status) -> None:
-        """Writes what became of it, whole or not at all."""
+        """Writes its state, atomically."""
         assert status.state in get_args(State)
         write(self.folder / STATUS, json.dumps(asdict(status)))
 
@@ -112,7 +108,7 @@ class Sweep:
     Attributes:
         folder: Of the sweep.
         name: Its tag in the tracking store.
-        directory: Where it was started; relative places in configs count from there.
+        directory: Where it was started; relative paths in configs start there.
         launcher: Where its jobs run.
         jobs: All of them.
     """
@@ -120,7 +116,7 @@ class Sweep:
     folder: Path
     name: str
     directory: Path
-    launcher: spec.Local | spec.Slurm
+    launcher: launchers.Local | launchers.Slurm
     jobs: tuple[Job, ...]
 
     def save(self, experiments: Mapping[int, Experiment]) -> None:
@@ -159,7 +155,7 @@ class Sweep:
         return "" if elsewhere or not path.exists() else path.read_text()
 
     def set_parent(self, run_id: str) -> None:
-        """Writes down which run is the parent."""
+        """Records which run is the parent."""
         write(self.folder / PARENT, run_id)
 
     @property
@@ -167,8 +163,13 @@ class Sweep:
         """Where the sweep is recorded: as its first job."""
         return self.jobs[0].experiment().tracking
 
+    @property
+    def objective(self) -> Objective:
+        """What its jobs are ranked by."""
+        return self.jobs[0].experiment().objective
+
     def select(self, numbers: Sequence[int]) -> "Sweep":
-        """Returns the sweep with some of its jobs alone."""
+        """Returns the sweep with only some of its jobs."""
         return replace(self, jobs=tuple(job for job in self.jobs if job.number in numbers))
 
     def _check_same(self, experiments: Mapping[int, Experiment]) -> None:
@@ -177,7 +178,7 @@ class Sweep:
             if new is not None and new.digest != job.experiment().digest:
                 raise UserError(
                     f"hydra.sweep.dir: {self.folder} holds another sweep (job {job.number} is "
-                    f"{job.name} there); name another folder, or go on with it: "
+                    f"{job.name} there); name another folder, or resume it: "
                     f"melanoma-exp resume-sweep {self.folder}"
                 )
 
@@ -186,15 +187,15 @@ def open_sweep(folder: Path) -> Sweep:
     """Reads the folder of a sweep.
 
     Raises:
-        UserError: It is none, or of another version.
+        UserError: It is not one, or of another version.
     """
     folder = folder.absolute()
     try:
         content: Any = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
     except OSError:
         raise UserError(
-            f"{folder}: is no folder of a sweep: it has no {SWEEP}; a sweep prints its folder when "
-            "it starts, by default below mlruns/hydra"
+            f"{folder}: is not the folder of a sweep: it has no {SWEEP}; a sweep prints its folder "
+            "when it starts, by default below mlruns/hydra"
         ) from None
     except ValueError as error:
         raise UserError(f"{folder / SWEEP}: is damaged: {error}") from error
@@ -208,16 +209,16 @@ def open_sweep(folder: Path) -> Sweep:
         for job in content["jobs"]
     ]
     directory = (folder / content["directory"]).resolve()
-    launcher = spec.parse(content["launcher"])
+    launcher = launchers.parse(content["launcher"])
     return Sweep(folder, content["name"], directory, launcher, tuple(jobs))
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keeps a second process from launching the same sweep.
 
     Raises:
-        UserError: One does already.
+        UserError: One is launching it.
     """
     with (folder / LOCK).open("a+") as lock:
         try:

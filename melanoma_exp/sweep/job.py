@@ -1,4 +1,4 @@
-"""What happens in the process of one job: run it, write down what became of it, log everything."""
+"""The process of one job: runs it, records its state, logs all output."""
 
 import os
 import sys
@@ -8,25 +8,24 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from melanoma_exp.evaluation import objectives
 from melanoma_exp.run import resume
 from melanoma_exp.sweep.folder import LOG, Job, Status, Sweep, open_sweep
-from melanoma_exp.sweep.search import spec as searching
+from melanoma_exp.sweep.search import config as search_config
 from melanoma_exp.system import exit_status, provenance
 from melanoma_exp.system.watchdog import exit_with_parent
 from melanoma_exp.training.signals import PrunedError
 
-SCORE = ("val", "balanced_accuracy")  # what sweeps maximise
-
 
 def run(folder: Path, number: int) -> int:
-    """Runs a job, or goes on with it, in this process; all that is printed goes to its log.
+    """Runs or resumes a job in this process; all output goes to its log.
 
     Args:
         folder: Of the sweep.
         number: Of the job.
 
     Returns:
-        The exit code: 0, 1 with a traceback in the log, 2 after a mistake of the user, 128 and its
+        The exit code: 0; 1 with a traceback in the log; 2 after a mistake of the user; 128 plus its
         number after a signal.
     """
     sweep = open_sweep(folder)
@@ -34,17 +33,17 @@ def run(folder: Path, number: int) -> int:
     status = Status("running", provenance.process(), time.time())
     job.note(status)
     os.chdir(sweep.directory)
-    given_up: list[PrunedError] = []
+    pruned: list[PrunedError] = []
     with _logged_to(job.folder / LOG):
-        code = exit_status.exit_code(lambda: given_up.extend(_run(job, sweep)))
+        code = exit_status.exit_code(lambda: pruned.extend(_run(job, sweep)))
     begun = resume.find_started_run(job.folder)
     status = replace(status, ended=time.time(), run_id=begun.run_id if begun else "")
-    if given_up:
+    if pruned:
         status = replace(status, state="pruned")
     elif code == 0:
         status = replace(status, state="finished")
         if begun and begun.scores:  # not after a dry run
-            score = begun.scores[SCORE[0]][SCORE[1]]
+            score = job.experiment().objective.score(begun.scores)
             status = replace(status, score=score, leaky=begun.leaky)
     else:
         status = replace(status, state="stopped" if code > 128 else "failed")
@@ -55,9 +54,9 @@ def run(folder: Path, number: int) -> int:
 def run_in_child(folder: Path, number: int, environment: Mapping[str, str], grace: float) -> None:
     """Runs a job in a process that was forked for it, at the head of a session of its own.
 
-    A Ctrl-C in the terminal reaches the launcher alone, which decides what becomes of the jobs; and
-    the job's own worker processes can be ended with it. When the launcher is killed the job is
-    asked to stop, and `grace` seconds later killed.
+    A Ctrl-C in the terminal reaches only the launcher, which decides about the jobs; and the job's
+    own worker processes can be ended with it. When the launcher is killed the job gets SIGTERM, and
+    `grace` seconds later SIGKILL.
     """
     os.setsid()
     exit_with_parent(grace)
@@ -70,7 +69,7 @@ def run_in_child(folder: Path, number: int, environment: Mapping[str, str], grac
 
 
 def _run(job: Job, sweep: Sweep) -> list[PrunedError]:
-    """Runs the job; returns why it was given up, if it was."""
+    """Runs the job; returns why it was pruned, if it was."""
     from melanoma_exp.run import runner
 
     begun = resume.find_started_run(job.folder)
@@ -79,16 +78,17 @@ def _run(job: Job, sweep: Sweep) -> list[PrunedError]:
         return []
     experiment = job.experiment()
     parent = sweep.parent(experiment.tracking)
-    # Sums in another order have other last bits: who repeats the run needs as many.
+    # The number of threads changes the order of sums and so their last bits.
     threads = {"threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "all")}
     tags = {**job.tags, **threads, **({"mlflow.parentRunId": parent} if parent else {})}
-    judge = None
-    if searching.exists(sweep.folder):
-        from melanoma_exp.sweep.search.pruner import judge_of  # imports Optuna, which is an extra
+    pruner = None
+    if search_config.exists(sweep.folder):
+        from melanoma_exp.sweep.search.pruner import open_pruner  # imports Optuna, an extra
 
-        judge = judge_of(sweep.folder, sweep.name, job.number)
+        known = objectives.directions(experiment.evaluation, experiment.dataset.alerts)
+        pruner = open_pruner(sweep.folder, sweep.name, job.number, known)
     try:
-        runner.run(experiment, job.folder, tags, begun.run_id if begun else None, judge)
+        runner.run(experiment, job.folder, tags, begun.run_id if begun else None, pruner)
     except PrunedError as pruned:
         print(f"pruned: {pruned}")
         return [pruned]
@@ -97,10 +97,10 @@ def _run(job: Job, sweep: Sweep) -> list[PrunedError]:
 
 @contextmanager
 def _logged_to(path: Path) -> Iterator[None]:
-    """Sends standard output and error to a file, also those of C libraries and of children."""
+    """Sends standard output and error to a file, those of C libraries and child processes too."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     before = sys.stdout, sys.stderr
-    kept = [os.dup(1), os.dup(2)]
+    saved = [os.dup(1), os.dup(2)]
     _flush()
     for descriptor in (1, 2):
         os.dup2(file, descriptor)
@@ -111,9 +111,9 @@ def _logged_to(path: Path) -> Iterator[None]:
         yield
     finally:
         _flush()
-        for descriptor, old in zip((1, 2), kept, strict=True):
+        for descriptor, old in zip((1, 2), saved, strict=True):
             os.dup2(old, descriptor)
-        for old in (file, *kept):
+        for old in (file, *saved):
             os.close(old)
         sys.stdout, sys.stderr = before
 

@@ -1,4 +1,4 @@
-"""A sweep from top to bottom: parent run, jobs, what did not finish, results."""
+"""A sweep from top to bottom: parent run, jobs, failures, results."""
 
 import multiprocessing
 from collections.abc import Callable, Sequence
@@ -10,10 +10,10 @@ from typing import Any
 from melanoma_exp.report import console
 from melanoma_exp.run import resume
 from melanoma_exp.spec import UserError
-from melanoma_exp.sweep import screen, slots
-from melanoma_exp.sweep.folder import Job, Sweep, alone, open_sweep
+from melanoma_exp.sweep import local, progress
+from melanoma_exp.sweep.folder import Job, Sweep, locked, open_sweep
+from melanoma_exp.sweep.launchers import Local, Slurm
 from melanoma_exp.sweep.queue import Queue
-from melanoma_exp.sweep.spec import Local, Slurm
 from melanoma_exp.system import provenance
 from melanoma_exp.system.watchdog import exit_with_parent
 from melanoma_exp.training.checkpoint import CheckpointStore
@@ -21,7 +21,7 @@ from melanoma_exp.training.signals import Interrupted, Signals
 
 
 class JobsFailedError(UserError):
-    """Jobs of a sweep failed; the message says how many, their failures were told."""
+    """Jobs of a sweep failed; the message says how many, their errors are on the screen already."""
 
     code = 1
 
@@ -35,47 +35,47 @@ class SweepInterrupted(Interrupted):
 
 
 def run(sweep: Sweep, queue: Queue) -> None:
-    """Runs jobs of a sweep and records what came out.
+    """Runs jobs of a sweep and records the results.
 
     Args:
         sweep: With all jobs it has so far.
         queue: Gives the jobs to run.
 
     Raises:
-        UserError: The sweep is being run already, a job of it is still at work, or tracking fails.
-        JobsFailedError: Some jobs did not finish; the others went on.
+        UserError: The sweep or a job of it is being run already, or tracking fails.
+        JobsFailedError: Some jobs did not finish; the others did.
         SweepInterrupted: A signal asked to stop; the jobs wrote checkpoints.
     """
-    shown, signals = console.console(), Signals()
-    with alone(sweep.folder), signals.heard():
+    screen, signals = console.console(), Signals()
+    with locked(sweep.folder), signals.heard():
         _check_idle(missing(sweep.jobs))
         number = len(sweep.jobs) + queue.to_come
-        shown.print(f"sweep of {number} jobs: {sweep.folder}", soft_wrap=True)
+        screen.print(f"sweep of {number} jobs: {sweep.folder}", soft_wrap=True)
         if done := len(sweep.jobs) - len(missing(sweep.jobs)):
-            shown.print(f"{done} have finished already", soft_wrap=True)
+            screen.print(f"{done} have finished already", soft_wrap=True)
         context = _context(sweep.launcher if done < number else None)
-        _apart(context, _begin, sweep.folder, provenance.process())
+        _in_child(context, _begin, sweep.folder, provenance.process())
         stopped = None
         try:
             with signals.deferred():
-                _run_jobs(sweep, queue, shown, signals)
+                _run_jobs(sweep, queue, screen, signals)
         except Interrupted as error:
             stopped = error.signum
         except BaseException:
-            _apart(context, _end, sweep.folder, False)
+            _in_child(context, _end, sweep.folder, False)
             raise
-        lines = _apart(context, _end, sweep.folder, stopped is not None)
+        lines = _in_child(context, _end, sweep.folder, stopped is not None)
     jobs = open_sweep(sweep.folder).jobs
     failed = missing(jobs)
     if ended := [job for job in failed if job.status().state != "waiting"]:
-        screen.print_failures(shown, ended)
+        progress.print_failures(screen, ended)
     for line in lines:
-        shown.print(line, soft_wrap=True)
+        screen.print(line, soft_wrap=True)
     if stopped is not None:
         raise SweepInterrupted(stopped, sweep.folder)
     if failed:
         raise JobsFailedError(
-            f"{len(failed)} of {len(jobs)} jobs did not finish, see above; when that is mended: "
+            f"{len(failed)} of {len(jobs)} jobs did not finish, see above; when that is fixed: "
             f"melanoma-exp resume-sweep {sweep.folder}"
         )
 
@@ -86,7 +86,7 @@ def missing(jobs: Sequence[Job]) -> list[Job]:
 
 
 def begun(job: Job) -> bool:
-    """Whether a job can go on from a checkpoint."""
+    """Whether a job can be resumed from a checkpoint."""
     known = resume.find_started_run(job.folder)
     if known is None or known.scores:
         return False
@@ -94,20 +94,20 @@ def begun(job: Job) -> bool:
     return CheckpointStore(state / known.run_id).newest() is not None
 
 
-def _run_jobs(sweep: Sweep, queue: Queue, shown: Any, signals: Signals) -> None:
+def _run_jobs(sweep: Sweep, queue: Queue, screen: Any, signals: Signals) -> None:
     options = sweep.launcher
-    at_once = slots.count(options) if isinstance(options, Local) else options.at_once
-    with screen.Screen(shown, sweep.jobs, queue, at_once) as watch:
+    slots = local.count(options) if isinstance(options, Local) else options.at_once
+    with progress.Progress(screen, sweep, queue, slots) as shown:
         if isinstance(options, Local):
-            slots.run(sweep.folder, queue, options, watch, signals)
+            local.run(sweep.folder, queue, options, shown, signals)
         else:
             from melanoma_exp.sweep import slurm
 
-            slurm.run(sweep.folder, queue, options, watch, signals)
+            slurm.run(sweep.folder, queue, options, shown, signals)
 
 
 def _check_idle(jobs: Sequence[Job]) -> None:
-    """Refuses where a process of an earlier start still works on one of the jobs."""
+    """Refuses to start while a process of an earlier start still runs one of the jobs."""
     lines = [
         f"job {job.number} is still running, as process {status.process.split(':')[1]}; wait for "
         "it or stop it"
@@ -119,25 +119,25 @@ def _check_idle(jobs: Sequence[Job]) -> None:
 
 
 def _context(options: Local | Slurm | None) -> BaseContext:
-    """Returns where processes beside the launcher come from; where jobs fork, there too."""
+    """Returns how processes beside the launcher start: as jobs do, where those are forked."""
     if isinstance(options, Local):
-        return slots.fork_server(options)
+        return local.fork_server(options)
     return multiprocessing.get_context("spawn")
 
 
-def _apart(context: BaseContext, work: Callable[..., Any], *arguments: Any) -> Any:
-    """Does work in a process of its own: the launcher itself never imports MLflow."""
+def _in_child(context: BaseContext, work: Callable[..., Any], *arguments: Any) -> Any:
+    """Runs a function in a process of its own: the launcher itself never imports MLflow."""
     with ProcessPoolExecutor(1, context, exit_with_parent, (0.0,)) as pool:
         return pool.submit(work, *arguments).result()
 
 
 def _begin(folder: Path, process: str) -> None:
-    from melanoma_exp.sweep import closing
+    from melanoma_exp.sweep import parent_run
 
-    closing.begin(folder, process)
+    parent_run.begin(folder, process)
 
 
 def _end(folder: Path, interrupted: bool) -> list[str]:
-    from melanoma_exp.sweep import closing
+    from melanoma_exp.sweep import parent_run
 
-    return closing.end(folder, interrupted)
+    return parent_run.end(folder, interrupted)

@@ -1,4 +1,4 @@
-"""From what Hydra composed to the jobs of a sweep: all are checked before the first one starts."""
+"""From composed configs to the jobs of a sweep; all are checked before any starts."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from melanoma_exp import config
 from melanoma_exp.spec import UserError
-from melanoma_exp.sweep import spec
+from melanoma_exp.sweep import launchers
 from melanoma_exp.sweep.folder import SWEEP as SWEEP_FILE
 from melanoma_exp.sweep.folder import Job, Sweep, open_sweep
 
@@ -35,17 +35,17 @@ class Composed:
 
 def plan(
     folder: Path,
-    launcher: spec.Local | spec.Slurm,
+    launcher: launchers.Local | launchers.Slurm,
     composed: Sequence[Composed],
     shared: Collection[str] | None = None,
 ) -> Sweep:
-    """Checks every job and writes the sweep's folder, in which earlier jobs stay.
+    """Checks every job and writes the sweep's folder; earlier jobs in it stay.
 
     Args:
         folder: Of the sweep.
         launcher: Where its jobs run.
         composed: The jobs to run now.
-        shared: Overrides that tell no job of the sweep apart; None finds them among these jobs.
+        shared: Overrides that all jobs of the sweep have; None finds them among these jobs.
 
     Raises:
         UserError: Jobs are rejected, a line for each mistake; or the folder holds another sweep.
@@ -64,13 +64,13 @@ def plan(
             for line in error.lines:
                 mistakes.setdefault(line, []).append(one.number)
             continue
-        name = parsed.name or told_apart(
+        name = parsed.name or distinct_name(
             parsed.run_name, [word for word in one.overrides if word not in (shared or ())]
         )
         experiments[one.number] = parsed.model_copy(update={"name": name})
     if mistakes:
-        told = [_told(line, numbers, len(composed)) for line, numbers in mistakes.items()]
-        raise UserError(*told[:SHOWN], "no job was started")
+        lines = [_with_jobs(line, numbers, len(composed)) for line, numbers in mistakes.items()]
+        raise UserError(*lines[:SHOWN], "no job was started")
     name = name_of(folder)
     new = [
         Job(
@@ -83,6 +83,8 @@ def plan(
         )
         for one in composed
     ]
+    if len(ranked := sorted({one.evaluation.objective for one in experiments.values()})) > 1:
+        raise UserError(f"evaluation.objective: a sweep has one (got {', '.join(ranked)})")
     before = open_sweep(folder) if (folder / SWEEP_FILE).exists() else None
     jobs = {job.number: job for job in (*(before.jobs if before else ()), *new)}
     directory = before.directory if before else Path.cwd()
@@ -93,30 +95,30 @@ def plan(
 
 
 def name_of(folder: Path) -> str:
-    """Returns what the sweep in a folder is called."""
+    """Returns the name of the sweep in a folder."""
     return "/".join(folder.parts[-2:])
 
 
-def told_apart(name: str, overrides: Sequence[str]) -> str:
-    """Returns a run name with the values that were set by hand, those that it says not yet.
+def distinct_name(name: str, overrides: Sequence[str]) -> str:
+    """Returns a run name with the values of overrides that it does not contain yet.
 
-    Data and places are the same for a whole sweep, as a rule; a seed or fold is in the name.
+    Data and folders are usually the same for a whole sweep; a seed or fold is in the name already.
     """
     silent = ("dataset.", "split.fold=", "tracking.", "cache.", "hydra.", "+", "~")
     words = [word.partition("=") for word in overrides if not word.startswith(silent)]
-    told = [f"{key.rpartition('.')[2]}={_short(value)}" for key, _, value in words if "." in key]
-    return " ".join([name, *told])[:100].translate(str.maketrans("/\\", "__")).strip()
+    values = [f"{key.rpartition('.')[2]}={_short(value)}" for key, _, value in words if "." in key]
+    return " ".join([name, *values])[:100].translate(str.maketrans("/\\", "__")).strip()
 
 
 def _short(value: str) -> str:
-    """Returns a number of many digits with three that count."""
+    """Returns a long number with three significant digits."""
     try:
         return f"{float(value):.3g}" if len(value) > 6 else value
     except ValueError:
         return value
 
 
-def _told(line: str, numbers: Sequence[int], jobs: int) -> str:
+def _with_jobs(line: str, numbers: Sequence[int], jobs: int) -> str:
     """Returns a mistake with the jobs that have it."""
     if len(numbers) == jobs:
         return line

@@ -1,4 +1,4 @@
-"""Where the next jobs of a sweep come from."""
+"""The queue that gives the next jobs of a sweep."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,24 +7,24 @@ from melanoma_exp.sweep.folder import Job
 
 
 class Queue(Protocol):
-    """Jobs still to run: known beforehand, or asked for one by one as others end."""
+    """Jobs still to run: known beforehand, or drawn one by one as others end."""
 
     @property
     def to_come(self) -> int:
-        """How many may come that are not known yet."""
+        """How many further jobs may come that are not known yet."""
 
     def take(self, room: int) -> Sequence[Job]:
-        """Returns jobs to start now, none where no more will come.
+        """Returns jobs to start now, none when no more will come.
 
         Args:
-            room: How many could start at once; a queue that knows all gives all.
+            room: How many could start at once; a queue that knows all jobs gives all.
         """
 
     def ended(self, job: Job) -> None:
         """A job that was taken has ended; its status says how."""
 
 
-class Listed:
+class FixedQueue:
     """Jobs that are known beforehand."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
@@ -41,4 +41,4 @@ class Listed:
         return jobs
 
     def ended(self, job: Job) -> None:
-        """Nothing follows from it."""
+        """Does nothing."""

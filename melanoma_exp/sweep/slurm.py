@@ -9,12 +9,12 @@ from typing import Any
 
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweep.folder import Job, State, Status
+from melanoma_exp.sweep.launchers import Slurm
+from melanoma_exp.sweep.local import Progress
 from melanoma_exp.sweep.queue import Queue
-from melanoma_exp.sweep.slots import Watch
-from melanoma_exp.sweep.spec import Slurm
 from melanoma_exp.training.signals import Signals
 
-TICK = 2.0  # seconds between two looks at the jobs' folders
+TICK = 2.0  # seconds between two checks of the jobs' folders
 FOLDER = ".submitit"
 SETTLE = 20.0  # seconds that a shared file system may take to show what a job wrote last
 
@@ -29,13 +29,13 @@ class Submitted:
         return job.run(Path(folder), number)
 
     def checkpoint(self, folder: str, number: int) -> Any:
-        """Returns what is submitted again: the same job, which goes on from its checkpoint."""
+        """Returns what is submitted again: the same job, which resumes from its checkpoint."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, folder, number)
 
 
-def run(folder: Path, queue: Queue, options: Slurm, watch: Watch, signals: Signals) -> None:
+def run(folder: Path, queue: Queue, options: Slurm, progress: Progress, signals: Signals) -> None:
     """Submits the jobs of the sweep in a folder and waits for them.
 
     A signal (`signals` is deferring them) cancels the jobs: Slurm sends them SIGTERM, they write a
@@ -44,35 +44,35 @@ def run(folder: Path, queue: Queue, options: Slurm, watch: Watch, signals: Signa
     executor = _executor(folder, options)
     begun: set[int] = set()
     left: list[tuple[Job, Any]] = []
-    asked = False
+    cancelled = False
     while True:
         if signals.received is None and len(left) < options.at_once:
             jobs = queue.take(options.at_once - len(left))
             left += zip(jobs, _submit(executor, folder, jobs), strict=True)
         if not left:
             return
-        if signals.received is not None and not asked:
-            asked = True
+        if signals.received is not None and not cancelled:
+            cancelled = True
             for _, handle in left:
                 handle.cancel(check=False)
         for job, handle in list(left):
-            is_over = handle.done(force_check=asked)
+            is_over = handle.done(force_check=cancelled)
             if job.number not in begun and (is_over or job.status().state != "waiting"):
                 begun.add(job.number)
-                watch.started(job)
+                progress.started(job)
             if is_over:
                 left.remove((job, handle))
                 _note_end(job, handle)
                 queue.ended(job)
-                watch.ended(job)
-        watch.tick()
+                progress.ended(job)
+        progress.tick()
         time.sleep(TICK)
 
 
 def _executor(folder: Path, options: Slurm) -> Any:
     import submitit
 
-    # A cluster without accounting makes it warn at every look; the job's own state is believed.
+    # Without accounting it warns at every check; the state that the job records counts.
     logging.getLogger("submitit").setLevel(logging.ERROR)
     is_slurm = options.cluster == "slurm"
     more: dict[str, Any] = {"slurm_max_num_timeout": options.requeued} if is_slurm else {}
@@ -96,7 +96,7 @@ def _executor(folder: Path, options: Slurm) -> Any:
 
 
 def _submit(executor: Any, folder: Path, jobs: Sequence[Job]) -> Sequence[Any]:
-    """Submits jobs as one array and returns what is known of each."""
+    """Submits jobs as one array and returns their handles."""
     from submitit.core.utils import FailedJobError
 
     for job in jobs:
@@ -105,12 +105,12 @@ def _submit(executor: Any, folder: Path, jobs: Sequence[Job]) -> Sequence[Any]:
     try:
         return executor.map_array(Submitted(), [str(folder.absolute())] * len(numbers), numbers)
     except FailedJobError as error:
-        told = (str(error).splitlines() or ["it said nothing"])[-1]
-        raise UserError(f"hydra/launcher=slurm: the jobs were not taken: {told}") from error
+        why = (str(error).splitlines() or ["without a message"])[-1]
+        raise UserError(f"hydra/launcher=slurm: Slurm rejected the jobs: {why}") from error
 
 
 def _note_end(job: Job, handle: Any) -> None:
-    """Writes down how a job ended that could not do so itself."""
+    """Records the end of a job that could not do so itself."""
     deadline = time.monotonic() + SETTLE
     while job.status().state in ("running", "waiting") and time.monotonic() < deadline:
         if handle.state in ("TIMEOUT", "CANCELLED", "FAILED", "OUT_OF_MEMORY", "INTERRUPTED"):

@@ -115,6 +115,10 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             Added("cache.max_gib", None),
             Added("augment.batch", []),
             Added("train.fused", True),
+            Added("evaluation.figures", True),
+            Added("evaluation.objective", "val/balanced_accuracy"),
+            Revalued("train.early_stopping.monitor", MONITORS),
+            Revalued("train.plateau.monitor", MONITORS),
         ),
     ),
 )

@@ -5,6 +5,7 @@ import keras
 from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
 from melanoma_exp.training.interfaces import Loader, LogMetrics, ProgressListener, Pruner
 from melanoma_exp.training.loop import Loop
+from melanoma_exp.training.monitors import Scorer
 from melanoma_exp.training.signals import PrunedError, Signals
 from melanoma_exp.training.spec import Train
 from melanoma_exp.training.state import History
@@ -22,6 +23,7 @@ def fit(
     store: CheckpointStore | None = None,
     saved: SavedCheckpoint | None = None,
     pruner: Pruner | None = None,
+    scorer: Scorer | None = None,
 ) -> History:
     """Trains a compiled model and leaves it with the weights that `keep` selects.
 
@@ -35,6 +37,7 @@ def fit(
         log: Called with the metrics of an epoch and its number from 1; None does not log.
         store: Where checkpoints go; None writes none.
         saved: The checkpoint to resume from.
+        scorer: Computes monitored metrics beyond loss and accuracy.
         pruner: Called after every epoch with the history; after the last its answer is ignored.
 
     Returns:
@@ -46,7 +49,7 @@ def fit(
         UserError: All epochs are done and the log still refuses metrics.
         OSError: It still cannot be written.
     """
-    loop = Loop(model, spec, train, val, signals, progress, log, store)
+    loop = Loop(model, spec, train, val, signals, progress, log, store, scorer)
     if saved is not None:
         loop.restore(saved)
     with signals.deferred():

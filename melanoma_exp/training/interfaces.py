@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 LogMetrics = Callable[[Mapping[str, float], int], None]  # metrics of an epoch, its number from 1
-Pruner = Callable[[Mapping[str, Sequence[float]]], str]  # history to why to stop, "" to go on
 
 
 class ProgressListener:
@@ -18,6 +17,19 @@ class ProgressListener:
 
     def warn(self, line: str) -> None:
         """Something failed and training continues."""
+
+
+class Pruner(Protocol):
+    """Stops a training that is not worth its next epoch."""
+
+    monitor: str  # the metric of an epoch that it needs
+
+    def __call__(self, history: Mapping[str, Sequence[float]]) -> str:
+        """Returns why training is to stop, "" where it is not.
+
+        Args:
+            history: For each metric its value in every epoch.
+        """
 
 
 class Loader(Protocol):

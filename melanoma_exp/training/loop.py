@@ -16,9 +16,11 @@ from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
 from melanoma_exp.training.data_wait import DataWait
 from melanoma_exp.training.interfaces import Loader, LogMetrics, ProgressListener
 from melanoma_exp.training.metric_log import MetricLog
+from melanoma_exp.training.monitors import Scorer
 from melanoma_exp.training.signals import Signals
 from melanoma_exp.training.spec import Train
 from melanoma_exp.training.state import TrainingState, restore_metrics, restore_model, to_arrays
+from melanoma_exp.training.validation import return_logits
 
 
 class Loop(keras.callbacks.Callback):
@@ -34,6 +36,7 @@ class Loop(keras.callbacks.Callback):
         progress: ProgressListener | None,
         log: LogMetrics | None,
         store: CheckpointStore | None,
+        scorer: Scorer | None,
     ) -> None:
         super().__init__()
         self.state = TrainingState()
@@ -45,6 +48,11 @@ class Loop(keras.callbacks.Callback):
         self._start = 0.0
         self._wait = DataWait()
         self._can_save = True  # the last checkpoint could be written
+        self._directions = scorer.directions if scorer else monitors.BUILT_IN
+        self._score = scorer if scorer and scorer.names else None
+        self._logits: list[np.ndarray] = []  # of the validation, where they are scored
+        if self._score:
+            return_logits(model)
 
     @property
     def is_over(self) -> bool:
@@ -70,11 +78,13 @@ class Loop(keras.callbacks.Callback):
             self._run_steps()
         elif spec.ema is not None:
             self._average()
+        self._logits = []
         val = self._net.evaluate(self._val.dataset(), callbacks=[self], verbose=0, return_dict=True)
         metrics = {
             **state.trained,
             "val/loss": float(val["loss"]),
             "val/accuracy": float(val["accuracy"]),
+            **(self._score(np.concatenate(self._logits)) if self._score else {}),
             "learning_rate": state.rate,
             "seconds": state.seconds + time.perf_counter() - self._start,
             "images_per_second": self._train.images / max(state.seconds, 1e-9),
@@ -148,7 +158,9 @@ class Loop(keras.callbacks.Callback):
             self._raw = self._trainable()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stops within validation if asked to; a resumed run repeats the validation."""
+        """Takes the logits; stops if asked to, and a resumed run repeats the validation."""
+        if self._score and logs:
+            self._logits.append(np.asarray(logs["logits"]))
         if self._signals.received is not None:
             self._restore_raw()
             self._stop_if_asked(saved=False)
@@ -160,17 +172,23 @@ class Loop(keras.callbacks.Callback):
         for name, value in metrics.items():
             state.history.setdefault(name, []).append(value)
         stopping = spec.early_stopping
-        is_best = state.stopping.update(stopping.monitor, metrics, state.epoch, stopping.min_delta)
+        is_best = self._update(state.stopping, stopping.monitor, metrics, stopping.min_delta)
         if is_best and spec.keep == "best":
             state.best_weights = self._net.get_weights()  # with `ema` the averaged ones
         state.is_over = monitors.is_over(stopping, state.stopping)
         self._restore_raw()
         if spec.schedule == "plateau":
             monitor = spec.plateau.monitor
-            state.plateau.update(monitor, metrics, state.epoch, monitors.PLATEAU_MIN_DELTA)
+            self._update(state.plateau, monitor, metrics, monitors.PLATEAU_MIN_DELTA)
             self._net.optimizer.learning_rate = monitors.lowered_rate(
                 spec.plateau, state.plateau, self._rate()
             )
+
+    def _update(
+        self, best: monitors.Best, monitor: str, metrics: Mapping[str, float], min_delta: float
+    ) -> bool:
+        up = self._directions[monitor]
+        return best.update(metrics[monitor], up, self.state.epoch, min_delta)
 
     def _save(self) -> None:
         """Writes a checkpoint; on a full disk training continues without."""

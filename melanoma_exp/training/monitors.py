@@ -1,29 +1,43 @@
-"""What an epoch's figures decide: a lower learning rate, an end, the best epoch.
+"""What follows from the metrics of an epoch: a lower learning rate, early stopping, the best epoch.
 
 The rules are those of Keras' ReduceLROnPlateau and EarlyStopping. They are written out here because
-their state must survive in a checkpoint, which those callbacks do not offer.
+their state must be part of a checkpoint, which those callbacks do not offer.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
 from melanoma_exp.training.spec import EarlyStopping, Plateau
 
 PLATEAU_MIN_DELTA = 1e-4  # Keras' default, which every published system used
-SERIES = {"val_loss": "val/loss", "val_accuracy": "val/accuracy"}
+BUILT_IN = {"val/loss": False, "val/accuracy": True}  # of Keras' own validation: is higher better?
+
+
+class Scorer(Protocol):
+    """Computes monitored metrics that Keras' own validation does not give."""
+
+    names: tuple[str, ...]  # of those metrics
+    directions: Mapping[str, bool]  # of every metric that can be monitored: is higher better?
+
+    def __call__(self, logits: np.ndarray) -> Mapping[str, float]:
+        """Returns the value of each of `names`.
+
+        Args:
+            logits: float (n, c), of the n validation rows in order.
+        """
 
 
 @dataclass
 class Best:
-    """The best value of a monitored figure so far, and how long ago that was.
+    """The best value of a monitored metric so far, and how long ago that was.
 
     Attributes:
         value: NaN before the first epoch.
-        epoch: In which it was seen, from 1; 0 before the first.
+        epoch: The epoch that reached it, from 1; 0 before the first.
         wait: Epochs since.
     """
 
@@ -41,18 +55,17 @@ class Best:
         """Returns JSON content."""
         return {**asdict(self), "value": None if math.isnan(self.value) else self.value}
 
-    def update(self, monitor: str, figures: Mapping[str, float], epoch: int, delta: float) -> bool:
-        """Takes an epoch's figures and returns whether the monitored one is the best so far.
+    def update(self, value: float, higher_is_better: bool, epoch: int, min_delta: float) -> bool:
+        """Takes an epoch's value and returns whether it is the best so far.
 
         Args:
-            monitor: `val_loss` (the less the better) or `val_accuracy`.
-            figures: Of the epoch.
-            epoch: Its number from 1.
-            delta: By how much it must be better than the best.
+            value: Of the monitored metric; NaN is never better.
+            higher_is_better: Its direction.
+            epoch: From 1.
+            min_delta: By how much it must beat the best.
         """
-        value = figures[SERIES[monitor]]
-        gain = self.value - value if monitor == "val_loss" else value - self.value
-        better = not math.isnan(value) and (math.isnan(self.value) or gain > delta)
+        gain = value - self.value if higher_is_better else self.value - value
+        better = not math.isnan(value) and (math.isnan(self.value) or gain > min_delta)
         if better:
             self.value, self.epoch, self.wait = value, epoch, 0
         else:
@@ -61,7 +74,7 @@ class Best:
 
 
 def lowered_rate(spec: Plateau, best: Best, rate: float) -> float:
-    """Returns the learning rate after an epoch that `best` has already taken in."""
+    """Returns the learning rate after an epoch that `best` includes already."""
     if best.wait < spec.patience or rate <= np.float32(spec.min_learning_rate):
         return rate
     best.wait = 0
@@ -69,5 +82,5 @@ def lowered_rate(spec: Plateau, best: Best, rate: float) -> float:
 
 
 def is_over(spec: EarlyStopping, best: Best) -> bool:
-    """Whether training ends after an epoch that `best` has already taken in."""
+    """Whether training ends after an epoch that `best` includes already."""
     return spec.patience is not None and best.wait >= spec.patience

@@ -6,13 +6,11 @@ from pydantic import Field, model_validator
 
 from melanoma_exp.spec import Spec
 
-Monitor = Literal["val_loss", "val_accuracy"]
-
 
 class Plateau(Spec):
     """Lowers the learning rate where the monitored figure stops improving (`schedule: plateau`)."""
 
-    monitor: Monitor
+    monitor: str
     factor: float = Field(gt=0, lt=1)
     patience: int = Field(ge=1)
     min_learning_rate: float = Field(ge=0)
@@ -21,7 +19,7 @@ class Plateau(Spec):
 class EarlyStopping(Spec):
     """Ends training where the monitored figure stops improving; `patience: null` never does."""
 
-    monitor: Monitor
+    monitor: str
     patience: int | None = Field(ge=1)
     min_delta: float = Field(ge=0)
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from melanoma_exp.evaluation.evaluate import alerts_of
 from melanoma_exp.evaluation.gradcam_examples import choose
 
 
@@ -35,4 +34,4 @@ def test_room_one_outcome_leaves_goes_to_the_next(count: int) -> None:
     ],
 )
 def test_alerts_follow_from_the_task(option, task: str, expected: dict[str, tuple[str]]) -> None:
-    assert alerts_of(option("dataset", "ham10000", task=task)) == expected
+    assert option("dataset", "ham10000", task=task).alerts == expected

@@ -104,8 +104,8 @@ def test_callbacks_augmentation_and_rescaling_are_the_published_ones() -> None:
     def plateau(name: str) -> tuple[Any, ...]:
         return tuple(published(f"published/{name}").train.plateau.model_dump().values())
 
-    assert plateau("cnn_melanoma_detection_m3") == ("val_accuracy", 0.2, 5, 1e-7)
-    assert plateau("skin_cancer_assignment_upgrad_m2") == ("val_accuracy", 0.5, 3, 1e-5)
+    assert plateau("cnn_melanoma_detection_m3") == ("val/accuracy", 0.2, 5, 1e-7)
+    assert plateau("skin_cancer_assignment_upgrad_m2") == ("val/accuracy", 0.5, 3, 1e-5)
     lowered = [n for n in PUBLISHED if published(n).train.schedule == "plateau"]
     assert sorted(lowered) == [
         "published/cnn_melanoma_detection_m3",

@@ -1,31 +1,25 @@
-"""A search asks for its jobs one by one, gives hopeless ones up, and is gone on with exactly."""
+"""A search draws its jobs one by one, prunes hopeless ones, and is resumed exactly."""
 
-import json
-import os
 import re
-import signal
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from small_run import overrides, runs
-from test_sweep import ended, jobs_csv, melanoma_exp, parent_of
 
 from melanoma_exp.cli import compose
 from melanoma_exp.cli import overrides as swept
 from melanoma_exp.spec import UserError
-from melanoma_exp.sweep.search import spec
-from melanoma_exp.sweep.search.pruner import Judge
-from melanoma_exp.sweep.search.spec import Median, Optuna, Search
+from melanoma_exp.sweep.search.config import Median, Optuna, Search
+from melanoma_exp.sweep.search.space import distribution
 from melanoma_exp.system.installation import conf_folder
 
 optuna = pytest.importorskip("optuna", reason="needs the extra `sweep`")
+from melanoma_exp.sweep.search.pruner import Pruner  # noqa: E402
 from melanoma_exp.sweep.search.study import Study  # noqa: E402
 
-RULE = Median(monitor="val_accuracy", n_startup_trials=2, n_warmup_epochs=1)
+RULE = Median(monitor="val/accuracy", n_startup_trials=2, n_warmup_epochs=1)
 SPACE = {
     "train.learning_rate": {"kind": "real", "low": 1e-4, "high": 1e-1, "step": None, "log": True},
     "train.batch_size": {"kind": "whole", "low": 4, "high": 12, "step": 4, "log": False},
@@ -45,8 +39,11 @@ def search(**more: Any) -> Search:
         "study_name": None,
         "params": {},
     }
-    space = {key: spec.dimension(key, content) for key, content in SPACE.items()}
-    return Search(options=Optuna(**{**options, **more}), words=(), space=space)
+    return Search(options=Optuna(**{**options, **more}), words=(), space=SPACE)
+
+
+def pruner(study: Study, number: int) -> Pruner:
+    return Pruner("val/accuracy", True, study, number)
 
 
 def score(values: Mapping[str, Any]) -> float:
@@ -73,18 +70,18 @@ def test_an_interrupted_search_draws_what_it_would_have_drawn(tmp_path: Path) ->
     assert other.ask()[1] != drawn[0][0]
 
 
-def test_a_job_below_the_median_is_given_up_and_epochs_are_told_once(tmp_path: Path) -> None:
+def test_a_job_below_the_median_is_pruned_and_epochs_are_reported_once(tmp_path: Path) -> None:
     study = Study(search(), tmp_path, "s")
     for value in (0.6, 0.8):
         number, _ = study.ask()
-        judge = Judge(RULE, study, number)
-        assert [judge({"val/accuracy": [value] * n}) for n in (1, 2, 3)] == ["", "", ""]
+        prune = pruner(study, number)
+        assert [prune({"val/accuracy": [value] * n}) for n in (1, 2, 3)] == ["", "", ""]
         study.tell(number, value)
     number, _ = study.ask()
-    poor = Judge(RULE, study, number)
+    poor = pruner(study, number)
     assert "0.6, is behind the median" in poor({"val/accuracy": [0.5, 0.6]})
-    # Gone on with after two epochs, in a new process: all three are known, each once.
-    again = Judge(RULE, Study(search(), tmp_path, "s"), number)
+    # Resumed after two epochs, in a new process: all three are known, each once.
+    again = pruner(Study(search(), tmp_path, "s"), number)
     assert again({"val/accuracy": [0.5, 0.6, 0.75]}) == ""
     assert study.trials[number].intermediate_values == {1: 0.5, 2: 0.6, 3: 0.75}
 
@@ -94,20 +91,19 @@ def test_a_study_that_is_gone_costs_a_warning_and_no_job(tmp_path: Path) -> None
     number, _ = study.ask()
     (tmp_path / "study.db").write_bytes(b"no database" * 1000)
     with pytest.warns(UserWarning, match="cannot be reached"):
-        assert Judge(RULE, study, number)({"val/accuracy": [0.5]}) == ""
+        assert pruner(study, number)({"val/accuracy": [0.5]}) == ""
     with pytest.raises(UserError, match="storage: sqlite.* cannot be opened"):
         Study(search(), tmp_path, "s")
 
 
-def checked(*words: str) -> None:
-    """Checks a search as the sweeper does."""
+def checked(*words: str) -> Search:
+    """Returns a search that is checked as the sweeper does."""
     from melanoma_exp.sweep.search import queue
 
     conf = conf_folder()
     fixed, drawn = swept.read_space(list(words))
-    space = {key: spec.dimension(key, content) for key, content in drawn.items()}
-    asked = search().model_copy(update={"words": tuple(fixed), "space": space})
-    queue.check(asked, lambda words: compose.compose(conf, words))
+    asked = search().model_copy(update={"words": tuple(fixed), "space": drawn})
+    return queue.check(asked, lambda words: compose.compose(conf, words))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +113,14 @@ def checked(*words: str) -> None:
         (["split=published", "model.dropout=0.1,0.2"], "^split=published: .* that is the leak"),
         ([], "^hydra.sweeper.params: there is nothing to search"),
         (["model=m2", "model.dropout=interval(0.0,1.5)"], r"^model.dropout: .* 0.99 \(got 1.5\)"),
-        (["train.learning_rate=tag(log,interval(0.0,1.0))"], "learning_rate: should rise, with"),
+        (
+            ["train.learning_rate=tag(log,interval(0.0,1.0))"],
+            "learning_rate: nothing can be drawn: .low > 0",
+        ),
+        (
+            ["train.batch_size=range(3,9,2)", "evaluation.objective=val/kappa,val/accuracy"],
+            "one obj",
+        ),
         (["model=m1,m5"], "^model=m5: there is no such option"),
         (["distribution=multi_worker", "seed=1", "model=m1,m2"], "^distribution=multi_worker: "),
     ],
@@ -125,141 +128,7 @@ def checked(*words: str) -> None:
 def test_a_space_is_checked_before_any_job(words: list[str], line: str) -> None:
     with pytest.raises(UserError) as wrong:
         checked(*words)
-    assert any(re.search(line, told) for told in wrong.value.lines), wrong.value.lines
-
-
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        (["hydra.sweeper.pruner.monitor=loss"], "^hydra.sweeper.pruner.monitor: .*val_loss.*loss"),
-        (["hydra.sweeper.storage=nosql://x"], "^hydra.sweeper.storage: nosql://x cannot be opened"),
-        (["hydra.sweeper.storage='a://u:secret@h/d'"], r"^hydra.sweeper.storage: .* a://u:\*{3}@h"),
-    ],
-)
-def test_a_wrong_option_is_one_line(
-    images: Path, tmp_path: Path, words: list[str], line: str
-) -> None:
-    space = ["hydra/sweeper=optuna", "model.dropout=0.1,0.2"]
-    place = f"hydra.sweep.dir={tmp_path / 'sweep'}"
-    command = [*overrides(images, tmp_path), *space, *words, place]
-    code, said = ended(melanoma_exp(tmp_path, "-m", *command))
-    assert code == 2 and len(said.splitlines()) == 1 and re.search(line, said), said
-    assert not list(tmp_path.rglob("job.log")) and not (tmp_path / "mlruns").exists()
-
-
-def command(images: Path, place: Path, *more: str) -> list[str]:
-    """Returns a search in which a rate of 1000 is always behind one of 0.001."""
-    return [
-        "-m",
-        *overrides(images, place, "train.epochs=3"),
-        "hydra/sweeper=optuna",
-        "train.learning_rate=0.001,1000.0",
-        "hydra.sweeper.n_trials=3",
-        "hydra.sweeper.sampler=random",
-        "hydra.sweeper.seed=7",
-        "hydra.sweeper.pruner.monitor=val_loss",
-        "hydra.sweeper.pruner.n_startup_trials=1",
-        "hydra.sweeper.pruner.n_warmup_epochs=1",
-        f"hydra.sweep.dir={place / 'sweep'}",
-        *more,
-    ]
-
-
-@pytest.mark.timeout(300)
-def test_a_search_from_command_line_to_page(images: Path, tmp_path: Path) -> None:
-    code, said = ended(melanoma_exp(tmp_path, *command(images, tmp_path)))
-    assert code == 0, said
-    rows = jobs_csv(tmp_path)
-    rates = [row["overrides"].partition("train.learning_rate=")[2].split()[0] for row in rows]
-    assert rates == ["0.001", "1000.0", "0.001"]
-    assert [row["state"] for row in rows] == ["finished", "pruned", "finished"]
-    assert "3 of 3 done, 1 of them pruned, 0 failed" in said and "flatters" in said
-    lost = 1
-    assert "behind the median of the other jobs at epoch 1" in rows[lost]["last"]
-    parent = parent_of(tmp_path)
-    assert parent.info.status == "FINISHED"
-    assert parent.data.metrics["jobs_pruned"] == 1
-    page = (tmp_path / "sweep/results/search.html").read_text()
-    assert "train.learning_rate" in page and "not a medical device" in page
-    assert "<script src" not in page  # it needs no network
-    given_up = next(r for r in runs(tmp_path) if r.info.run_id == rows[lost]["run_id"])
-    assert given_up.info.status == "KILLED" and "median" in given_up.data.tags["pruned"]
-    assert not list((tmp_path / "mlruns").rglob(f"{given_up.info.run_id}/*epoch*"))
-    code, said = ended(melanoma_exp(tmp_path, "resume", given_up.info.run_id, *place(tmp_path)))
-    assert code == 2 and "was given up by a search" in said
-
-    code, said = ended(melanoma_exp(tmp_path, *command(images, tmp_path, "model.dropout=0.1,0.2")))
-    assert code == 2 and "holds another search" in said
-
-
-def place(folder: Path) -> list[str]:
-    return [f"tracking.folder={folder / 'mlruns'}"]
-
-
-def kept(place: Path) -> list[tuple[str, ...]]:
-    rows = jobs_csv(place)
-    return [
-        (
-            row["job"],
-            row["overrides"].split("train.learning_rate=")[1],
-            row["state"],
-            row["val_balanced_accuracy"],
-        )
-        for row in rows
-    ]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_a_killed_search_ends_as_one_that_was_not(images: Path, tmp_path: Path) -> None:
-    """Launcher and job get SIGKILL in the third job; then it is resumed, and made longer."""
-    tpe = [
-        "hydra.sweeper.sampler=tpe",
-        "train.learning_rate=tag(log,interval(1e-4,1.0))",
-        "hydra.sweeper.n_startup_trials=2",
-        "hydra.sweeper.n_trials=5",
-        # The job that is killed cannot be given up before: two have finished then.
-        "hydra.sweeper.pruner.n_startup_trials=3",
-    ]
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    for folder in (whole, broken):
-        folder.mkdir()
-    code, said = ended(melanoma_exp(whole, *command(images, whole, *tpe)), 500)
-    assert code == 0, said
-
-    process = melanoma_exp(broken, *command(images, broken, *tpe))
-    log = broken / "sweep/2/job.log"
-    deadline = time.monotonic() + 300
-    while not (log.exists() and "epoch 1/3" in log.read_text()):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.1)
-    status = json.loads((broken / "sweep/2/status.json").read_text())
-    process.send_signal(signal.SIGKILL)
-    os.killpg(int(status["process"].split(":")[1]), signal.SIGKILL)
-    process.wait()
-    code, said = ended(melanoma_exp(broken, "resume-sweep", "sweep", "--dry-run"))
-    assert code == 0 and "job 2 (running) goes on" in said, said
-    assert "until there are 5" in said
-    # From another place: what is relative stays so.
-    code, said = ended(melanoma_exp(tmp_path, "resume-sweep", "broken/sweep"), 500)
-    assert code == 0, said
-    assert [row[0] for row in kept(broken)] == list("01234")
-    # Places differ, so the words do; values, states and scores are the same to the last digit.
-    assert kept(broken) == kept(whole)
-    more = ["resume-sweep", "sweep", "hydra.sweeper.n_trials=6"]
-    code, said = ended(melanoma_exp(broken, *more), 500)
-    assert code == 0 and len(jobs_csv(broken)) == 6, said
-
-
-def test_without_optuna_one_line_says_what_to_install(images: Path, tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['optuna'] = None\n")
-    path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
-    words = [*overrides(images, tmp_path), "hydra/sweeper=optuna", "model.dropout=0.1,0.2"]
-    code, said = ended(melanoma_exp(tmp_path, "-m", *words, PYTHONPATH=path))
-    assert code == 2 and said.strip().endswith("pip install 'melanoma_exp[sweep]'"), said
-    plain = [*overrides(images, tmp_path, "train.epochs=1"), "seed=1"]
-    code, said = ended(melanoma_exp(tmp_path, "-m", *plain, PYTHONPATH=path))
-    assert code == 0, said  # any other sweep needs it not
+    assert any(re.search(line, one) for one in wrong.value.lines), wrong.value.lines
 
 
 def test_every_search_that_is_shipped_can_begin() -> None:
@@ -269,3 +138,59 @@ def test_every_search_that_is_shipped_can_begin() -> None:
         content = yaml.safe_load(path.read_text())
         drawn = content["hydra"]["sweeper"]["params"].items()
         checked(f"experiment=search/{path.stem}", *(f"{key}={value}" for key, value in drawn))
+
+
+def test_what_is_drawn_becomes_optunas_distributions() -> None:
+    fixed, drawn = swept.read_space(
+        ["a=1,2", "b=range(2,11,4)", "c=tag(log,interval(1e-4,1))", "d=int(interval(3,5))"]
+    )
+    found = {key: distribution(key, content) for key, content in drawn.items()}
+    assert found == {
+        "a": optuna.distributions.CategoricalDistribution(["1", "2"]),
+        "b": optuna.distributions.IntDistribution(2, 10, step=4),
+        "c": optuna.distributions.FloatDistribution(1e-4, 1, log=True),
+        "d": optuna.distributions.IntDistribution(3, 5),
+    }
+    with pytest.raises(UserError, match="^x: nothing can be drawn: "):
+        distribution("x", {"kind": "whole", "low": 3, "high": 1, "step": 1, "log": False})
+
+
+@pytest.mark.parametrize(
+    ("objective", "direction"), [("val/macro_auc", "maximize"), ("val/brier", "minimize")]
+)
+def test_a_search_optimises_its_objective_in_its_direction(
+    objective: str, direction: str, tmp_path: Path
+) -> None:
+    found = checked(f"evaluation.objective={objective}", "model=m1,m2")
+    assert (found.objective, found.direction) == (objective, direction)
+    study = Study(found, tmp_path, "s")
+    for value in (0.3, 0.5):
+        study.tell(study.ask()[0], value)
+    assert study.optuna.best_value == (0.5 if direction == "maximize" else 0.3)
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+@pytest.mark.parametrize("monitor", ["val/accuracy", "val/loss"])
+def test_pruning_knows_the_direction_of_monitor_and_objective(
+    monitor: str, direction: str, tmp_path: Path
+) -> None:
+    rule = RULE.model_copy(update={"monitor": monitor, "n_warmup_epochs": 0})
+    options = search(pruner=rule)
+    study = Study(options.model_copy(update={"direction": direction}), tmp_path, "s")
+    up = monitor == "val/accuracy"
+    for value in (0.6, 0.8):
+        number, _ = study.ask()
+        assert Pruner(monitor, up, study, number)({monitor: [value]}) == ""
+        study.tell(number, 1.0)
+    better, worse = (0.9, 0.5) if up else (0.5, 0.9)
+    assert Pruner(monitor, up, study, study.ask()[0])({monitor: [better]}) == ""
+    assert "behind the median" in Pruner(monitor, up, study, study.ask()[0])({monitor: [worse]})
+
+
+def test_a_search_of_an_earlier_version_is_read() -> None:
+    content = search().model_dump()
+    del content["objective"], content["direction"]
+    content["options"]["pruner"]["monitor"] = "val_loss"
+    old = Search.model_validate(content)
+    assert (old.objective, old.direction) == ("val/balanced_accuracy", "maximize")
+    assert old.options.pruner is not None and old.options.pruner.monitor == "val/loss"

@@ -1,57 +1,17 @@
-"""A sweep survives its jobs, is told whole, recorded below one run, and gone on with."""
+"""A sweep survives its jobs, is checked before it starts, and is recorded under one run."""
 
-import csv
 import json
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from launched import apart
-from small_run import overrides, runs, store
+from small_run import runs, store
+from sweeps import ended, jobs_csv, melanoma_exp, parent_of, words
 
-
-def words(images: Path, place: Path, *more: str) -> list[str]:
-    """Returns the command line of a sweep of small jobs."""
-    changed = {word.partition("=")[0] for word in more}
-    base = [w for w in overrides(images, place) if w.partition("=")[0] not in changed]
-    return [*base, *more, f"hydra.sweep.dir={place / 'sweep'}"]
-
-
-def melanoma_exp(place: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "melanoma_exp", *arguments],
-        cwd=place,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, **environment},
-    )
-
-
-def ended(process: subprocess.Popen[str], timeout: float = 280) -> tuple[int, str]:
-    said, _ = process.communicate(timeout=timeout)
-    return process.returncode, said
-
-
-def parent_of(place: Path) -> Any:
-    (parent,) = (run for run in runs(place) if "sweep_parent" in run.data.tags)
-    return parent
-
-
-def jobs_csv(place: Path) -> list[dict[str, str]]:
-    with (place / "sweep" / "results" / "jobs.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-# Jobs misbehave after their first epoch, each in the way its seed says, until they are mended.
+# Jobs misbehave after their first epoch, each in the way its seed says, until they are fixed.
 SABOTAGE = """
 import os, signal, sys
 def install():
@@ -59,7 +19,7 @@ def install():
     step = Loop.on_train_batch_end
     def sabotaged(self, batch, logs=None):
         step(self, batch, logs)
-        if self.course.epoch != 1 or os.path.exists(os.environ["MENDED"]):
+        if self.state.epoch != 1 or os.path.exists(os.environ["FIXED"]):
             return
         if self._train.seed == 1:
             raise ValueError("a job that raises")
@@ -73,20 +33,20 @@ class Finder:
         if name == "melanoma_exp.run.recorder":
             sys.meta_path.remove(self)
             install()
-if "MENDED" in os.environ:
+if "FIXED" in os.environ:
     sys.meta_path.insert(0, Finder())
 """
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_a_sweep_survives_its_jobs_and_is_gone_on_with(images: Path, tmp_path: Path) -> None:
+def test_a_sweep_survives_its_jobs_and_is_resumed(images: Path, tmp_path: Path) -> None:
     """One raises, one is killed, one has no memory, and one is well."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(SABOTAGE)
     environment = {
         "PYTHONPATH": f"{tmp_path / 'site'}:{os.environ.get('PYTHONPATH', '')}",
-        "MENDED": str(tmp_path / "mended"),
+        "FIXED": str(tmp_path / "fixed"),
     }
     command = words(images, tmp_path, "seed=0,1,2,3", "hydra.launcher.slots=2")
     code, said = ended(melanoma_exp(tmp_path, "-m", *command, **environment), 700)
@@ -109,7 +69,7 @@ def test_a_sweep_survives_its_jobs_and_is_gone_on_with(images: Path, tmp_path: P
     code, said = ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", "--dry-run"))
     assert code == 0 and "3 of 4 jobs are missing" in said and "job 2 (killed) goes on" in said
 
-    (tmp_path / "mended").touch()
+    (tmp_path / "fixed").touch()
     code, said = ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", **environment), 700)
     assert code == 0, said
     assert "1 have finished already" in said
@@ -150,7 +110,7 @@ def test_a_job_that_hangs_is_ended_with_its_threads(images: Path, tmp_path: Path
     assert parent_of(tmp_path).info.status == "FAILED"
 
 
-def test_a_rejected_job_is_told_before_any_starts(images: Path, tmp_path: Path) -> None:
+def test_a_rejected_job_is_reported_before_any_starts(images: Path, tmp_path: Path) -> None:
     command = words(images, tmp_path, "model.dropout=0.1,1.5,0.2", "train.epochs=1")
     code, said = ended(melanoma_exp(tmp_path, "-m", *command))
     assert code == 2 and "job 1: model.dropout" in said and "no job was started" in said
@@ -168,71 +128,12 @@ def test_a_rejected_job_is_told_before_any_starts(images: Path, tmp_path: Path) 
         ("dataset=isic9", "dataset.root: isic9 needs a folder: .*\nno job was started"),
     ],
 )
-def test_what_no_job_could_run_with_is_told_before_any_starts(
+def test_what_no_job_could_run_with_is_reported_before_any_starts(
     tmp_path: Path, word: str, line: str
 ) -> None:
     place = f"hydra.sweep.dir={tmp_path}"
     code, said = ended(melanoma_exp(tmp_path, "-m", "seed=1,2", word, place, PATH="/nowhere"))
     assert code == 2 and re.search(line, said) and "Traceback" not in said, said
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_stopped_sweep_says_how_to_go_on_and_does(images: Path, tmp_path: Path) -> None:
-    command = words(images, tmp_path, "seed=1,2", "train.epochs=5000")
-    process = melanoma_exp(tmp_path, "-m", *command)
-    log = tmp_path / "sweep/0/job.log"
-    deadline = time.monotonic() + 200
-    while time.monotonic() < deadline and not (log.exists() and "epoch 3/" in log.read_text()):
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    code, said = ended(process, 120)
-    assert code == 143, said
-    assert f"resume with: melanoma-exp resume-sweep {tmp_path}/sweep" in said
-    assert [row["state"] for row in jobs_csv(tmp_path)] == ["stopped", "waiting"]
-    assert parent_of(tmp_path).info.status == "KILLED"
-    assert "goes on: " in ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", "--dry-run"))[1]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1500)
-def test_jobs_of_a_killed_launcher_stop_and_are_gone_on_with_exactly(
-    images: Path, tmp_path: Path
-) -> None:
-    for name in ("whole", "killed"):
-        (tmp_path / name).mkdir()
-    more = ["seed=1,2", "train.epochs=30", "hydra.launcher.slots=2"]
-    whole, place = tmp_path / "whole", tmp_path / "killed"
-    code, said = ended(melanoma_exp(whole, "-m", *words(images, whole, *more)), 700)
-    assert code == 0, said
-    launcher = melanoma_exp(place, "-m", *words(images, place, *more))
-    logs = [place / f"sweep/{k}/job.log" for k in (0, 1)]
-    while not all(log.exists() and "epoch 3/" in log.read_text() for log in logs):
-        assert launcher.poll() is None
-        time.sleep(0.05)
-    left = psutil.Process(launcher.pid).children(recursive=True)
-    launcher.kill()
-    _, left = psutil.wait_procs(left, 60)
-    assert [process for process in left if process.status() != "zombie"] == []
-    statuses = [json.loads((place / f"sweep/{k}/status.json").read_text()) for k in (0, 1)]
-    assert [status["state"] for status in statuses] == ["stopped", "stopped"]
-    stopped = [store(place).get_run(status["run_id"]).info.status for status in statuses]
-    assert stopped == ["KILLED", "KILLED"]
-
-    code, said = ended(melanoma_exp(place, "resume-sweep", "sweep"), 700)
-    assert code == 0, said
-    assert parent_of(place).info.status == "FINISHED" and len(runs(place)) == 3
-    for number in (0, 1):
-        found = [
-            next(run for run in runs(where) if run.data.tags.get("job") == str(number))
-            for where in (whole, place)
-        ]
-        run_id = found[1].info.run_id
-        assert run_id == statuses[number]["run_id"] and found[1].info.status == "FINISHED"
-        points = store(place).get_metric_history(run_id, "val/loss")
-        assert [point.step for point in points] == list(range(1, 31))
-        one, other = (Path(run.info.artifact_uri.removeprefix("file://")) for run in found)
-        assert apart(one, other) == 0
 
 
 @pytest.mark.slow

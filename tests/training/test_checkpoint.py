@@ -33,7 +33,7 @@ EVERYTHING = (
     "keep=best",
     "schedule=plateau",
     "plateau.patience=1",
-    "plateau.monitor=val_accuracy",
+    "plateau.monitor=val/accuracy",
     "early_stopping.patience=3",
     "learning_rate=0.05",
 )

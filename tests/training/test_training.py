@@ -158,7 +158,7 @@ def test_plateau_lowers_the_learning_rate() -> None:
         "plateau.patience=2",
         "plateau.factor=0.5",
         "plateau.min_learning_rate=0",
-        "plateau.monitor=val_accuracy",
+        "plateau.monitor=val/accuracy",
     )
     _, history, _ = trained(spec)
     assert history["learning_rate"][-1] < history["learning_rate"][0]

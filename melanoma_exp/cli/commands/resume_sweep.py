@@ -9,7 +9,7 @@ from melanoma_exp.system.installation import conf_folder
 
 if TYPE_CHECKING:
     from melanoma_exp.sweep.folder import Sweep
-    from melanoma_exp.sweep.search.queue import Asked
+    from melanoma_exp.sweep.search.queue import SearchQueue
 
 LAUNCHER, TRIALS = "hydra.launcher.", "hydra.sweeper.n_trials="
 
@@ -31,9 +31,9 @@ def resume_sweep(words: list[str]) -> None:
 
     import yaml
 
-    from melanoma_exp.sweep import folder, launch, spec
-    from melanoma_exp.sweep.queue import Listed
-    from melanoma_exp.sweep.search import spec as searching
+    from melanoma_exp.sweep import folder, launch, launchers
+    from melanoma_exp.sweep.queue import FixedQueue
+    from melanoma_exp.sweep.search import config
 
     sweep = folder.open_sweep(given.folder)
     changes = {
@@ -41,40 +41,40 @@ def resume_sweep(words: list[str]) -> None:
         for key, _, value in (word.partition("=") for word in overrides)
         if key.startswith(LAUNCHER)
     }
-    launcher = spec.parse({**sweep.launcher.model_dump(), **changes})
+    launcher = launchers.parse({**sweep.launcher.model_dump(), **changes})
     missing = launch.missing(sweep.jobs)
     if given.dry_run:
         for job in missing:
             how = "goes on" if launch.begun(job) else "starts"
             print(f"job {job.number} ({job.status().state}) {how}: {job.name}")
         print(f"{len(missing)} of {len(sweep.jobs)} jobs are missing")
-        if searching.exists(sweep.folder):
-            asked = searching.read(sweep.folder).options.n_trials
+        if config.exists(sweep.folder):
+            asked = config.read(sweep.folder).options.n_trials
             print(f"a search: new jobs are asked for until there are {asked}")
         return
     if missing:
         launcher.check()
     sweep = replace(sweep, launcher=launcher)
-    launch.run(sweep, _search(sweep, overrides) or Listed(missing))
+    launch.run(sweep, _search(sweep, overrides) or FixedQueue(missing))
 
 
-def _search(sweep: "Sweep", overrides: list[str]) -> "Asked | None":
+def _search(sweep: "Sweep", overrides: list[str]) -> "SearchQueue | None":
     """Returns the queue of a search, None for any other sweep."""
-    from melanoma_exp.sweep.search import spec
+    from melanoma_exp.sweep.search import config
 
     trials = [word.partition("=")[2] for word in overrides if word.startswith(TRIALS)]
-    if not spec.exists(sweep.folder):
+    if not config.exists(sweep.folder):
         if trials:
             raise UserError(f"{TRIALS}{trials[-1]}: {sweep.folder} holds no search")
         return None
-    search = spec.read(sweep.folder)
+    search = config.read(sweep.folder)
     if trials:
-        options = spec.parse({**search.options.model_dump(), "n_trials": trials[-1]})
+        options = config.parse({**search.options.model_dump(), "n_trials": trials[-1]})
         search = search.model_copy(update={"options": options})
     search.options.check()
     from melanoma_exp.cli import compose
-    from melanoma_exp.sweep.search.queue import Asked
+    from melanoma_exp.sweep.search.queue import SearchQueue
 
     search.save(sweep.folder)
     conf = conf_folder()
-    return Asked(search, sweep.folder, sweep.launcher, lambda w: compose.compose(conf, w))
+    return SearchQueue(search, sweep.folder, sweep.launcher, lambda w: compose.compose(conf, w))

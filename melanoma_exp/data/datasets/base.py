@@ -68,6 +68,17 @@ class Dataset(Spec):
     labels: Labels
     conflicts: Conflicts
 
+    @property
+    def alerts(self) -> dict[str, tuple[str, ...]]:
+        """The classes of each alert by its name; predictions are made for the first alert.
+
+        A two-class dataset has one alert; one of many classes has melanoma against the rest and
+        malignant against benign.
+        """
+        if self.task != "classes":
+            return {self.task: (self.task,)}
+        return {"melanoma": self.melanoma, "malignant": self.malignant}
+
     def survey(self, cache: Path) -> "Survey":
         """Finds all images and opens each once; none is left out or refused.
 

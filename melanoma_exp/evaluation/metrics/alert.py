@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melanoma_exp.evaluation.config import Evaluation
+from melanoma_exp.evaluation.metrics import names
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats
 from melanoma_exp.evaluation.metrics.roc import Ranking
@@ -94,8 +95,8 @@ def evaluate(
             "auc": curve.auc(),
             "average_precision": curve.average_precision(),
             "partial_auc": curve.partial_auc(spec.partial_auc_above),
-            **{named("sensitivity", s): curve.sensitivity_at(s) for s in spec.specificities},
-            **{named("specificity", s): curve.specificity_at(s) for s in spec.sensitivities},
+            **{names.at("sensitivity", s): curve.sensitivity_at(s) for s in spec.specificities},
+            **{names.at("specificity", s): curve.specificity_at(s) for s in spec.sensitivities},
             "band": curve.band(STEPS),
         }
         counts = (reached @ weights).reshape(2, size, -1)
@@ -136,12 +137,6 @@ def evaluate(
         benefit,
         share - (1 - share) * CHANCES / (1 - CHANCES),
     )
-
-
-def named(figure: str, at: float) -> str:
-    """Returns e.g. `sensitivity_at_90_specificity`."""
-    other = "specificity" if figure == "sensitivity" else "sensitivity"
-    return f"{figure}_at_{100 * at:g}_{other}"
 
 
 def curves(positive: NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats]:

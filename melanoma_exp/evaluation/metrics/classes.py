@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats, stack
+from melanoma_exp.evaluation.metrics.names import OVERALL
 from melanoma_exp.evaluation.metrics.roc import Ranking
 
 SMALLEST = 1e-15  # a probability of 0 for what happened would make the log loss infinite
@@ -106,19 +107,6 @@ def evaluate(
         confusion=(matrix @ np.ones(bootstrap.groups)).reshape(classes, classes).astype(np.int64),
     )
     return {name: found[name] for name in OVERALL}, table
-
-
-OVERALL = (
-    "accuracy",
-    "balanced_accuracy",
-    "macro_f1",
-    "macro_auc",
-    "weighted_auc",
-    "kappa",
-    "top2_accuracy",
-    "brier",
-    "log_loss",
-)
 
 
 def _of_confusion(confusion: Floats) -> dict[str, Floats]:

@@ -1,5 +1,5 @@
-"""A search: a sweep whose jobs are asked for one by one, each by what earlier ones have shown.
+"""A search: a sweep whose jobs are drawn one by one, from what earlier ones scored.
 
 Optuna draws the values (ask) and is told each job's score (tell); a job that is clearly behind the
-others is given up between two epochs. Everything else is as in any sweep.
+others is pruned between two epochs. Everything else is as in any sweep.
 """

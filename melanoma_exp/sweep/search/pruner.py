@@ -1,28 +1,32 @@
-"""Whether a job of a search is worth its next epoch."""
+"""Prunes the jobs of a search: gives up those that fall behind the others."""
 
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from melanoma_exp.sweep.search import spec
-from melanoma_exp.sweep.search.spec import Median
+from melanoma_exp.sweep.search import config
 from melanoma_exp.sweep.search.study import Study
-from melanoma_exp.training.monitors import SERIES
 
 
-class Judge:
-    """Tells the study what each epoch gave and asks whether the job is to be given up."""
+class Pruner:
+    """Reports each epoch of a job to the study and asks whether to prune the job.
 
-    def __init__(self, rule: Median, study: Study, number: int) -> None:
+    Attributes:
+        monitor: The metric of an epoch that it needs.
+    """
+
+    def __init__(self, monitor: str, higher_is_better: bool, study: Study, number: int) -> None:
         """Prepares.
 
         Args:
-            rule: Of the search.
+            monitor: The metric of an epoch that is compared.
+            higher_is_better: Its direction.
             study: Of the search.
             number: Of the job.
         """
-        self._rule, self._study, self._number = rule, study, number
-        self._sign = -1.0 if rule.monitor == "val_loss" else 1.0
+        self.monitor, self._study, self._number = monitor, study, number
+        self._best = max if higher_is_better else min
+        self._sign = study.sign(higher_is_better)
 
     def __call__(self, history: Mapping[str, Sequence[float]]) -> str:
         """Reports the epochs that the study does not know yet.
@@ -30,12 +34,12 @@ class Judge:
         A study that cannot be reached costs a warning, never the job.
 
         Args:
-            history: For each figure its value in every epoch.
+            history: For each metric its value in every epoch.
 
         Returns:
-            Why the job is given up, "" where it is not.
+            Why the job is pruned, "" if it is not.
         """
-        values = history[SERIES[self._rule.monitor]]
+        values = history[self.monitor]
         try:
             trial = self._study.trial(self._number)
             known = self._study.trials[self._number].intermediate_values
@@ -47,24 +51,28 @@ class Judge:
         except Exception as error:  # of any driver
             warnings.warn(f"the search cannot be reached: {error}", stacklevel=2)
             return ""
-        best = self._sign * max(self._sign * value for value in values)
         return (
-            f"its best {self._rule.monitor}, {best:.4g}, is behind the median of the other jobs "
-            f"at epoch {len(values)}"
+            f"its best {self.monitor}, {self._best(values):.4g}, is behind the median of the other "
+            f"jobs at epoch {len(values)}"
         )
 
 
-def judge_of(folder: Path, sweep: str, number: int) -> Judge | None:
-    """Returns what judges a job of a search, None where every job is let to its end.
+def open_pruner(
+    folder: Path, sweep: str, number: int, directions: Mapping[str, bool]
+) -> Pruner | None:
+    """Returns the pruner of a job of a search, None where no job is pruned.
 
     Args:
         folder: Of the sweep.
         sweep: Its name.
         number: Of the job.
+        directions: Of every metric that can be monitored: whether higher is better.
 
     Raises:
         UserError: The study cannot be opened.
     """
-    search = spec.read(folder)
-    rule = search.options.pruner
-    return Judge(rule, Study(search, folder, sweep), number) if rule else None
+    search = config.read(folder)
+    if search.options.pruner is None:
+        return None
+    monitor = search.options.pruner.monitor
+    return Pruner(monitor, directions[monitor], Study(search, folder, sweep), number)

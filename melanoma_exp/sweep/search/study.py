@@ -1,20 +1,20 @@
-"""The study of a search, kept by Optuna: opened, asked for values, told what came of them."""
+"""The Optuna study of a search: opened, asked for values, told the scores."""
 
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from melanoma_exp.spec import UserError
-from melanoma_exp.sweep.search.spec import DATABASE, Choice, Dimension, Optuna, Real, Search
+from melanoma_exp.sweep.search.config import Optuna, Search
+from melanoma_exp.sweep.search.space import Value, distribution
 
+DATABASE = "study.db"
 SWEEP, REJECTED = "sweep", "rejected"  # attributes of a trial
-WAIT = 60  # seconds that a process waits for its turn at a SQLite file
-Value = str | int | float
+WAIT = 60  # seconds that a process waits for a locked SQLite file
 
 
 class Study:
@@ -24,7 +24,7 @@ class Study:
         """Opens the study, or begins it.
 
         Args:
-            search: What it is.
+            search: The search.
             folder: Of the sweep.
             sweep: Its name.
 
@@ -41,21 +41,25 @@ class Study:
             self.optuna = optuna.create_study(
                 storage=optuna.storages.RDBStorage(url, engine),
                 study_name=options.study_name or sweep,
-                # Values are drawn in `ask` alone; wherever else Optuna would draw some, none are.
+                # Only `ask` draws values; where Optuna would draw further ones, none are.
                 sampler=optuna.samplers.RandomSampler(0),
                 pruner=_pruner(options),
-                direction="maximize",
+                direction=search.direction,
                 load_if_exists=True,
             )
         except Exception as error:  # of any driver
             why = str(error).strip().splitlines()[0]
             raise UserError(f"hydra.sweeper.storage: {url} cannot be opened: {why}") from error
 
+    def sign(self, higher_is_better: bool) -> float:
+        """Returns the factor that makes a metric of this direction as good as the objective."""
+        return 1.0 if higher_is_better == (self._search.direction == "maximize") else -1.0
+
     def ask(self) -> tuple[int, dict[str, Value]]:
         """Begins a trial and returns its number and values.
 
-        They follow from the seed, the number and the trials that have ended: a search that is
-        stopped and gone on with draws what it would have drawn.
+        They follow from the seed, the number and the finished trials: a resumed search draws what
+        it would have drawn without the interruption.
         """
         options = self._search.options
         number = len(self.trials)
@@ -63,7 +67,7 @@ class Study:
         before = self.optuna.sampler
         self.optuna.sampler = _sampler(options, seed)
         try:
-            space = {key: distribution(one) for key, one in self._search.space.items()}
+            space = {key: distribution(key, one) for key, one in self._search.space.items()}
             trial = self.optuna.ask(space)
         finally:
             self.optuna.sampler = before
@@ -71,13 +75,13 @@ class Study:
         return trial.number, dict(trial.params)
 
     def tell(self, number: int, score: float | None) -> None:
-        """Ends a trial with its score; None says that it has none which may be compared."""
+        """Ends a trial with its score, or as failed without one."""
         if score is None:
             self.optuna.tell(number, state=TrialState.FAIL)
         else:
             self.optuna.tell(number, score)
 
-    def give_up(self, number: int) -> None:
+    def prune(self, number: int) -> None:
         """Ends a trial that was pruned; what it reported counts."""
         self.optuna.tell(number, state=TrialState.PRUNED)
 
@@ -89,11 +93,11 @@ class Study:
     def trial(self, number: int) -> optuna.trial.Trial:
         """Returns a trial that can be reported to."""
         storage = self.optuna._storage
-        found = storage.get_trial_id_from_study_id_trial_number(self.optuna._study_id, number)
-        return optuna.trial.Trial(self.optuna, found)
+        trial_id = storage.get_trial_id_from_study_id_trial_number(self.optuna._study_id, number)
+        return optuna.trial.Trial(self.optuna, trial_id)
 
     def open_trials(self) -> Sequence[FrozenTrial]:
-        """Returns the trials of this sweep that were begun and have not ended."""
+        """Returns the trials of this sweep that have begun and not ended."""
         return [
             trial
             for trial in self.trials
@@ -111,15 +115,6 @@ class Study:
         """How many trials may still begin."""
         begun = sum(REJECTED not in trial.user_attrs for trial in self.trials)
         return max(0, self._search.options.n_trials - begun)
-
-
-def distribution(one: Dimension) -> Any:
-    """Returns a dimension as Optuna's."""
-    if isinstance(one, Choice):
-        return optuna.distributions.CategoricalDistribution(one.values)
-    if isinstance(one, Real):
-        return optuna.distributions.FloatDistribution(one.low, one.high, one.log, one.step)
-    return optuna.distributions.IntDistribution(one.low, one.high, one.log, one.step)
 
 
 def _sampler(options: Optuna, seed: int) -> optuna.samplers.BaseSampler:

@@ -1,7 +1,7 @@
 """Jobs on this machine: a few at once, each forked from one process that has imported everything.
 
 Importing TensorFlow and MLflow costs seconds of CPU a process. Python's fork server imports them
-once (`warm`) and forks itself for each job; nothing of TensorFlow has been used in it.
+once (`preload`) and is forked for each job; TensorFlow is imported in it but never used.
 """
 
 import multiprocessing
@@ -19,13 +19,13 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Protocol
 
-from melanoma_exp.sweep import job as in_job
+from melanoma_exp.sweep import job as job_process
 from melanoma_exp.sweep.folder import Job, State, Status
+from melanoma_exp.sweep.launchers import Local
 from melanoma_exp.sweep.queue import Queue
-from melanoma_exp.sweep.spec import Local
 from melanoma_exp.training.signals import Signals
 
-TICK = 0.5  # seconds between two looks
+TICK = 0.5  # seconds between two checks
 THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -34,8 +34,8 @@ THREADS = (
 )
 
 
-class Watch(Protocol):
-    """Is told what happens to jobs, and looks at the others in between."""
+class Progress(Protocol):
+    """Follows the jobs of a sweep."""
 
     def started(self, job: Job) -> None:
         """A job began."""
@@ -57,7 +57,7 @@ class _Running:
     is_late: bool = False
 
 
-def run(folder: Path, queue: Queue, options: Local, watch: Watch, signals: Signals) -> None:
+def run(folder: Path, queue: Queue, options: Local, progress: Progress, signals: Signals) -> None:
     """Runs the jobs of the sweep in a folder; however one ends, the others go on.
 
     A signal (`signals` is deferring them) is passed on to the jobs as SIGTERM, and no further job
@@ -75,11 +75,11 @@ def run(folder: Path, queue: Queue, options: Local, watch: Watch, signals: Signa
                 waiting.extend(queue.take(len(free)))
             while waiting and free and signals.received is None:
                 job, slot = waiting.popleft(), free.pop(0)
-                place = (folder, job.number, environments[slot], options.grace_seconds)
-                process = context.Process(target=in_job.run_in_child, args=place)
+                arguments = (folder, job.number, environments[slot], options.grace_seconds)
+                process = context.Process(target=job_process.run_in_child, args=arguments)
                 process.start()
                 running.append(_Running(job, process, slot, time.monotonic() + limit))
-                watch.started(job)
+                progress.started(job)
             if not running:
                 break
             connection.wait([r.process.sentinel for r in running], TICK)
@@ -87,9 +87,9 @@ def run(folder: Path, queue: Queue, options: Local, watch: Watch, signals: Signa
                 running.remove(one)
                 _clean_up(one)
                 queue.ended(one.job)
-                watch.ended(one.job)
-            _stop_late(running, options.grace_seconds, asked=signals.received is not None)
-            watch.tick()
+                progress.ended(one.job)
+            _stop_late(running, options.grace_seconds, all_jobs=signals.received is not None)
+            progress.tick()
     finally:
         for one in running:  # only after a second signal or an error of ours
             _kill(one)
@@ -110,8 +110,8 @@ def visible_gpus() -> Sequence[str]:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Lets a process that is started inside ignore Ctrl-C: its launcher decides."""
+def _ignoring_ctrl_c() -> Iterator[None]:
+    """Lets a process that is started inside ignore Ctrl-C, which is for its launcher."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -120,22 +120,22 @@ def _deaf() -> Iterator[None]:
 
 
 def count(options: Local) -> int:
-    """Returns how many jobs run at once: one, or one for each GPU, unless told otherwise."""
+    """Returns how many jobs run at once: one, or one for each GPU, unless `slots` says."""
     return options.slots or max(1, len(visible_gpus()))
 
 
 def fork_server(options: Local) -> ForkServerContext:
     """Returns the context whose processes are forks of one that has imported everything.
 
-    That process knows the number of threads already: libraries read it when they are imported.
+    That process has the number of threads set: libraries read it when they are imported.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["melanoma_exp.sweep.warm"])
+    context.set_forkserver_preload(["melanoma_exp.sweep.preload"])
     threads = _threads(options)
     before = {name: os.environ.get(name) for name in threads}
     os.environ.update(threads)
     try:
-        with _deaf():
+        with _ignoring_ctrl_c():
             forkserver.ensure_running()
     finally:
         for name, value in before.items():
@@ -144,7 +144,7 @@ def fork_server(options: Local) -> ForkServerContext:
 
 
 def _threads(options: Local) -> dict[str, str]:
-    """Returns what limits a job's threads; nothing where one job has the machine."""
+    """Returns the variables that limit a job's threads; none where one job has the machine."""
     slots = count(options)
     if options.threads is None and slots == 1:
         return {}
@@ -154,17 +154,17 @@ def _threads(options: Local) -> dict[str, str]:
 
 
 def environment(options: Local, slot: int) -> dict[str, str]:
-    """Returns what a slot's jobs find in their environment: threads, and a GPU of their own."""
+    """Returns the environment variables of a slot's jobs: threads, and a GPU of their own."""
     gpus = visible_gpus()
     device = {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if gpus else {}
     return {**_threads(options), **device}
 
 
-def _stop_late(running: Sequence[_Running], grace: float, asked: bool) -> None:
-    """Asks jobs to stop that are over their time, or all; kills those that did not in time."""
+def _stop_late(running: Sequence[_Running], grace: float, all_jobs: bool) -> None:
+    """Sends SIGTERM to jobs over their time limit, or to all; SIGKILL after the grace period."""
     now = time.monotonic()
     for one in running:
-        if one.killed_at == float("inf") and (asked or now > one.deadline):
+        if one.killed_at == float("inf") and (all_jobs or now > one.deadline):
             one.is_late = now > one.deadline
             one.killed_at = now + grace
             one.process.terminate()
@@ -173,7 +173,7 @@ def _stop_late(running: Sequence[_Running], grace: float, asked: bool) -> None:
 
 
 def _kill(one: _Running) -> None:
-    """Ends a job with its worker processes, those of one that is gone already included."""
+    """Kills a job and its worker processes, also where the job itself has ended."""
     assert one.process.pid is not None
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(one.process.pid, signal.SIGKILL)
@@ -182,10 +182,10 @@ def _kill(one: _Running) -> None:
 
 
 def _clean_up(one: _Running) -> None:
-    """Writes down how a job ended that could not do so itself."""
+    """Records the end of a job that could not do so itself."""
     _kill(one)
     status, code = one.job.status(), one.process.exitcode
-    if status.state == "waiting":  # it died before its first word
+    if status.state == "waiting":  # it died before it could record anything
         status = Status("running", started=time.time())
     state: State = status.state
     if one.is_late and not status.is_done:

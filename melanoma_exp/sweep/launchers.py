@@ -20,11 +20,11 @@ class Local(Spec):
     grace_seconds: float = Field(ge=0)
 
     def check(self) -> None:
-        """Nothing is needed."""
+        """Needs nothing."""
 
 
 class Slurm(Spec):
-    """A Slurm cluster, or with `cluster=local` the same way through submitit on this machine."""
+    """A Slurm cluster, or with `cluster=local` submitit on this machine."""
 
     kind: Literal["slurm"]
     cluster: Literal["slurm", "local"]
@@ -40,7 +40,7 @@ class Slurm(Spec):
     extra: dict[str, Any]
 
     def check(self) -> None:
-        """Finds out whether jobs can be submitted from here.
+        """Checks that jobs can be submitted from here.
 
         Raises:
             UserError: submitit is not installed, or there is no sbatch.

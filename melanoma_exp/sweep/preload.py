@@ -1,7 +1,7 @@
 """Imported once by the process that jobs are forked from; imports what every job needs.
 
-Nothing of TensorFlow is used here: devices, threads and memory come into being in the jobs. A
-module that cannot be imported is left to the jobs, which tell why in their logs.
+TensorFlow is not used here: its devices, threads and memory belong to the jobs. A module that
+cannot be imported is left to the jobs, whose logs then say why.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ MODULES = (
 
 
 def _import_quietly() -> None:
-    """Imports; what libraries write of missing GPUs goes nowhere."""
+    """Imports; what libraries print about missing GPUs is dropped."""
     use_onednn()
     sys.stderr.flush()
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""A sweep on the screen: a table that lives in a terminal, a line an event elsewhere."""
+"""The progress of a sweep: a live table in a terminal, a line an event elsewhere."""
 
 import re
 import time
@@ -12,34 +12,36 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from melanoma_exp.sweep.folder import LOG, Job, Status
+from melanoma_exp.evaluation.objectives import Objective
+from melanoma_exp.sweep.folder import LOG, Job, Status, Sweep
 from melanoma_exp.sweep.queue import Queue
 
 EPOCH = re.compile(r"epoch (\d+)/(\d+) ")
-ROWS = 12  # running jobs that are shown
+ROWS = 12  # most running jobs that are shown
 STYLES = {"finished": "green", "pruned": "dim", "waiting": "dim", "running": "default"}
 
 
-class Screen:
+class Progress:
     """Shows done, failed and running jobs, the time left, and the best so far."""
 
-    def __init__(self, screen: Console, jobs: Sequence[Job], queue: Queue, slots: int) -> None:
+    def __init__(self, screen: Console, sweep: Sweep, queue: Queue, slots: int) -> None:
         """Prepares.
 
         Args:
             screen: Where to.
-            jobs: Of the sweep so far, those of an earlier start that have finished included.
-            queue: Gives those that are run now.
+            sweep: With the jobs it has so far, finished ones of earlier starts included.
+            queue: Gives the jobs that are run now.
             slots: How many may run at once.
         """
         self._screen, self._queue, self._slots = screen, queue, slots
+        self._objective, jobs = sweep.objective, sweep.jobs
         self._jobs = {job.number: job for job in jobs}
         self._running: dict[int, float] = {}  # job's number: monotonic second of its start
         self._statuses = {job.number: job.status() for job in jobs}
-        self._took: list[float] = []  # seconds of jobs that finished under our eyes
+        self._seconds: list[float] = []  # of jobs that have finished since this start
         self._live = Live(console=screen, auto_refresh=False, transient=True)
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> "Progress":
         """Shows the table where there is a terminal."""
         if self._screen.is_terminal:
             self._live.start()
@@ -51,11 +53,11 @@ class Screen:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Takes the table away."""
+        """Removes the table."""
         self._live.stop()
 
     def started(self, job: Job) -> None:
-        """Says so, where there is no terminal."""
+        """Prints a line, where there is no terminal."""
         self._jobs[job.number] = job
         self._running[job.number] = time.monotonic()
         self._statuses[job.number] = Status("running")
@@ -64,18 +66,19 @@ class Screen:
             self._screen.print(line, soft_wrap=True)
 
     def ended(self, job: Job) -> None:
-        """Says how it ended, how many are left and which is best."""
+        """Prints how it ended, how many are left and which is best."""
         seconds = time.monotonic() - self._running.pop(job.number)
         status = self._statuses[job.number] = job.status()
         if status.is_done:
-            self._took.append(seconds)
-        line = f"job {job.number} {told(status)} after {_told_seconds(seconds)}: {escape(job.name)}"
+            self._seconds.append(seconds)
+        end = describe(status, self._objective)
+        line = f"job {job.number} {end} after {_duration(seconds)}: {escape(job.name)}"
         self._screen.print(line, soft_wrap=True, style=STYLES.get(status.state, "red"))
         if not self._screen.is_terminal:
             self._screen.print(self._summary(), soft_wrap=True)
 
     def tick(self) -> None:
-        """Draws the table anew."""
+        """Redraws the table."""
         if self._screen.is_terminal:
             self._live.update(Group(self._table(), Text(self._summary())), refresh=True)
 
@@ -99,17 +102,18 @@ class Screen:
         parts += [f"{counts['pruned']} of them pruned"] if counts["pruned"] else []
         parts += [f"{failed} failed", f"{counts['running']} running"]
         left = counts["running"] + counts["waiting"] + self._queue.to_come
-        if self._took and left:
-            parts.append(f"about {_told_seconds(self._seconds_left())} left")
-        best = find_best([(job, self._statuses[n]) for n, job in self._jobs.items()])
+        if self._seconds and left:
+            parts.append(f"about {_duration(self._seconds_left())} left")
+        jobs = [(job, self._statuses[n]) for n, job in self._jobs.items()]
+        best = find_best(jobs, self._objective)
         if best is not None:
             job, status = best
-            parts.append(f"best so far: job {job.number} {told(status)}")
+            parts.append(f"best so far: job {job.number} {describe(status, self._objective)}")
         return ", ".join(parts)
 
     def _seconds_left(self) -> float:
-        """Returns the mean duration times what is left, shared by the slots."""
-        mean = sum(self._took) / len(self._took)
+        """Returns the mean duration times the jobs left, divided by the slots."""
+        mean = sum(self._seconds) / len(self._seconds)
         now = time.monotonic()
         states = [status.state for status in self._statuses.values()]
         waiting = states.count("waiting") + self._queue.to_come
@@ -117,34 +121,37 @@ class Screen:
         return (waiting * mean + begun) / max(1, min(self._slots, waiting + len(self._running)))
 
 
-def find_best(jobs: Sequence[tuple[Job, Status]]) -> tuple[Job, Status] | None:
-    """Returns the finished job with the highest score; a leaky one is never the best."""
+def find_best(
+    jobs: Sequence[tuple[Job, Status]], objective: Objective
+) -> tuple[Job, Status] | None:
+    """Returns the finished job with the best score; a leaky one is never the best."""
     honest = [
         (job, status)
         for job, status in jobs
         if status.state == "finished" and status.score is not None and not status.leaky
     ]
-    return max(honest, key=lambda pair: pair[1].score or 0.0, default=None)
+    best = max if objective.higher_is_better else min
+    return best(honest, key=lambda pair: pair[1].score or 0.0, default=None)
 
 
-def told(status: Status) -> str:
+def describe(status: Status, objective: Objective) -> str:
     """Returns how a job ended, with its score and whether that is leaky."""
     if status.state != "finished" or status.score is None:
         return status.state
-    return f"finished, balanced accuracy {status.score:.3f}{' (leaky)' * status.leaky}"
+    return f"finished, {objective.label} {status.score:.3f}{' (leaky)' * status.leaky}"
 
 
 def print_failures(screen: Console, jobs: Sequence[Job]) -> None:
-    """Prints what each job that did not finish said last, and where its log is."""
+    """Prints the last line of each job that did not finish, and where its log is."""
     screen.print("[bold]not finished[/]")
     for job in jobs:
         last = job.last_lines()
         screen.print(
             f"job {job.number}  [red]{job.status().state}[/]  {escape(job.name)}", soft_wrap=True
         )
-        screen.print(f"    {escape(last[-1]) if last else 'it said nothing'}", soft_wrap=True)
+        screen.print(f"    {escape(last[-1]) if last else 'it printed nothing'}", soft_wrap=True)
         screen.print(f"    log: {escape(str(job.folder / LOG))}", soft_wrap=True)
 
 
-def _told_seconds(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
