@@ -5,7 +5,7 @@ import keras
 from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
 from melanoma_exp.training.interfaces import Loader, LogMetrics, ProgressListener, Pruner
 from melanoma_exp.training.loop import Loop
-from melanoma_exp.training.monitors import Scorer
+from melanoma_exp.training.monitors import Scorer, return_logits
 from melanoma_exp.training.signals import PrunedError, Signals
 from melanoma_exp.training.spec import Train
 from melanoma_exp.training.state import History
@@ -49,6 +49,8 @@ def fit(
         UserError: All epochs are done and the log still refuses metrics.
         OSError: It still cannot be written.
     """
+    if scorer is not None and scorer.names:
+        return_logits(model)
     loop = Loop(model, spec, train, val, signals, progress, log, store, scorer)
     if saved is not None:
         loop.restore(saved)

@@ -16,11 +16,9 @@ from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
 from melanoma_exp.training.data_wait import DataWait
 from melanoma_exp.training.interfaces import Loader, LogMetrics, ProgressListener
 from melanoma_exp.training.metric_log import MetricLog
-from melanoma_exp.training.monitors import Scorer
 from melanoma_exp.training.signals import Signals
 from melanoma_exp.training.spec import Train
 from melanoma_exp.training.state import TrainingState, restore_metrics, restore_model, to_arrays
-from melanoma_exp.training.validation import return_logits
 
 
 class Loop(keras.callbacks.Callback):
@@ -36,7 +34,7 @@ class Loop(keras.callbacks.Callback):
         progress: ProgressListener | None,
         log: LogMetrics | None,
         store: CheckpointStore | None,
-        scorer: Scorer | None,
+        scorer: monitors.Scorer | None,
     ) -> None:
         super().__init__()
         self.state = TrainingState()
@@ -50,9 +48,6 @@ class Loop(keras.callbacks.Callback):
         self._can_save = True  # the last checkpoint could be written
         self._directions = scorer.directions if scorer else monitors.BUILT_IN
         self._score = scorer if scorer and scorer.names else None
-        self._logits: list[np.ndarray] = []  # of the validation, where they are scored
-        if self._score:
-            return_logits(model)
 
     @property
     def is_over(self) -> bool:
@@ -78,7 +73,7 @@ class Loop(keras.callbacks.Callback):
             self._run_steps()
         elif spec.ema is not None:
             self._average()
-        self._logits = []
+        self._logits: list[np.ndarray] = []  # where they are scored
         val = self._net.evaluate(self._val.dataset(), callbacks=[self], verbose=0, return_dict=True)
         metrics = {
             **state.trained,
@@ -171,24 +166,21 @@ class Loop(keras.callbacks.Callback):
         state.epoch, state.step, state.trained = state.epoch + 1, 0, {}
         for name, value in metrics.items():
             state.history.setdefault(name, []).append(value)
+
+        def update(best: monitors.Best, name: str, min_delta: float) -> bool:
+            return best.update(metrics[name], self._directions[name], state.epoch, min_delta)
+
         stopping = spec.early_stopping
-        is_best = self._update(state.stopping, stopping.monitor, metrics, stopping.min_delta)
+        is_best = update(state.stopping, stopping.monitor, stopping.min_delta)
         if is_best and spec.keep == "best":
             state.best_weights = self._net.get_weights()  # with `ema` the averaged ones
         state.is_over = monitors.is_over(stopping, state.stopping)
         self._restore_raw()
         if spec.schedule == "plateau":
-            monitor = spec.plateau.monitor
-            self._update(state.plateau, monitor, metrics, monitors.PLATEAU_MIN_DELTA)
+            update(state.plateau, spec.plateau.monitor, monitors.PLATEAU_MIN_DELTA)
             self._net.optimizer.learning_rate = monitors.lowered_rate(
                 spec.plateau, state.plateau, self._rate()
             )
-
-    def _update(
-        self, best: monitors.Best, monitor: str, metrics: Mapping[str, float], min_delta: float
-    ) -> bool:
-        up = self._directions[monitor]
-        return best.update(metrics[monitor], up, self.state.epoch, min_delta)
 
     def _save(self) -> None:
         """Writes a checkpoint; on a full disk training continues without."""

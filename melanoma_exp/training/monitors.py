@@ -7,11 +7,15 @@ their state must be part of a checkpoint, which those callbacks do not offer.
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
 from melanoma_exp.training.spec import EarlyStopping, Plateau
+
+if TYPE_CHECKING:
+    import keras
 
 PLATEAU_MIN_DELTA = 1e-4  # Keras' default, which every published system used
 BUILT_IN = {"val/loss": False, "val/accuracy": True}  # of Keras' own validation: is higher better?
@@ -84,3 +88,29 @@ def lowered_rate(spec: Plateau, best: Best, rate: float) -> float:
 def is_over(spec: EarlyStopping, best: Best) -> bool:
     """Whether training ends after an epoch that `best` includes already."""
     return spec.patience is not None and best.wait >= spec.patience
+
+
+def return_logits(model: "keras.Model") -> None:
+    """Has each step of `evaluate` return its batch's logits beside the metrics, in place.
+
+    The metrics stay those of Keras' own step, to the last bit; there is one forward pass.
+
+    Args:
+        model: Compiled, before its first `evaluate`.
+    """
+    if hasattr(model, "returns_logits"):  # of several replicas, whose steps gather them
+        model.returns_logits = True
+    else:
+        model.test_step = partial(_test_step, model)
+
+
+def _test_step(model: "keras.Model", data: Any) -> dict[str, Any]:
+    import keras
+    import tensorflow as tf
+
+    images, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+    logits = model(images, training=False)
+    loss = model.compute_loss(images, targets, logits, weights, training=False)
+    model.metrics[0].update_state(loss, sample_weight=tf.shape(images)[0])  # the mean loss
+    metrics = model.compute_metrics(images, targets, logits, sample_weight=weights)
+    return {**metrics, "logits": logits}

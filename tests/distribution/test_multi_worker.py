@@ -33,9 +33,12 @@ LONG = [*HARD, "train.epochs=8", "train.checkpoint.every_steps=2"]
 
 @pytest.mark.timeout(900)
 def test_two_workers_end_as_one_process_does(images: Path, tmp_path: Path) -> None:
-    run(tmp_path / "one", [], command(images, tmp_path / "one", *HARD))
-    said = run(tmp_path / "two", TWO, command(images, tmp_path / "two", *HARD))
+    words = [*HARD, "train.early_stopping.monitor=val/log_loss"]
+    run(tmp_path / "one", [], command(images, tmp_path / "one", *words))
+    said = run(tmp_path / "two", TWO, command(images, tmp_path / "two", *words))
     assert max(difference(tmp_path / "one", tmp_path / "two")) < CLOSE
+    one, two = (figures(tmp_path / name)["val/log_loss"] for name in ("one", "two"))
+    assert two == pytest.approx(one, abs=CLOSE) and len(two) == 3
     assert len(figures(tmp_path / "two")["val/loss"]) == 3
     assert (tmp_path / "two" / "worker-1.log").read_text() == ""
     assert said.count("epoch 3/3") == 1

@@ -60,10 +60,11 @@ class Optuna(Spec):
     @field_validator("storage")
     @classmethod
     def _hold_no_password(cls, storage: str | None) -> str | None:
-        if storage and urlsplit(storage).password is not None:
+        if storage and (password := urlsplit(storage).password) is not None:
+            masked = storage.replace(f":{password}@", ":***@")
             raise ValueError(
                 "should hold no password, for it is stored with the sweep; put it where the "
-                "database's driver looks, such as ~/.pgpass"
+                f"database's driver looks, such as ~/.pgpass (got {masked})"
             )
         return storage
 
