@@ -14,8 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import migrations
-from melanoma_exp.tracking.connection import connect, first_line, store_errors
-from melanoma_exp.tracking.spool import Spool
+from melanoma_exp.tracking.connection import connect, describe_error, store_errors
+from melanoma_exp.tracking.journal import Journal
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,13 @@ class StoredRun:
 class Archive:
     """The runs of one store."""
 
-    def __init__(self, uri: str, experiment: str) -> None:
+    def __init__(self, uri: str, experiment: str, journals: Path) -> None:
         """Opens the store.
 
         Args:
             uri: The tracking URI.
             experiment: The experiment that is searched unless another is named.
+            journals: Where this machine keeps what is not uploaded yet.
 
         Raises:
             UserError: There is no such store, or no server answers.
@@ -65,7 +66,7 @@ class Archive:
                 "with tracking.folder=DIR"
             )
         self._client = connect(uri)
-        self._uri, self._experiment = uri, experiment
+        self._uri, self._experiment, self._journals = uri, experiment, journals
 
     def run(self, run_id: str) -> StoredRun:
         """Returns one run.
@@ -76,39 +77,39 @@ class Archive:
         try:
             return _stored(self._client.get_run(run_id))
         except (MlflowException, SQLAlchemyError) as error:
-            raise UserError(f"{self._uri} has no run {run_id}: {first_line(error)}") from error
+            raise UserError(f"{self._uri} has no run {run_id}: {describe_error(error)}") from error
 
     def search(self, filter_string: str, experiment: str | None = None) -> list[StoredRun]:
-        """Returns all runs that fit, oldest first.
+        """Returns all runs that match, oldest first.
 
         Args:
             filter_string: In MLflow's language, e.g. `tags.sweep = "2026-01-01/10-00-00"`.
             experiment: Another experiment than the archive's.
 
         Raises:
-            UserError: There is no such experiment, or the filter is none.
+            UserError: There is no such experiment, or the filter is invalid.
         """
         name = experiment or self._experiment
         with store_errors(self._uri):
-            place = self._client.get_experiment_by_name(name)
-            if place is None:
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
                 known = ", ".join(self.experiments())
                 raise UserError(f"{self._uri} has no experiment {name} (it has {known})")
-            found: list[Any] = []
+            runs: list[Any] = []
             token = None
             while True:
                 page = self._client.search_runs(
-                    [place.experiment_id], filter_string, order_by=["start_time"], page_token=token
+                    [found.experiment_id], filter_string, order_by=["start_time"], page_token=token
                 )
-                found += page
+                runs += page
                 token = page.token
                 if not token:
-                    return [_stored(run) for run in found]
+                    return [_stored(run) for run in runs]
 
     def experiments(self) -> list[str]:
         """Returns the names of all experiments, newest first."""
         with store_errors(self._uri):
-            return [place.name for place in self._client.search_experiments()]
+            return [known.name for known in self._client.search_experiments()]
 
     def series(self, run_id: str, key: str) -> list[tuple[int, float]]:
         """Returns the (step, value) pairs of a metric by step; empty where it was not logged."""
@@ -117,7 +118,7 @@ class Archive:
         return sorted((point.step, point.value) for point in points)
 
     def mark_killed(self, run_id: str) -> None:
-        """Ends a run that nobody ended."""
+        """Ends a run whose process is gone."""
         with store_errors(self._uri):
             self._client.set_terminated(run_id, "KILLED")
 
@@ -127,7 +128,7 @@ class Archive:
         Args:
             run: The run, or its id.
             path: Below the run's artifacts.
-            folder: Where the copy goes if the store is not local; a temporary one by default.
+            folder: For the copy if the store is not local; a temporary one by default.
 
         Raises:
             UserError: There is no such run or artifact.
@@ -142,15 +143,16 @@ class Archive:
             uri = f"{known.artifacts}/{path}"
             return Path(download_artifacts(artifact_uri=uri, dst_path=target))
         except (MlflowException, OSError) as error:
-            reason = first_line(error)
-            if Spool(known.id).exists():
-                reason += f"; a part of it waits here: melanoma-exp sync {known.id}"
+            reason = describe_error(error)
+            journal = Journal(known.id, self._journals)
+            if journal.pending():
+                reason += f"; some of the run is not uploaded yet: {journal.sync_command()}"
             raise UserError(f"run {known.id} has no artifact {path}: {reason}") from error
 
     def text(self, run: StoredRun | str, path: str) -> str:
         """Returns the text of an artifact; errors as in `file`."""
-        with TemporaryDirectory() as place:
-            return self.file(run, path, Path(place)).read_text(encoding="utf-8")
+        with TemporaryDirectory() as folder:
+            return self.file(run, path, Path(folder)).read_text(encoding="utf-8")
 
 
 def _stored(run: Any) -> StoredRun:

@@ -94,6 +94,13 @@ class Tracking(Spec):
         """Returns where unfinished runs keep their checkpoints; `folder` is the run's own."""
         raise NotImplementedError
 
+    def sync(self, run_id: str) -> None:
+        """Uploads what is pending here of an interrupted run, if anything is.
+
+        Raises:
+            UserError: The store does not answer or refuses.
+        """
+
     def archive(self) -> "Archive":
         """Opens the store for reading.
 

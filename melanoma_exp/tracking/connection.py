@@ -1,4 +1,4 @@
-"""The way to an MLflow store, and its troubles told in one line."""
+"""Connections to an MLflow store, and its errors as one line each."""
 
 import logging
 import os
@@ -17,38 +17,38 @@ from sqlalchemy.exc import SQLAlchemyError
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.base import StoreError
 
-DATABASE_SAYS = re.compile(r"^\(\w+\.\w+Error\) (.+)$", re.MULTILINE)
+DATABASE_MESSAGE = re.compile(r"^\(\w+\.\w+Error\) (.+)$", re.MULTILINE)
 
-KNOCK = 5  # seconds in which a server must be found
-# In which it must say that it reaches its database: when many runs start at once, or to one that
-# asks whether a lost server is back.
+CONNECT = 5  # seconds to reach a server
+# Seconds for it to answer from its database: when a run starts, perhaps many at once, and when a
+# lost server is tried again.
 FIRST_ANSWER, ANSWER = 30, 5
 RETRIES, TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _users_timeout = os.environ.get(TIMEOUT)
-# Told by the server, these may pass: who is asked to log in may do so, a full queue empties.
-_PASSING = (401, 403, 408, 429)
+# A server that answers so may answer otherwise later: after a login, or when its queue is shorter.
+_TEMPORARY = (401, 403, 408, 429)
 
 
 @contextmanager
-def store_errors(what: str) -> Iterator[None]:
-    """Turns what goes wrong in the store into one line: unreachable, locked, disk full.
+def store_errors(uri: str) -> Iterator[None]:
+    """Turns an error of the store into one line: unreachable, locked, disk full.
 
     Raises:
-        StoreError: The same again may succeed later.
-        UserError: It never will.
+        StoreError: A retry may succeed.
+        UserError: A retry cannot succeed.
     """
     try:
         yield
     except (MlflowException, SQLAlchemyError, RequestException) as error:
-        kind: type[UserError] = StoreError if _may_pass(error) else UserError
-        raise kind(f"tracking: {what} cannot be used: {reason(error)}") from error
+        kind = StoreError if _is_temporary(error) else UserError
+        raise kind(f"tracking: {uri} cannot be used: {describe_error(error)}") from error
 
 
 @contextmanager
 def request_timeout(seconds: int) -> Iterator[None]:
-    """Bounds each request within: one attempt, so many seconds to connect and for each answer.
+    """Limits each request within to one attempt and to so many seconds to connect and to answer.
 
-    MLflow by itself tries for minutes. A time that the user has set in the environment holds.
+    MLflow by itself retries for minutes. A time that the user has set in the environment holds.
     """
     before = {name: os.environ.get(name) for name in (RETRIES, TIMEOUT)}
     os.environ[RETRIES] = "0"
@@ -64,14 +64,14 @@ def request_timeout(seconds: int) -> Iterator[None]:
 
 
 def connect(uri: str) -> mlflow.MlflowClient:
-    """Returns a client of the store and makes it the process' own.
+    """Returns a client of the store and makes it the default of the process.
 
     Raises:
         UserError: No server answers at an HTTP address, or it refuses.
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    # Of what is only read, again: three attempts, not MLflow's eight within four minutes.
+    # Retries of what is only read: three attempts, not MLflow's eight within four minutes.
     os.environ.setdefault(RETRIES, "2")
     # Migrations and hints stay off the user's screen; warnings and errors do not.
     for name in ("mlflow", "alembic"):
@@ -80,38 +80,45 @@ def connect(uri: str) -> mlflow.MlflowClient:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     mlflow.set_tracking_uri(uri)
     client = mlflow.MlflowClient(uri)
-    if uri.startswith(("http://", "https://")):
+    if is_server(uri):
         check(client, uri, FIRST_ANSWER)
     return client
 
 
+def is_server(uri: str) -> bool:
+    """Whether a tracking URI is the address of a server."""
+    return uri.startswith(("http://", "https://"))
+
+
 def check(client: mlflow.MlflowClient, uri: str, seconds: int = ANSWER) -> None:
-    """Asks a server once whether it is there and reaches its database, for so long at most.
+    """Asks a server once, for so long at most, whether it reaches its database.
 
     Raises:
-        StoreError: It is not there, or not now.
+        StoreError: It does not answer now.
         UserError: It refuses.
     """
     try:
-        _knock(uri)
+        _open_connection(uri)
         with request_timeout(seconds):
             client.search_experiments(max_results=1)
     except (MlflowException, OSError) as error:
-        kind: type[UserError] = StoreError if _may_pass(error) else UserError
+        kind = StoreError if _is_temporary(error) else UserError
         status = error.get_http_status_code() if isinstance(error, MlflowException) else 500
-        said = f"no MLflow server answers at {uri}: {first_line(error)}"
+        message = f"no MLflow server answers at {uri}: {describe_error(error)}"
         if status == 401:
-            said = (
+            message = (
                 f"the server at {uri} asks for a login that it knows; set MLFLOW_TRACKING_USERNAME "
                 "and MLFLOW_TRACKING_PASSWORD"
             )
         elif status < 500:
-            said = f"the server at {uri} refuses: {first_line(error)}"
-        raise kind(f"tracking.uri: {said}") from error
+            message = f"the server at {uri} refuses: {describe_error(error)}"
+        raise kind(f"tracking.uri: {message}") from error
 
 
-def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's message; of a network's, what the system said."""
+def describe_error(error: BaseException) -> str:
+    """Returns one line: what the database or the operating system says, else the first line."""
+    if found := DATABASE_MESSAGE.search(str(error)):
+        return found[1]
     # urllib3 and requests wrap what happened several times, each in more words.
     for cause in (error, *_causes(error)):
         if isinstance(cause, TimeoutError):
@@ -121,19 +128,14 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def reason(error: BaseException) -> str:
-    """Returns what the database says in an error's message, its first line if it is not of one."""
-    return next(iter(DATABASE_SAYS.findall(str(error))), first_line(error))
-
-
-def _knock(uri: str) -> None:
-    """Opens a connection and closes it: MLflow's limits for that and for an answer are one."""
+def _open_connection(uri: str) -> None:
+    """Connects and closes: MLflow has one limit for connecting and answering together."""
     address = urlsplit(uri)
     host = address.hostname or ""
     if address.scheme in getproxies() and not proxy_bypass(host):
         return
     port = address.port or {"http": 80, "https": 443}[address.scheme]
-    socket.create_connection((host, port), timeout=KNOCK).close()
+    socket.create_connection((host, port), timeout=CONNECT).close()
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -143,12 +145,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             yield from _causes(cause)
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether a store that failed so may be as before when it is asked again."""
+def _is_temporary(error: Exception) -> bool:
+    """Whether a retry of what failed so may succeed."""
     if isinstance(error, HTTPError) and error.response is not None:
         status = error.response.status_code
-        return status >= 500 or status in (*_PASSING, 404)  # 404: not an MLflow server at all
+        return status >= 500 or status in (*_TEMPORARY, 404)  # 404: not an MLflow server at all
     if isinstance(error, MlflowException):
         status = error.get_http_status_code()
-        return status >= 500 or status in _PASSING or error.error_code == "ENDPOINT_NOT_FOUND"
+        return status >= 500 or status in _TEMPORARY or error.error_code == "ENDPOINT_NOT_FOUND"
     return True

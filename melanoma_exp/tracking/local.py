@@ -7,6 +7,7 @@ from typing import Literal
 
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.base import DEFAULT_FOLDER
+from melanoma_exp.tracking.journal import ROOT
 from melanoma_exp.tracking.mlflow_tracking import MlflowTracking
 
 
@@ -28,6 +29,10 @@ class Local(MlflowTracking):
     def artifact_root(self) -> str:
         """Returns the folder beside the database."""
         return (self.folder / "artifacts").absolute().as_uri()
+
+    def journal_root(self) -> Path:
+        """Returns where runs that are recorded now keep their journals: beside the database."""
+        return self.folder / ROOT.name
 
     def state_folder(self, folder: Path) -> Path:
         """Returns where unfinished runs keep their checkpoints: beside the database."""

@@ -1,4 +1,4 @@
-"""The MLflow run that the jobs of a sweep lie below."""
+"""The MLflow run that is the parent of a sweep's jobs."""
 
 import math
 import time
@@ -7,19 +7,19 @@ from mlflow.entities import Metric, RunTag
 
 from melanoma_exp.tracking.base import SweepEnd
 from melanoma_exp.tracking.connection import connect, store_errors
-from melanoma_exp.tracking.mlflow_run import place_of
+from melanoma_exp.tracking.mlflow_run import experiment_id
 
 
 def start(
-    uri: str, place: tuple[str, str | None], name: str, process: str, resumed: str | None
+    uri: str, experiment: tuple[str, str | None], name: str, process: str, resumed: str | None
 ) -> str:
-    """Makes the parent run, or opens it again, and returns its id.
+    """Creates the parent run, or reopens it, and returns its id.
 
     Args:
         uri: The tracking URI.
-        place: The experiment, and where a new one keeps artifacts; None leaves it to the server.
+        experiment: Its name, and where a new one saves artifacts; None leaves it to the server.
         name: Of the sweep.
-        process: Identifies the launcher: its run is stale when that process is gone.
+        process: Of the launcher: the run is stale when that process is gone.
         resumed: The id of the parent that an earlier start made.
     """
     client = connect(uri)
@@ -29,12 +29,12 @@ def start(
             client.set_tag(resumed, "process", process)
             return resumed
         tags = {"sweep_parent": name, "process": process}
-        run = client.create_run(place_of(*place), run_name=f"sweep {name}", tags=tags)
+        run = client.create_run(experiment_id(*experiment), run_name=f"sweep {name}", tags=tags)
     return run.info.run_id
 
 
 def end(uri: str, run_id: str, ended: SweepEnd) -> None:
-    """Records what a sweep led to and closes its parent run."""
+    """Records the outcome of a sweep and closes its parent run."""
     client = connect(uri)
     with store_errors(uri):
         for path in ended.files:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from melanoma_exp.tracking.base import Run, SweepEnd, Tracking
+from melanoma_exp.tracking.journal import ROOT, Journal
 
 if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
@@ -27,19 +28,16 @@ class MlflowTracking(Tracking):
         """Returns the URI below which a new experiment saves artifacts; None: the server's own."""
         return None
 
+    def journal_root(self) -> Path:
+        """Returns where runs that are recorded now keep their journals, on this machine."""
+        return ROOT
+
     def start(self, name: str, folder: Path, resumed: str | None = None) -> Run:
         """Starts a run, or continues the one with the id `resumed`; see the base class."""
         from melanoma_exp.tracking.mlflow_run import MlflowRun
 
         self.prepare()
-        return MlflowRun(
-            self.describe(),
-            self.experiment,
-            name,
-            self.artifact_root(),
-            resumed,
-            self.kind == "server",
-        )
+        return MlflowRun(self, name, resumed)
 
     def start_sweep(self, name: str, process: str, resumed: str | None) -> str:
         """Creates the parent run of a sweep's jobs, or reopens it, and returns its id."""
@@ -55,8 +53,16 @@ class MlflowTracking(Tracking):
 
         mlflow_sweep.end(self.describe(), run_id, ended)
 
+    def sync(self, run_id: str) -> None:
+        """Uploads what is pending of a run, to the address of this option; see the base class."""
+        from melanoma_exp.tracking.upload import sync
+
+        journal = Journal(run_id, self.journal_root())
+        if journal.pending():
+            sync(journal, self.describe())
+
     def archive(self) -> "Archive":
         """Opens the store for reading; see the base class."""
         from melanoma_exp.tracking.archive import Archive
 
-        return Archive(self.describe(), self.experiment)
+        return Archive(self.describe(), self.experiment, self.journal_root())

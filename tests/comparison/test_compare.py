@@ -24,7 +24,7 @@ def sweep(store: Store) -> list[str]:
 
 
 def archive(store: Store) -> Archive:
-    return Archive(store.uri, store.experiment)
+    return Archive(store.uri, store.experiment, store.folder / "spool")
 
 
 def built(store: Store, ids: list[str], by: str = "balanced_accuracy") -> build.Comparison:

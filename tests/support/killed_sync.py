@@ -1,4 +1,4 @@
-"""Delivers what waits of a run, killed after each request in turn until one attempt ends: RUN_ID.
+"""Uploads what is pending of a run, killed after each request until one attempt ends: RUN_ID.
 
 Each attempt is a fork that dies when the server has answered its first, second, third ... request:
 what the server has then is known to nobody.
@@ -11,8 +11,8 @@ from typing import Any
 
 import requests
 
-from melanoma_exp.tracking import syncing
-from melanoma_exp.tracking.spool import Spool
+from melanoma_exp.tracking import upload
+from melanoma_exp.tracking.journal import Journal
 
 MOST = 60  # attempts
 
@@ -29,7 +29,7 @@ def attempt(run_id: str, fatal: int) -> None:
         return answer
 
     requests.Session.send = send_and_die  # type: ignore[method-assign]
-    syncing.deliver_all(Spool(run_id))
+    upload.sync(Journal(run_id))
     os._exit(0)
 
 

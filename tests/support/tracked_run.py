@@ -1,4 +1,4 @@
-"""What a run tells its store, without a training: PLACE URI EPOCHS PAUSE records one as a process.
+"""What a run logs, without a training: PLACE URI EPOCHS PAUSE records one as a process.
 
 A file `PLACE/cut` that appears makes it wait until the file is gone.
 """
@@ -46,10 +46,10 @@ def steps(run: Any, place: Path, epochs: int = 5, first: int = 1) -> Iterator[Ca
 
 
 def main(place: Path, uri: str, epochs: int, pause: float) -> None:
-    from melanoma_exp.tracking import outbox
+    from melanoma_exp.tracking import upload
     from melanoma_exp.tracking.server import Server
 
-    outbox.FIRST_WAIT = 0.2
+    upload.FIRST_WAIT = 0.2
     run = Server(kind="server", uri=uri, experiment="e").start("run", place)
     print(run.id, flush=True)
     for k, step in enumerate(steps(run, place, epochs)):

@@ -109,7 +109,10 @@ def test_a_server_killed_and_started_again_has_everything(
     (tmp_path / "run" / "cut").unlink()
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0
-    assert "goes on" in errors.splitlines()[0] and "has all that waited" in errors.splitlines()[1]
+    assert (
+        "continues" in errors.splitlines()[0]
+        and "has all that was pending" in errors.splitlines()[1]
+    )
     assert len(errors.splitlines()) == 2, errors
     assert content(server, run_id) == expected
 
@@ -122,7 +125,7 @@ def test_a_server_that_came_back_too_late_is_told_by_sync(
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0 and len(errors.splitlines()) == 2, errors
     server.start()
-    assert "delivered to" in sync(run_id, tmp_path / "run")
+    assert "uploaded to" in sync(run_id, tmp_path / "run")
     assert content(server, run_id) == expected
 
 

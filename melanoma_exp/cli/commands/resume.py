@@ -15,10 +15,9 @@ def resume(words: list[str]) -> None:
     given, overrides = parser.split(words)
     from melanoma_exp.run import resume as resuming
     from melanoma_exp.run import runner
-    from melanoma_exp.tracking import syncing
 
     here = compose_storage("resume", overrides)
-    syncing.deliver_before(given.run_id)  # the server must know how far the run is
+    here.tracking.sync(given.run_id)  # the store must know how far the run got
     before, folder = resuming.load(here.tracking.archive(), given.run_id)
     if LAUNCHED in os.environ and before.distribution.kind != "multi_worker":
         raise UserError(

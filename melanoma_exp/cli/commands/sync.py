@@ -7,60 +7,63 @@ from melanoma_exp.cli.arguments import Parser, compose_storage
 from melanoma_exp.spec import UserError
 
 if TYPE_CHECKING:
-    from melanoma_exp.tracking.spool import Spool
+    from melanoma_exp.tracking.journal import Journal
 
 DETAILS = """\
-A run whose server is lost goes on and keeps its record in mlruns/spool of the folder it was
-started in. Without a RUN_ID this lists what waits there. Repeat it at any time: nothing is doubled.
-It goes to the server of the run; tracking=server tracking.uri=... names another address of it."""
+A run continues while its tracking server is unreachable, and journals what it logs in mlruns/spool
+of the folder it was started in. Without a RUN_ID this lists what is pending there. It may be
+repeated at any time: nothing is duplicated. It uploads to the server of the run;
+tracking=server tracking.uri=... gives another address of that."""
 
 
 def sync(words: list[str]) -> None:
-    """[RUN_ID]: delivers what waits for a server that was lost during a run; lists it without."""
+    """[RUN_ID]: uploads what runs could not upload while their server was away; or lists it."""
     parser = Parser("sync", sync.__doc__, "melanoma-exp sync RUN_ID")
     parser.description = f"{parser.description}\n\n{DETAILS}"
-    parser.add_argument("run_id", nargs="*", help="of the runs to deliver")
-    parser.add_argument("--all", action="store_true", help="deliver all that waits")
+    parser.add_argument("run_id", nargs="*", help="of the runs to upload")
+    parser.add_argument("--all", action="store_true", help="upload all that is pending")
     given, overrides = parser.split(words)
-    from melanoma_exp.tracking import spool as spools
+    from melanoma_exp.tracking import journal
+    from melanoma_exp.tracking.local import Local
 
-    waiting = {spool.run_id: spool for spool in spools.waiting_runs()}
-    if absent := [run_id for run_id in given.run_id if run_id not in waiting]:
+    storage = compose_storage("sync", overrides).tracking
+    root = storage.journal_root() if isinstance(storage, Local) else journal.ROOT
+    pending = {found.run_id: found for found in journal.pending_runs(root)}
+    if absent := [run_id for run_id in given.run_id if run_id not in pending]:
         raise UserError(
-            f"sync: of run {absent[0]} nothing waits in {spools.ROOT.absolute()}; runs leave their "
-            "record in the folder they were started in"
+            f"sync: nothing is pending of run {absent[0]} in {root.absolute()}; runs leave their "
+            "journal in the folder they were started in"
         )
-    chosen = list(waiting) if given.all else given.run_id
+    chosen = list(pending) if given.all else given.run_id
     if not chosen:
-        _list(waiting.values())
+        _list(pending.values())
         return
-    from melanoma_exp.tracking.syncing import deliver_all
+    from melanoma_exp.tracking import upload
 
-    place = compose_storage("sync", overrides).tracking if overrides else None
-    uri = place.uri if place is not None and place.kind == "server" else None
+    uri = storage.uri if storage.kind == "server" else None
     failed: list[str] = []
     for run_id in chosen:
-        name = waiting[run_id].owner()["name"]
+        name = pending[run_id].owner()["name"]
         try:
-            done = deliver_all(waiting[run_id], uri)
+            done = upload.sync(pending[run_id], uri)
         except UserError as error:
             failed += error.lines
             continue
-        print(f"{run_id} {name}: {done.entries} entries delivered to {done.uri}, {done.status}")
+        print(f"{run_id} {name}: {done.entries} entries uploaded to {done.uri}, {done.status}")
         if done.status == "RUNNING":
-            print(f"  it was not ended: melanoma-exp resume {run_id}, or melanoma-exp reconcile")
+            print(f"  it did not end: melanoma-exp resume {run_id}, or melanoma-exp reconcile")
     if failed:
         raise UserError(*failed)
 
 
-def _list(waiting: "Collection[Spool]") -> None:
-    for spool in waiting:
-        owner, entries = spool.owner(), spool.waiting()
+def _list(pending: "Collection[Journal]") -> None:
+    for journal in pending:
+        owner, entries = journal.owner(), journal.pending()
         files = sum(entry.path is not None for entry in entries)
         ends = [entry.content["status"] for entry in entries if entry.kind == "status"]
         state = f"ended {ends[-1]}" if ends else "not ended"
         print(
-            f"{spool.run_id} {owner['name']}: {len(entries)} entries ({files} with files) wait for "
-            f"{owner['uri']}, {state}"
+            f"{journal.run_id} {owner['name']}: {len(entries)} entries ({files} with files) "
+            f"pending for {owner['uri']}, {state}"
         )
-    print("deliver with: melanoma-exp sync RUN_ID" if waiting else "nothing waits for a server")
+    print("upload with: melanoma-exp sync RUN_ID" if pending else "nothing is pending")

@@ -1,10 +1,12 @@
 """A run whose server is lost goes on, and in the end the server has what it would have had."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from tracked_run import steps
 
 from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.journal import pending_runs
+from melanoma_exp.tracking.local import Local
 from melanoma_exp.tracking.server import Server
 
 FIRST_OF_EPOCHS = 5  # calls before it
@@ -37,10 +41,10 @@ def line(server: MlflowServer) -> Iterator[Line]:
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own, and a server that is asked again at every call."""
-    from melanoma_exp.tracking import outbox, sampler
+    from melanoma_exp.tracking import sampler, upload
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(outbox, "FIRST_WAIT", 0.0)
+    monkeypatch.setattr(upload, "FIRST_WAIT", 0.0)
     monkeypatch.setattr(sampler, "INTERVAL", 3600)
     return tmp_path
 
@@ -89,8 +93,8 @@ def test_a_server_that_comes_back_has_everything_and_says_so_once(
     assert content(server, run.id) == expected
     assert not list((place / "mlruns" / "spool").iterdir())
     lost, back = capsys.readouterr().err.splitlines()
-    assert lost.startswith(f"tracking: {line.uri} cannot be used: ") and "goes on" in lost
-    assert back == f"tracking: {line.uri} answers again and has all that waited"
+    assert lost.startswith(f"tracking: {line.uri} cannot be used: ") and "the run continues" in lost
+    assert back == f"tracking: {line.uri} answers again and has all that was pending"
 
 
 def lost_for_good(line: Line, place: Path, mode: str, at: int) -> str:
@@ -111,7 +115,9 @@ def test_what_a_lost_server_missed_is_listed_and_delivered_by_sync(
     assert len(errors) == 2 and errors[1].endswith(f"melanoma-exp sync {run_id}")
     COMMANDS["sync"]([])
     listed = capsys.readouterr().out
-    assert f"{run_id} run: 9 entries (2 with files) wait for {line.uri}, ended FINISHED" in listed
+    assert (
+        f"{run_id} run: 9 entries (2 with files) pending for {line.uri}, ended FINISHED" in listed
+    )
     with pytest.raises(UserError, match="no MLflow server answers"):
         COMMANDS["sync"]([run_id])
     line.set("whole")
@@ -122,12 +128,12 @@ def test_what_a_lost_server_missed_is_listed_and_delivered_by_sync(
         archive.file(run_id, "figures/weights")
     COMMANDS["sync"]([run_id])
     told = capsys.readouterr().out
-    assert told == f"{run_id} run: 9 entries delivered to {line.uri}, FINISHED\n"
+    assert told == f"{run_id} run: 9 entries uploaded to {line.uri}, FINISHED\n"
     assert content(server, run_id) == expected
-    with pytest.raises(UserError, match=f"^sync: of run {run_id} nothing waits in {place}"):
+    with pytest.raises(UserError, match=f"^sync: nothing is pending of run {run_id} in {place}"):
         COMMANDS["sync"]([run_id])
     COMMANDS["sync"](["--all"])
-    assert capsys.readouterr().out == "nothing waits for a server\n"
+    assert capsys.readouterr().out == "nothing is pending\n"
 
 
 def test_a_server_that_moved_is_named_to_sync(
@@ -138,7 +144,7 @@ def test_a_server_that_moved_is_named_to_sync(
     assert content(server, run_id) == expected
 
 
-@pytest.mark.parametrize("answered", [1, 8, 18, 21])  # the last two within the model
+@pytest.mark.parametrize("answered", [1, 8, 18, 19, 21])  # the last three within the model
 def test_requests_that_arrived_without_an_answer_are_not_doubled(
     server: MlflowServer, line: Line, expected: Any, place: Path, answered: int
 ) -> None:
@@ -166,10 +172,10 @@ def test_a_delivery_killed_after_every_request_and_repeated_makes_no_doubles(
 def test_a_silent_server_delays_a_run_by_one_short_wait(
     server: MlflowServer, line: Line, expected: Any, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from melanoma_exp.tracking import connection, delivery, outbox
+    from melanoma_exp.tracking import connection, mlflow_store, upload
 
-    monkeypatch.setattr(outbox, "FIRST_WAIT", 3600.0)
-    monkeypatch.setattr(delivery, "QUICK", 1)
+    monkeypatch.setattr(upload, "FIRST_WAIT", 3600.0)
+    monkeypatch.setattr(mlflow_store, "QUICK", 1)
     monkeypatch.setattr(connection, "ANSWER", 1)
     run = started(line.uri)
     line.set("silent")
@@ -194,12 +200,12 @@ def test_a_run_that_goes_on_delivers_first_and_repeats_nothing(
         if k == FIRST_OF_EPOCHS + 3:
             break  # epoch 1 is on the server, 2 and 3 wait, and the process is gone
         step()
-    with pytest.raises(UserError, match="in the hands of another process"):
+    with pytest.raises(UserError, match="in use by another process"):
         COMMANDS["sync"]([run.id, "tracking=server", f"tracking.uri={server.uri}"])
-    run._outbox._spool.close()
+    run._uploader._journal.close()
     line.set("whole")
     again = started(line.uri, resumed=run.id)
-    assert not (place / "mlruns" / "spool" / run.id).exists()
+    assert not pending_runs()
     for k, step in enumerate(steps(again, place)):
         if k == FIRST_OF_EPOCHS + 2:
             line.set("deaf")  # epoch 3 is there; what is told of it now gets no answer
@@ -222,7 +228,7 @@ def test_what_the_server_refuses_stays_and_is_named(
     run.end("FINISHED")
     line.set("whole")
     for _ in range(2):
-        with pytest.raises(UserError, match="of [23] entries delivered.*Changing param values"):
+        with pytest.raises(UserError, match="of [23] entries uploaded.*Changing param values"):
             COMMANDS["sync"]([run.id])
     assert len((place / "mlruns/spool" / run.id / "entries.jsonl").read_text().splitlines()) == 3
 
@@ -241,5 +247,48 @@ def test_half_a_line_was_never_promised_and_is_dropped(
     run.end("FINISHED")
     line.set("whole")
     COMMANDS["sync"]([run.id])
-    client = run._outbox._store._client
+    client = run._uploader._store._client
     assert [(p.step, p.value) for p in client.get_metric_history(run.id, "x")] == [(1, 1), (2, 2)]
+
+
+@pytest.mark.slow  # SQLite waits 20 s for a lock
+def test_a_local_database_that_is_locked_loses_nothing(
+    place: Path, capsys: pytest.CaptureFixture
+) -> None:
+    folder = place / "elsewhere"
+    run = Local(kind="local", folder=folder, experiment="e").start("run", Path())
+    run.log_metrics({"x": 1.0}, 1)
+    with closing(sqlite3.connect(folder / "mlflow.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        run.log_metrics({"x": 2.0}, 2)
+        run.end("FINISHED")
+    lost, saved = capsys.readouterr().err.splitlines()
+    assert "database is locked" in lost and "the run continues" in lost
+    assert saved.endswith(f"melanoma-exp sync {run.id} tracking.folder={folder}")
+    COMMANDS["sync"](saved.split()[-2:])
+    archive = Local(kind="local", folder=folder, experiment="e").archive()
+    assert archive.series(run.id, "x") == [(1, 1.0), (2, 2.0)]
+    assert archive.run(run.id).status == "FINISHED" and not list((folder / "spool").iterdir())
+
+
+def test_a_full_disk_alone_keeps_nothing_from_a_server_that_answers(
+    server: MlflowServer, disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = disk("64k")
+    monkeypatch.chdir(small)
+    run = started(server.uri)
+    with (small / "filler").open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
+        while True:
+            file.write(bytes(4096))
+    run.log_metrics({"x": 1.0}, 1)
+    run.end("FINISHED")
+    archive = Server(kind="server", uri=server.uri, experiment="e").archive()
+    assert archive.series(run.id, "x") == [(1, 1.0)] and archive.run(run.id).status == "FINISHED"
+
+
+def test_a_run_whose_store_answers_leaves_no_journal(place: Path) -> None:
+    run = Local(kind="local", folder=place / "mlruns", experiment="e").start("run", Path())
+    for step in steps(run, place / "files"):
+        step()
+        assert not pending_runs()
+    assert not list((place / "mlruns" / "spool").iterdir())
