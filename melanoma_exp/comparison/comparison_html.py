@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from melanoma_exp import __version__
-from melanoma_exp.comparison import charts, classes, cost, disagreement, rows, table
+from melanoma_exp.comparison import classes, cost, disagreement, rows, table
 from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.comparison.pairing import Tested, told_p
 from melanoma_exp.comparison.reading import PARTS
 from melanoma_exp.comparison.verdict import signed
-from melanoma_exp.report import console
+from melanoma_exp.report import console, figures
 from melanoma_exp.system.html import templates
 from melanoma_exp.tracking.archive import Archive
 
@@ -53,8 +53,7 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
         part_name=PARTS,
         seconds=table.SECONDS,
         differences=rows.differences(found.rows),
-        charts=charts.curves(_histories(archive, drawn)),
-        box=(charts.WIDTH, charts.HEIGHT, charts.LEFT, charts.RIGHT, charts.TOP, charts.BOTTOM),
+        charts=figures.comparison_charts(_curves(archive, drawn)),
         per_class=[content for t in found.tested if (content := _per_class(found, t))],
         short=classes.short_names(found.classes),
         outcomes=_outcomes(found),
@@ -67,15 +66,14 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
     )
 
 
-def _histories(archive: Archive, drawn: Sequence[rows.Row]) -> list[charts.History]:
+def _curves(archive: Archive, drawn: Sequence[rows.Row]) -> list[figures.SetupCurves]:
     return [
-        (
+        figures.SetupCurves(
             row.letter,
-            k,
             row.label,
             {key: [archive.series(run.stored.id, key) for run in row.runs] for key in CURVES},
         )
-        for k, row in enumerate(drawn)
+        for row in drawn
     ]
 
 

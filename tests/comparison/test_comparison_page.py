@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from stored_runs import CLASSES, SWEEP, Store, compared, write_sweep
 
+from melanoma_exp.report.figures import SetupCurves, comparison_charts
 from melanoma_exp.spec import UserError
 
 
@@ -129,3 +130,28 @@ def test_a_folder_that_cannot_be_written_is_told(store, sweep, tmp_path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"--out .*file.*cannot be written"):
         compared(store, tmp_path / "file", *sweep[:6])
+
+
+def test_charts_follow_the_page_and_are_the_same_every_time() -> None:
+    points = [(1, 0.5), (2, 0.75), (3, float("nan"))]
+    keys = [f"{part}/{what}" for part in ("train", "val") for what in ("accuracy", "loss")]
+    setups = [
+        SetupCurves(letter, f"<b>{letter}</b> $x$", dict.fromkeys(keys, [points, points[:1]]))
+        for letter in "AB"
+    ]
+    charts = comparison_charts(setups)
+    assert [chart.title for chart in charts] == ["Accuracy", "Loss", "Generalisation gap"]
+    assert charts == comparison_charts(setups)
+    for chart in charts:
+        page = Page(chart.svg)
+        assert {"svg", "path", "text", "title"} <= set(page.tags) and not page.links
+        # Every colour is the page's, so that it can be read on light and on dark.
+        assert set(re.findall(r'(?:fill|stroke)="([^"]*)"', chart.svg)) <= {
+            "none",
+            *(f"var(--{name})" for name in ("ink", "quiet", "rule", "c0", "c1")),
+        }
+    assert "&lt;b&gt;A&lt;/b&gt; $x$: validation, last 0.750" in charts[0].svg
+    assert charts[2].svg.count("gap, last 0.000") == 2  # over the epochs that both have
+    one = comparison_charts([SetupCurves("A", "a", dict.fromkeys(keys, [points[:1]]))])
+    assert len(one) == 3 and "A a: validation, last 0.500" in one[0].svg
+    assert comparison_charts([SetupCurves("A", "a", dict.fromkeys(keys, [[]]))]) == []

@@ -1,12 +1,10 @@
 """A run whose server is lost goes on, and in the end the server has what it would have had."""
 
 import os
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ from tracked_run import steps
 from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.journal import pending_runs
-from melanoma_exp.tracking.local import Local
 from melanoma_exp.tracking.server import Server
 
 FIRST_OF_EPOCHS = 5  # calls before it
@@ -249,46 +246,3 @@ def test_half_a_line_was_never_promised_and_is_dropped(
     COMMANDS["sync"]([run.id])
     client = run._uploader._store._client
     assert [(p.step, p.value) for p in client.get_metric_history(run.id, "x")] == [(1, 1), (2, 2)]
-
-
-@pytest.mark.slow  # SQLite waits 20 s for a lock
-def test_a_local_database_that_is_locked_loses_nothing(
-    place: Path, capsys: pytest.CaptureFixture
-) -> None:
-    folder = place / "elsewhere"
-    run = Local(kind="local", folder=folder, experiment="e").start("run", Path())
-    run.log_metrics({"x": 1.0}, 1)
-    with closing(sqlite3.connect(folder / "mlflow.db")) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        run.log_metrics({"x": 2.0}, 2)
-        run.end("FINISHED")
-    lost, saved = capsys.readouterr().err.splitlines()
-    assert "database is locked" in lost and "the run continues" in lost
-    assert saved.endswith(f"melanoma-exp sync {run.id} tracking.folder={folder}")
-    COMMANDS["sync"](saved.split()[-2:])
-    archive = Local(kind="local", folder=folder, experiment="e").archive()
-    assert archive.series(run.id, "x") == [(1, 1.0), (2, 2.0)]
-    assert archive.run(run.id).status == "FINISHED" and not list((folder / "spool").iterdir())
-
-
-def test_a_full_disk_alone_keeps_nothing_from_a_server_that_answers(
-    server: MlflowServer, disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    small = disk("64k")
-    monkeypatch.chdir(small)
-    run = started(server.uri)
-    with (small / "filler").open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
-        while True:
-            file.write(bytes(4096))
-    run.log_metrics({"x": 1.0}, 1)
-    run.end("FINISHED")
-    archive = Server(kind="server", uri=server.uri, experiment="e").archive()
-    assert archive.series(run.id, "x") == [(1, 1.0)] and archive.run(run.id).status == "FINISHED"
-
-
-def test_a_run_whose_store_answers_leaves_no_journal(place: Path) -> None:
-    run = Local(kind="local", folder=place / "mlruns", experiment="e").start("run", Path())
-    for step in steps(run, place / "files"):
-        step()
-        assert not pending_runs()
-    assert not list((place / "mlruns" / "spool").iterdir())

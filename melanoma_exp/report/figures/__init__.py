@@ -9,6 +9,7 @@ appear in the order given. An input that contradicts the stated shapes raises `V
 """
 
 from melanoma_exp.report.figures.alerts import alert_curves, decision_curves
+from melanoma_exp.report.figures.comparison import Chart, SetupCurves, comparison_charts
 from melanoma_exp.report.figures.explanations import explanations
 from melanoma_exp.report.figures.galleries import augmentation_preview, examples, mistakes
 from melanoma_exp.report.figures.reliability import reliability
@@ -18,11 +19,14 @@ from melanoma_exp.report.figures.sweeps import SweepCurve, sweep_curves
 from melanoma_exp.report.figures.training import class_counts, curves
 
 __all__ = [
+    "Chart",
+    "SetupCurves",
     "SweepCurve",
     "alert_curves",
     "augmentation_preview",
     "class_counts",
     "class_scores",
+    "comparison_charts",
     "confusion",
     "curves",
     "decision_curves",
