@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tracked_run import steps
 
-from melanoma_exp.cli.main import COMMANDS
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.tracking.journal import pending_runs
 from melanoma_exp.tracking.local import Local
 from melanoma_exp.tracking.server import Server
