@@ -1,0 +1,110 @@
+"""Every example, dropped in from outside of the package, goes through the whole main job."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_run import SMALL, runs
+from test_resume import same_weights
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+ALL_FORMATS = "keras savedmodel onnx tflite"
+CARD = ("evaluation.explained=4", "evaluation.figures=true")
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    """The examples in a folder of the user's own."""
+    return Path(shutil.copytree(EXAMPLES, tmp_path / "lab"))
+
+
+def main_job(place: Path, images: Path, *words: str, formats: str = "") -> tuple[Path, Any]:
+    """Runs the job and returns the artifacts' folder of its run, and the run."""
+    script = ROOT / "tests" / "support" / "main_job.py"
+    swapped = [word.partition("=")[0] for word in words]  # an option brings keys of its own
+    usual = [w for w in SMALL if w.partition("=")[0].split(".")[0] not in swapped or ".im" in w]
+    small = [*usual, f"dataset.root={images}", *CARD, *words]
+    command = [sys.executable, str(script), str(place), str(images), formats, *small]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (again,), (run,) = (
+        [run for run in runs(place / store) if run.data.params["seed"] == "1"]
+        for store in ("resumed", "whole")
+    )
+    folders = [Path(r.info.artifact_uri.removeprefix("file://")) for r in (run, again)]
+    assert [r.info.status for r in (run, again)] == ["FINISHED", "FINISHED"]
+    assert same_weights(*(folder / "model.weights.h5" for folder in folders))
+    assert (folders[0] / "model_card.md").is_file()
+    assert list((folders[0] / "figures").glob("explanations_*.png"))
+    assert (place / "comparison" / "comparison.html").is_file()
+    with (place / "worklist.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(list(images.rglob("*.png")))
+    return folders[0], run
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "experiment.json").read_text())
+    return content
+
+
+def test_a_residual_network(lab: Path, images: Path, tmp_path: Path) -> None:
+    formats = ALL_FORMATS if find_spec("tf2onnx") and find_spec("ai_edge_litert") else "keras"
+    small = ["model.widths=[8,16]", "model.blocks=1", "model.groups=4"]
+    words = [f"extend={lab}/resnet.py", "model=resnet", *small]
+    folder, run = main_job(tmp_path, images, *words, formats=formats)
+    (source,) = recorded(folder)["extend"]
+    assert source["kinds"] == ["model=resnet"]
+    assert (folder / "extensions" / "resnet.py").read_text() == (lab / "resnet.py").read_text()
+    assert "stages of width 8 16" in (folder / "model_card.md").read_text()
+    # 3x3 stem and blocks, 1x1 shortcut and head, by hand: 2 operations a multiply-add.
+    maps, half = 16 * 16, 8 * 8
+    work = maps * 9 * (3 * 8 + 2 * 8 * 8) + half * (9 * (8 * 16 + 16 * 16) + 8 * 16) + 16 * 3
+    assert run.data.metrics["flops_per_image"] == pytest.approx(2 * work, rel=0.02)
+    assert len(list((tmp_path / "out").iterdir())) == len(formats.split())
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "kind"),
+    [
+        ("colour_policy.py", ["augment=colour_jitter"], "augment=colour_jitter"),
+        ("sqrt_oversampler.py", ["balance=sqrt_oversampler"], "balance=sqrt_oversampler"),
+    ],
+)
+def test_a_policy_and_a_balancer(
+    file: str, words: list[str], kind: str, lab: Path, images: Path, tmp_path: Path
+) -> None:
+    folder, _ = main_job(tmp_path, images, f"extend={lab / file}", *words)
+    (source,) = recorded(folder)["extend"]
+    assert source["kinds"] == [kind]
+    assert (folder / "extensions" / file).is_file()
+
+
+def test_mixup_is_yaml(lab: Path, images: Path, tmp_path: Path) -> None:
+    folder, _ = main_job(tmp_path, images, f"extend={lab}/colour_policy.py", "augment=mixup")
+    assert [step["kind"] for step in recorded(folder)["augment"]["batch"]] == ["mixup"]
+
+
+def test_images_listed_in_a_csv(lab: Path, images: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(images, tmp_path / "own"))
+    paths = sorted(path.relative_to(own) for path in own.rglob("*.png"))
+    with (own / "images.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "label", "lesion", "sex"])
+        # Two images of a lesion each: they must never be on both sides of the split.
+        table.writerows([p, p.parent.name, f"{p.parent}{k // 2}", "f"] for k, p in enumerate(paths))
+    folder, _ = main_job(tmp_path, own, f"extend={lab}/csv_dataset.py", "dataset=csv")
+    rows = list(csv.DictReader((folder / "split.csv").open()))
+    sides: dict[str, set[str]] = {}
+    for row in rows:
+        sides.setdefault(row["group"], set()).add(row["part"])
+    assert len(rows) == len(paths) and all(len(side) == 1 for side in sides.values())
+    assert len(sides) < len(paths)
