@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from melanoma_exp.evaluation.metrics.base import AnyMetric
 from melanoma_exp.spec import Spec
 
 Inside = Annotated[float, Field(gt=0, lt=1)]
@@ -40,6 +41,7 @@ class Evaluation(Spec):
 
     Attributes:
         objective: The scalar that sweeps rank their jobs by, and searches optimise.
+        metrics: Metrics beside the built-in ones, defined by an extension.
         confidence: Of all intervals.
         resamples: Of the bootstrap.
         seed: Of the bootstrap, and of the random weights that Grad-CAM is checked with.
@@ -57,6 +59,7 @@ class Evaluation(Spec):
     """
 
     objective: str
+    metrics: tuple[AnyMetric, ...]
     confidence: Inside
     resamples: int = Field(ge=100, le=100_000)
     seed: int = Field(ge=0, lt=2**32)

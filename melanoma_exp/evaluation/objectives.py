@@ -60,6 +60,13 @@ def check(train: Train, spec: Evaluation, alerts: Iterable[str]) -> list[str]:
         },
         known,
     )
+    built_in = directions(spec.model_copy(update={"metrics": ()}), alerts)
+    names_given = [metric.name for metric in spec.metrics]
+    lines += [
+        f"evaluation.metrics: {name} is the name of another metric; choose a name of its own"
+        for name in sorted(set(names_given))
+        if f"{PREFIX}{name}" in built_in or names_given.count(name) > 1
+    ]
     if spec.objective == "val/loss":
         lines.append(
             "evaluation.objective: val/loss is a metric of epochs, not of finished runs; use "

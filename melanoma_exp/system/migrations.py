@@ -117,6 +117,7 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             Added("train.fused", True),
             Added("evaluation.figures", True),
             Added("evaluation.objective", "val/balanced_accuracy"),
+            Added("evaluation.metrics", []),
             Revalued("train.early_stopping.monitor", MONITORS),
             Revalued("train.plateau.monitor", MONITORS),
         ),

@@ -17,6 +17,7 @@ from test_resume import same_weights
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 ALL_FORMATS = "keras savedmodel onnx tflite"
+MONITOR = "train.early_stopping.monitor"
 CARD = ("evaluation.explained=4", "evaluation.figures=true")
 
 
@@ -108,3 +109,20 @@ def test_images_listed_in_a_csv(lab: Path, images: Path, tmp_path: Path) -> None
         sides.setdefault(row["group"], set()).add(row["part"])
     assert len(rows) == len(paths) and all(len(side) == 1 for side in sides.values())
     assert len(sides) < len(paths)
+
+
+def test_a_metric_is_logged_with_its_interval_and_can_be_monitored(
+    lab: Path, images: Path, tmp_path: Path
+) -> None:
+    words = [f"extend={lab}/error_cost.py", "evaluation=error_cost", "train.keep=best"]
+    words += [f"{key}=val/error_cost" for key in ("evaluation.objective", MONITOR)]
+    folder, run = main_job(tmp_path, images, *words)
+    with (folder / "predictions_val.csv").open(newline="") as file:
+        rows = [
+            (r["label"] == "melanoma", r["predicted"] == "melanoma") for r in csv.DictReader(file)
+        ]
+    cost = sum(20 * (is_it and not called) + (called and not is_it) for is_it, called in rows)
+    names = [f"final/val/error_cost{end}" for end in ("_low", "", "_high")]
+    low, value, high = (run.data.metrics[name] for name in names)
+    assert value == pytest.approx(cost / len(rows)) and low <= value <= high
+    assert run.data.metrics["val/error_cost"] >= 0  # of the last epoch, for early stopping

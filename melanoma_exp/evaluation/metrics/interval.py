@@ -117,6 +117,16 @@ class Bootstrap:
             found[name] = Estimate(value[..., 0], low, high)
         return found
 
+    def estimate_each(
+        self, functions: Mapping[str, Callable[[Floats], Floats]]
+    ) -> dict[str, Estimate]:
+        """Returns single metrics with their intervals.
+
+        Args:
+            functions: By name, each from weights, float64 (groups, m), to values (m,).
+        """
+        return self.estimate(lambda w: {name: of(w) for name, of in functions.items()})
+
     def share(self, hit: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate:
         """Returns the share of the rows `among` that are a `hit`, with Wilson's interval.
 

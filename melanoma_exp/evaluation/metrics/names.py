@@ -53,5 +53,6 @@ def directions(spec: Evaluation, alerts: Iterable[str]) -> dict[str, bool]:
         **OVERALL,
         **CALIBRATION,
         "log_loss_calibrated": False,
+        **{metric.name: metric.higher_is_better for metric in spec.metrics},
         **{f"{alert}_{name}": up for alert in alerts for name, up in of_alert.items()},
     }

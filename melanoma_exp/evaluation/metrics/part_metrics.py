@@ -25,6 +25,7 @@ class PartMetrics:
         groups: Groups of images in the part.
         overall: Figures over all classes; `<alert>_sensitivity` and `<alert>_specificity` among
             them are of the most probable class, without any threshold.
+        added: Of the metrics that the config adds, by name.
         table: Figures of each class.
         alerts: By name.
         calibration: Of the most probable class ("classes") and of each alert by its name: before
@@ -37,6 +38,7 @@ class PartMetrics:
     classes: tuple[str, ...]
     groups: int
     overall: dict[str, Estimate]
+    added: dict[str, Estimate]
     table: ClassTable
     alerts: dict[str, Alert]
     calibration: dict[str, tuple[Reliability, Reliability]]
@@ -69,6 +71,9 @@ def compute(
     plain, tempered = softmax(logits), softmax(logits, heat)
     right = plain.argmax(axis=1) == truth
     overall, table = classes.evaluate(truth, plain, bootstrap)
+    added = bootstrap.estimate_each(
+        {m.name: m.function(truth, plain, names, bootstrap) for m in spec.metrics}
+    )
     own = np.arange(len(truth)), truth
     reliability = {
         "classes": (
@@ -103,6 +108,7 @@ def compute(
         tuple(names),
         bootstrap.groups,
         overall,
+        added,
         table,
         alerts,
         reliability,

@@ -30,6 +30,8 @@ def flat(found: PartMetrics) -> dict[str, float]:
     told = {*HEADLINE, f"{first}_sensitivity", f"{first}_specificity"}
     for name, estimate in found.overall.items():
         figures |= _spread(name, estimate, name in told)
+    for name, estimate in found.added.items():
+        figures |= _spread(name, estimate, True)
     for name, alert in found.alerts.items():
         for figure in AT_THRESHOLD:
             if figure in alert.figures:
@@ -98,7 +100,7 @@ def to_json(found: PartMetrics, name: str, spec: Evaluation, **more: Any) -> str
             "prevalence": spec.prevalence.model_dump(),
             "partial_auc_above": spec.partial_auc_above,
         },
-        "overall": {key: estimate.to_dict() for key, estimate in found.overall.items()},
+        "overall": {key: e.to_dict() for key, e in {**found.overall, **found.added}.items()},
         "by_class": {c: _class(found.table, k) for k, c in enumerate(found.classes)},
         "confusion": found.table.confusion.tolist(),
         "alerts": {key: _alert(alert) for key, alert in found.alerts.items()},

@@ -79,7 +79,7 @@ class Group:
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
         """Describes the union as it is now."""
-        return handler(self._adapter().core_schema)
+        return handler(self._adapter().core_schema) if self.options else {"type": "object"}
 
     def _validate(self, value: Any, info: core_schema.ValidationInfo) -> Any:
         if isinstance(value, self.base):
@@ -87,6 +87,8 @@ class Group:
         kind = value.get("kind") if isinstance(value, Mapping) else None
         if kind not in self.options and f"{self.name}={kind}" in (info.context or ()):
             return Absent.model_validate(value)
+        if not self.options:
+            raise ValueError("no option is known; name the file that defines one: extend=my_lab.py")
         return self._adapter().validate_python(value, context=info.context)
 
     def _adapter(self) -> TypeAdapter[Any]:
