@@ -36,7 +36,13 @@ class Comparison:
     left_out: Sequence[str]
 
 
-def build(archive: Archive, chosen: selection.Selection, named: bool, by: str) -> Comparison:
+def build(
+    archive: Archive,
+    chosen: selection.Selection,
+    named: bool,
+    by: str,
+    higher_is_better: bool | None = None,
+) -> Comparison:
     """Compares the selected runs.
 
     Args:
@@ -45,6 +51,7 @@ def build(archive: Archive, chosen: selection.Selection, named: bool, by: str) -
         named: Whether the user named each: then one without predictions is an error, else it is
             left out and told.
         by: The figure that orders the rows, as the user wrote it.
+        higher_is_better: Its direction; None knows that of every built-in metric by its name.
 
     Raises:
         UserError: The runs have different classes, predictions are missing, or `by` is no figure.
@@ -64,9 +71,10 @@ def build(archive: Archive, chosen: selection.Selection, named: bool, by: str) -
     _same(runs, "classes", [run.classes for run in runs])
     _same(runs, "alerted classes (dataset.melanoma)", [alerted(run)[1] for run in runs])
     alert, positive_names = alerted(runs[0])
-    part, figure, metric = table.ordering(by, alert)
+    recorded = set.intersection(*(set(run.stored.metrics) for run in runs))
+    part, figure, metric = table.ordering(by, alert, recorded)
     question = cautions.Question(part, figure, alert)
-    found, repeats = group(runs, metric)
+    found, repeats = group(runs, metric, higher_is_better)
     positive = [k for k, name in enumerate(runs[0].classes) if name in positive_names]
     parts = [p for p in reading.PARTS if any(p in run.parts for run in runs)]
     tested = [pairing.compare_pairs(found, p, positive) for p in parts]

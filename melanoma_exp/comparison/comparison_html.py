@@ -46,7 +46,7 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
         found=found,
         drawn=drawn,
         colour={row.letter: k for k, row in enumerate(drawn)},
-        figures=table.figures(found.question.alert),
+        figures=table.figures(found.question.alert, found.question.metric),
         shown=table.shown,
         mark=lambda row: table.mark(row, found.best),
         parts=[t.part for t in found.tested],

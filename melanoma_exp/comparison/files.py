@@ -21,11 +21,11 @@ def write(archive: Archive, found: Comparison, out: Path, images: int, cache: Pa
     Raises:
         UserError: The folder cannot be written.
     """
-    alert = found.question.alert
+    order = found.question.alert, found.question.metric
     texts = {
         "comparison.html": comparison_html.render(archive, found, images, cache),
-        "comparison.csv": table.to_csv(found.rows, found.best, alert),
-        "comparison.md": table.to_markdown(found.rows, found.best, alert),
+        "comparison.csv": table.to_csv(found.rows, found.best, *order),
+        "comparison.md": table.to_markdown(found.rows, found.best, *order),
     }
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from melanoma_exp.comparison.reading import Evaluated
 from melanoma_exp.config import determines
+from melanoma_exp.evaluation.metrics import names
 from melanoma_exp.evaluation.metrics.t_tests import t_half_width
 
 REPEATED = ("seed", "split.fold")
@@ -74,7 +75,9 @@ class Row:
         return Mean(float(np.mean(values)), t_half_width(values), len(values))
 
 
-def group(runs: Sequence[Evaluated], by: str) -> tuple[list[Row], list[str]]:
+def group(
+    runs: Sequence[Evaluated], by: str, higher_is_better: bool | None = None
+) -> tuple[list[Row], list[str]]:
     """Puts runs together and rows in order: honest ones by a metric, then leaky ones.
 
     A run that was made twice with the same seed and fold counts once, the newest: on one machine
@@ -82,7 +85,8 @@ def group(runs: Sequence[Evaluated], by: str) -> tuple[list[Row], list[str]]:
 
     Args:
         runs: Of the same classes.
-        by: The metric that orders, best first; seconds are best when few.
+        by: The metric that orders, best first.
+        higher_is_better: Its direction; None goes by its name.
 
     Returns:
         The rows, and a line for each repeat that does not count.
@@ -104,7 +108,9 @@ def group(runs: Sequence[Evaluated], by: str) -> tuple[list[Row], list[str]]:
     ]
     labels = _labels(members)
     rows = [Row("", label, m, s) for label, (s, m) in zip(labels, members, strict=True)]
-    sign = 1 if by.startswith("seconds") else -1
+    if higher_is_better is None:
+        higher_is_better = names.higher_is_better(by) and not by.startswith("seconds")
+    sign = -1 if higher_is_better else 1
     order = sorted(rows, key=lambda row: (row.leaky, _last(sign * row.mean(by).value)))
     return [Row(letter(k), r.label, r.runs, r.settings) for k, r in enumerate(order)], lines
 

@@ -24,7 +24,7 @@ def show(screen: Console, found: Comparison) -> None:
     if question.metric == "seconds":
         order = "seconds of training"
     title = f"{escape(found.title)}: {len(found.rows)} rows, ordered by {order}"
-    names = figures(question.alert)
+    names = figures(question.alert, question.metric)
     screen.print(f"[bold]{title}[/]")
     for row in found.rows:
         told = mark(row, found.best)

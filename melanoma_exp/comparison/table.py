@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from melanoma_exp.comparison.rows import Mean, Row
 from melanoma_exp.spec import UserError, did_you_mean
@@ -11,19 +11,30 @@ from melanoma_exp.spec import UserError, did_you_mean
 SECONDS = "seconds/fit"
 
 
-def figures(alert: str) -> dict[str, str]:
-    """Returns the figures of a part and their headings; `alert` names the alerted class."""
-    return {
+def figures(alert: str, by: str = "") -> dict[str, str]:
+    """Returns the metrics of a part and their headings.
+
+    Args:
+        alert: The alerted class.
+        by: The metric that orders the rows; it has a column in any case.
+    """
+    found = {
         "balanced_accuracy": "balanced accuracy",
         "accuracy": "accuracy",
         "macro_auc": "macro AUC",
         f"{alert}_sensitivity": f"{alert} sensitivity",
         f"{alert}_specificity": f"{alert} specificity",
     }
+    return found if by in ("", "seconds") else {**found, by: found.get(by, by.replace("_", " "))}
 
 
-def ordering(given: str, alert: str) -> tuple[str, str, str]:
+def ordering(given: str, alert: str, recorded: Collection[str]) -> tuple[str, str, str]:
     """Returns part, figure and metric that `--by` names; validation unless test is named.
+
+    Args:
+        given: As the user wrote it.
+        alert: The alerted class.
+        recorded: Metrics that every run has.
 
     Raises:
         UserError: There is no such figure, with those there are.
@@ -33,10 +44,12 @@ def ordering(given: str, alert: str) -> tuple[str, str, str]:
         return "val", "seconds", SECONDS
     part, _, figure = name.rpartition("/")
     known = figures(alert)
-    if part not in ("", "val", "test") or figure not in known:
+    is_recorded = f"final/{part or 'val'}/{figure}" in recorded
+    is_interval = figure.endswith(("_low", "_high"))
+    if part not in ("", "val", "test") or figure not in known and (is_interval or not is_recorded):
         raise UserError(
-            f"--by {given}: expected one of {', '.join(known)}, seconds; of validation, or with "
-            f"test/ before it{did_you_mean(figure, known)}"
+            f"--by {given}: expected one of {', '.join(known)}, seconds or another recorded "
+            f"metric; of validation, or with test/ before it{did_you_mean(figure, known)}"
         )
     part = part or "val"
     return part, figure, f"final/{part}/{figure}"
@@ -57,11 +70,11 @@ def mark(row: Row, best: Row | None) -> str:
     return "best" if best is not None and row.letter == best.letter else ""
 
 
-def to_csv(rows: Sequence[Row], best: Row | None, alert: str) -> str:
+def to_csv(rows: Sequence[Row], best: Row | None, alert: str, by: str = "") -> str:
     """Returns the table as CSV, a row a setup; values in full, NaN empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    keys = [f"final/{part}/{figure}" for part in ("val", "test") for figure in figures(alert)]
+    keys = [f"final/{part}/{figure}" for part in ("val", "test") for figure in figures(alert, by)]
     heads = ["row", "name", "mark", "runs", "seeds", "folds"]
     for key in (*keys, SECONDS):
         short = key.removeprefix("final/")
@@ -76,9 +89,9 @@ def to_csv(rows: Sequence[Row], best: Row | None, alert: str) -> str:
     return text.getvalue()
 
 
-def to_markdown(rows: Sequence[Row], best: Row | None, alert: str) -> str:
+def to_markdown(rows: Sequence[Row], best: Row | None, alert: str, by: str = "") -> str:
     """Returns the table as Markdown, ± half a 95 % t interval over runs."""
-    names = figures(alert)
+    names = figures(alert, by)
     heads = ["row", "name", "runs"]
     heads += [f"{part} {name}" for part in ("val", "test") for name in names.values()]
     lines = [[*heads, "training s"], ["---", "---", *["---:"] * (len(heads) - 1)]]

@@ -158,7 +158,13 @@ def _compare(archive: Archive, sweep: Sweep, runs: Sequence[StoredRun], results:
     chosen = selection.Selection(f"sweep {sweep.name}", tuple(runs), ())
     cache = sweep.jobs[0].experiment().cache.root()
     try:
-        comparison = build.build(archive, chosen, named=False, by=sweep.objective.metric)
+        comparison = build.build(
+            archive,
+            chosen,
+            named=False,
+            by=sweep.objective.metric,
+            higher_is_better=sweep.objective.higher_is_better,
+        )
         files.write(archive, comparison, results, 0, cache)
     except UserError as error:
         return [f"no comparison: {error.lines[-1]}"]

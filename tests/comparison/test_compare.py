@@ -104,6 +104,18 @@ def test_the_order_is_by_validation_and_by_test_only_where_asked(store) -> None:
         built(store, ids, by="acuracy")
 
 
+def test_any_recorded_metric_orders_in_its_direction_and_has_a_column(store) -> None:
+    ids = []
+    for rate, brier in ((0.43, 0.4), (0.44, 0.2)):
+        ids.append(store.write(f"model.dropout={rate}"))
+        store.client.log_metric(ids[-1], "final/val/brier", brier)
+    found = built(store, ids, by="brier")
+    assert "0.44" in found.rows[0].label  # the lower the better
+    assert "val brier" in table.to_markdown(found.rows, found.best, "melanoma", "brier")
+    with pytest.raises(UserError, match="--by kappa: expected one of balanced_accuracy"):
+        built(store, ids, by="kappa")  # not recorded here
+
+
 def test_equal_answers_differ_in_nothing(store) -> None:
     ids = [store.write(f"model.dropout={rate}", draw=77) for rate in (0.51, 0.52)]
     found = built(store, ids)

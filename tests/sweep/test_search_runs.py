@@ -1,5 +1,6 @@
 """Searches from the command line: their jobs, their results, and one that is resumed."""
 
+import csv
 import json
 import os
 import re
@@ -8,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from small_run import overrides, runs
+from small_run import overrides, runs, store
 from sweeps import ended, jobs_csv, melanoma_exp, parent_of
 
 pytest.importorskip("optuna", reason="needs the extra `sweep`")
@@ -57,6 +58,30 @@ def test_a_search_from_command_line_to_page(images: Path, tmp_path: Path) -> Non
 
     code, said = ended(melanoma_exp(tmp_path, *command(images, tmp_path, "model.dropout=0.1,0.2")))
     assert code == 2 and "holds another search" in said
+
+
+@pytest.mark.timeout(300)
+def test_another_objective_ranks_the_jobs_and_another_monitor_prunes_them(
+    images: Path, tmp_path: Path
+) -> None:
+    more = [
+        "evaluation.objective=val/brier",
+        "hydra.sweeper.pruner.monitor=val/macro_auc",
+        "hydra.sweeper.pruner.n_warmup_epochs=9",
+        "hydra.sweeper.n_trials=2",
+    ]
+    code, said = ended(melanoma_exp(tmp_path, *command(images, tmp_path, *more)))
+    assert code == 0, said
+    rows = jobs_csv(tmp_path)
+    best = min(rows, key=lambda row: float(row["val_brier"]))  # the lower the better
+    assert len({row["val_brier"] for row in rows}) == 2
+    assert f"best: job {best['job']} " in said and f"brier {float(best['val_brier']):.3f}" in said
+    assert parent_of(tmp_path).data.tags["best_run"] == best["run_id"]
+    series = store(tmp_path).get_metric_history(best["run_id"], "val/macro_auc")
+    assert [point.step for point in series] == [1, 2, 3]
+    with (tmp_path / "sweep/results/comparison.csv").open() as file:
+        first, second = (float(row["val/brier"]) for row in csv.DictReader(file))
+    assert first < second
 
 
 def storage(folder: Path) -> list[str]:

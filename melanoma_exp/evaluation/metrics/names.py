@@ -4,19 +4,26 @@ from collections.abc import Iterable
 
 from melanoma_exp.evaluation.config import Evaluation
 
-# Over all classes: whether higher is better.
-OVERALL = {
-    "accuracy": True,
-    "balanced_accuracy": True,
-    "macro_f1": True,
-    "macro_auc": True,
-    "weighted_auc": True,
-    "kappa": True,
-    "top2_accuracy": True,
-    "brier": False,
-    "log_loss": False,
-}
-CALIBRATION = {"ece": False, "ece_calibrated": False}
+OVERALL = (  # over all classes
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "macro_auc",
+    "weighted_auc",
+    "kappa",
+    "top2_accuracy",
+    "brier",
+    "log_loss",
+)
+CALIBRATION = ("ece", "ece_calibrated")
+LOWER_IS_BETTER = (
+    *CALIBRATION,
+    "brier",
+    "log_loss",
+    "log_loss_calibrated",
+    "number_needed_to_biopsy",
+    "unsure",
+)
 
 
 def at(metric: str, share: float) -> str:
@@ -25,8 +32,13 @@ def at(metric: str, share: float) -> str:
     return f"{metric}_at_{100 * share:g}_{other}"
 
 
+def higher_is_better(name: str) -> bool:
+    """Returns the direction of a built-in scalar, with the name of its alert or without."""
+    return not name.endswith(LOWER_IS_BETTER)
+
+
 def directions(spec: Evaluation, alerts: Iterable[str]) -> dict[str, bool]:
-    """Returns every scalar of `summary.flat` that has a better direction, and whether it is up.
+    """Returns every scalar of `summary.flat` with a direction, and whether higher is better.
 
     The share of alerted images is not among them: neither more nor fewer alerts are better.
 
@@ -34,25 +46,22 @@ def directions(spec: Evaluation, alerts: Iterable[str]) -> dict[str, bool]:
         spec: Says at which sensitivities and specificities the ROC curve is read.
         alerts: Names of the alerts.
     """
-    of_alert = {
-        "sensitivity": True,
-        "specificity": True,
-        "alert_sensitivity": True,
-        "alert_specificity": True,
-        "auc": True,
-        "average_precision": True,
-        "partial_auc": True,
-        **{at("sensitivity", share): True for share in spec.specificities},
-        **{at("specificity", share): True for share in spec.sensitivities},
-        "ppv_at_prevalence": True,
-        "number_needed_to_biopsy": False,
-        "unsure": False,
-        **CALIBRATION,
-    }
-    return {
-        **OVERALL,
-        **CALIBRATION,
-        "log_loss_calibrated": False,
-        **{metric.name: metric.higher_is_better for metric in spec.metrics},
-        **{f"{alert}_{name}": up for alert in alerts for name, up in of_alert.items()},
-    }
+    of_alert = (
+        "sensitivity",
+        "specificity",
+        "alert_sensitivity",
+        "alert_specificity",
+        "auc",
+        "average_precision",
+        "partial_auc",
+        *(at("sensitivity", share) for share in spec.specificities),
+        *(at("specificity", share) for share in spec.sensitivities),
+        "ppv_at_prevalence",
+        "number_needed_to_biopsy",
+        "unsure",
+        *CALIBRATION,
+    )
+    of_alerts = (f"{alert}_{name}" for alert in alerts for name in of_alert)
+    known = (*OVERALL, *CALIBRATION, "log_loss_calibrated", *of_alerts)
+    added = {metric.name: metric.higher_is_better for metric in spec.metrics}
+    return {**{name: higher_is_better(name) for name in known}, **added}
