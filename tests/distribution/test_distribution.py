@@ -140,12 +140,29 @@ def test_processes_make_together_what_one_would(replicas: int, option: Any) -> N
     assert last[-1][2] == 3 and sum(count for _, count, _ in last) == 3
 
 
-def test_batch_norm_dropout_loss_and_clipping_are_those_of_the_whole_batch() -> None:
-    """On two replicas; one has no row of the smallest batch."""
+@pytest.fixture(scope="module")
+def replicas() -> list[float]:
+    """What `replicas.py` prints of two replicas; one has no row of the smallest batch."""
     script = Path(__file__).parents[1] / "support" / "replicas.py"
     done = subprocess.run([sys.executable, script, "2"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 1e-12
+    return [float(word) for word in done.stdout.split()]
+
+
+def test_batch_norm_dropout_loss_and_clipping_are_those_of_the_whole_batch(
+    replicas: list[float],
+) -> None:
+    assert replicas[0] < 1e-12
+
+
+def test_soft_targets_and_plain_keras_layers_too(replicas: list[float]) -> None:
+    assert max(replicas[1:3]) < 1e-12
+
+
+def test_keras_alone_still_does_otherwise(replicas: list[float]) -> None:
+    """If this fails, `BatchNormalization` or `skip_gradient_reduction` can go."""
+    masked_mean, clipped_step = replicas[3:]
+    assert masked_mean > 0.1 and clipped_step > 0.1
 
 
 def parsed(*overrides: str) -> config.Experiment:

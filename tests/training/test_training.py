@@ -12,10 +12,11 @@ from melanoma_exp.cli import compose
 from melanoma_exp.data.balance.none import NoBalance
 from melanoma_exp.data.loader import Loader, Reader
 from melanoma_exp.data.samples import Samples
+from melanoma_exp.models.base import Model
 from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.training import fit, process
 from melanoma_exp.training.checkpoint import CheckpointStore
-from melanoma_exp.training.optim import compile_model, make_loss, make_optimizer
+from melanoma_exp.training.optim import Accuracy, compile_model, make_loss, make_optimizer
 from melanoma_exp.training.signals import Signals
 from melanoma_exp.training.spec import Train
 from melanoma_exp.training.state import History
@@ -50,15 +51,17 @@ def feeds(batch_size: int = 8) -> tuple[Loader, Loader]:
     return train, Loader(rows.take(np.arange(30, n)), reader, batch_size)
 
 
+def small_net(name: str) -> Model:
+    net = [f"model={name}", "model.filters=[[4],[8]]", "model.dense=[8]"]
+    return config.parse(compose.compose(conf_folder(), net)).model
+
+
 def trained(
     spec: Train, seed: int = 1, name: str = "m2"
 ) -> tuple[list[np.ndarray], History, float]:
     process.prepare_process(spec, seed)
-    net = compose.compose(
-        conf_folder(), [f"model={name}", "model.filters=[[4],[8]]", "model.dense=[8]"]
-    )
     train, val = feeds(spec.batch_size)
-    model = config.parse(net).model.build((16, 16, 3), 3)
+    model = small_net(name).build((16, 16, 3), 3)
     compile_model(model, spec, train.steps, 3)
     logged: list[int] = []
     with tempfile.TemporaryDirectory() as place:
@@ -193,3 +196,49 @@ def test_precision_is_set_anew_by_every_run() -> None:
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
     process.prepare_process(train_spec(), 1)
     assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("focal_gamma=2",), ("label_smoothing=0.1",), ("focal_gamma=1", "ema=0.9")]
+)
+def test_one_hot_targets_train_as_their_labels_do(options: tuple[str, ...]) -> None:
+    random = np.random.default_rng(1)
+    images = random.integers(0, 256, (12, 16, 16, 3)).astype(np.uint8)
+    labels, weights = np.arange(12) % 3, random.uniform(0.5, 2, 12).astype(np.float32)
+    found = []
+    for targets in (labels, np.eye(3, dtype=np.float32)[labels]):
+        spec = train_spec(*options, "optimizer=sgd", "learning_rate=1")
+        process.prepare_process(spec, 1)
+        model = small_net("m2").build((16, 16, 3), 3)
+        compile_model(model, spec, 1, 3)
+        before = model.get_weights()
+        metrics = model.train_on_batch(images, targets, weights, return_dict=True)
+        gradients = [a - b for a, b in zip(before, model.get_weights(), strict=True)]
+        found.append([float(metrics["loss"]), float(metrics["accuracy"]), *gradients])
+    assert found[0][1] == found[1][1]
+    for hard, soft in zip(*found, strict=True):
+        np.testing.assert_allclose(soft, hard, rtol=1e-5, atol=1e-6)
+
+
+def test_soft_targets_share_the_loss_and_the_likeliest_class_is_the_right_one() -> None:
+    logits = np.array([[2, 0, -1], [0.5, 1, 0]], np.float32)
+    targets = np.array([[0.7, 0.3, 0], [0.6, 0.1, 0.3]], np.float32)
+    log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    loss = make_loss(train_spec(), 3)
+    assert float(loss(targets, logits)) == pytest.approx(-(targets * log_p).sum(1).mean(), rel=1e-5)
+    accuracy = Accuracy()
+    accuracy.update_state(targets, logits)
+    assert float(accuracy.result()) == 0.5
+
+
+def test_without_fused_layers_keras_trains_with_its_own() -> None:
+    model = small_net("m2").build((16, 16, 3), 3)
+    classes = [type(layer) for layer in model.layers]
+    compile_model(model, train_spec("fused=false"), 1, 3)
+    assert [type(layer) for layer in model.layers] == classes
+    assert type(model.optimizer) is keras.optimizers.Adam
+    compile_model(model, train_spec("fused=true"), 1, 3)
+    assert [type(layer) for layer in model.layers] != classes
+    assert type(model.optimizer) is not keras.optimizers.Adam
+    _, history, _ = trained(train_spec("epochs=2", "batch_size=8", "fused=false"))
+    assert np.isfinite(history["val/loss"]).all()
