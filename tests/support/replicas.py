@@ -72,6 +72,8 @@ def difference(strategy: Any, batches: list[tuple[Any, ...]], fused: bool, soft:
     give = strategy.experimental_distribute_values_from_function
     metrics = []
     for images, labels, weights in batches:
+        one.reset_metrics()
+        many.reset_metrics()
         ours = one.train_on_batch(images, labels, weights, return_dict=True)
         targets = np.eye(3)[labels] if soft else labels
         shards = [shard((images, targets, weights), k, replicas) for k in range(replicas)]
@@ -79,7 +81,6 @@ def difference(strategy: Any, batches: list[tuple[Any, ...]], fused: bool, soft:
             give(lambda context, of=of: of[context.replica_id_in_sync_group])
             for of in zip(*shards, strict=True)
         ]
-        many.reset_metrics()  # `train_on_batch` does so too
         theirs = many.train_function(iter([tuple(given)]))
         logits = many.test_function(iter([tuple(given)]))["logits"].numpy()
         # Rows of all replicas in order; the batch's own order shows in labels and images alike.
