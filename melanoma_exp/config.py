@@ -123,6 +123,13 @@ class Experiment(Spec):
         """Returns the text of an `experiment.json`, which `parse_json` reads."""
         return json.dumps(migrations.stamp(self.model_dump(mode="json")), indent=2) + "\n"
 
+    def command_overrides(self) -> list[str]:
+        """Returns the words with which another command finds this run and can read it."""
+        files = [f"extend={one.path}" for one in self.extend if one.kinds and one.path]
+        if len(files) > 1:
+            files = [f"extend=[{','.join(file.partition('=')[2] for file in files)}]"]
+        return [*files, *self.tracking.storage_overrides()]
+
     def _extended(self) -> list[str]:
         """Returns name and digest of each extension that takes part, wherever its file is."""
         return [f"{one.name} {one.sha256}" for one in self.extend if one.kinds]

@@ -130,7 +130,7 @@ def launch(count: int, restarts: int, words: Sequence[str]) -> int:
     if code != MISTAKE:
         run_id = words[1] if words[:1] == ["resume"] else None
         program = f"melanoma-exp launch --workers {count}"
-        storage = [word for word in words if word.startswith(("tracking", "cache."))]
+        storage = [word for word in words if word.startswith(("tracking", "cache.", "extend="))]
         hint = resume.resume_hint(folder, run_id, program=program, storage=storage)
         print(f"launch: {hint}", file=sys.stderr)
     return 128 - code if code < 0 else code

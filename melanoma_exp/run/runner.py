@@ -55,7 +55,7 @@ def run(
     signals = Signals()
     if not experiment.dry_run:
         experiment.tracking.check()  # before anything that takes time
-    storage = experiment.tracking.storage_overrides()
+    storage = experiment.command_overrides()
     with signals.heard(), resume.report_lost_worker(folder, resumed, storage):
         experiment, datamodule, note = prepare(experiment)
         states = experiment.tracking.state_folder(folder)
@@ -165,7 +165,7 @@ def conclude(
 def _tracked(experiment: Experiment, folder: Path, resumed: str | None) -> Iterator[Run]:
     """Starts the tracked run and closes it as finished, failed or killed."""
     tracked = experiment.tracking.start(experiment.run_name, folder, resumed)
-    storage = experiment.tracking.storage_overrides()
+    storage = experiment.command_overrides()
     with resume.with_resume_hint(folder, tracked.id, storage):
         try:
             yield tracked

@@ -182,7 +182,7 @@ def test_wrong_paths_and_targets_are_one_line_each(finished: Any, tmp_path: Path
         r"there is no file nosuch.jpg": ["nosuch.jpg"],
         r"^--out worklist.xls: expected": ["x.png", "--out", "worklist.xls"],
         r"there is no folder nowhere": ["x.png", "--html", "nowhere/page.html"],
-        r"takes tracking and cache overrides only": [*sources.SUFFIXES, "seed=2", __file__],
+        r"takes tracking, cache and extend overrides only": [*sources.SUFFIXES, "seed=2", __file__],
     }
     for message, arguments in cases.items():
         with pytest.raises(UserError, match=message) as told:

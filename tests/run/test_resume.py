@@ -13,6 +13,7 @@ import pytest
 from small_run import experiment, overrides, runs, store
 
 from melanoma_exp.cli.commands import COMMANDS
+from melanoma_exp.config import Experiment
 from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import provenance, watchdog
@@ -88,7 +89,7 @@ def test_a_run_that_is_killed_a_hundred_times_in_all(
     killed_again_and_again(images, tmp_path, kills=10, seed=seed)
 
 
-def interrupted(images: Path, place: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> str:
+def interrupt(asked: Experiment, place: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Leaves a run that was stopped after its first epoch; returns its id."""
     from melanoma_exp.report import console
 
@@ -98,11 +99,17 @@ def interrupted(images: Path, place: Path, monkeypatch: pytest.MonkeyPatch, *mor
     with monkeypatch.context() as patch:
         patch.setattr(console.Screen, "epoch", stop)
         with pytest.raises(Interrupted) as stopped:
-            runner.run(experiment(images, place, *more), place / "job", {})
+            runner.run(asked, place / "job", {})
     (run,) = runs(place)
-    again = f"resume with: melanoma-exp resume {run.info.run_id} tracking.folder={place}/mlruns"
-    assert run.info.status == "KILLED" and stopped.value.message == again
+    words = " ".join([run.info.run_id, *asked.command_overrides()])
+    assert f"tracking.folder={place}/mlruns" in words
+    assert run.info.status == "KILLED"
+    assert stopped.value.message == f"resume with: melanoma-exp resume {words}"
     return run.info.run_id
+
+
+def interrupted(images: Path, place: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> str:
+    return interrupt(experiment(images, place, *more), place, monkeypatch)
 
 
 def verb(name: str, place: Path, *words: str) -> None:

@@ -154,7 +154,7 @@ def _join(name: str, path: Path, package: str | None, files: Mapping[str, bytes]
     options: dict[str, type[Spec]] = {}
     for group in Group.known.values():
         for cls in group.classes():
-            if not f"{cls.__module__}.".startswith(f"{name}."):
+            if not f"{cls.__module__}.".startswith(f"{name}.") or not _is_current(cls):
                 continue
             if not kinds_of(cls) and not cls.__subclasses__():
                 raise UserError(
@@ -196,12 +196,16 @@ def _import(name: str, path: Path) -> None:
 
 def _check_new(group: Group, kind: str, cls: type[Spec], path: Path) -> None:
     for other in group.classes():
-        replaced = getattr(sys.modules.get(other.__module__), other.__name__, None) is not other
-        if other is not cls and not replaced and kind in kinds_of(other):
+        if other is not cls and _is_current(other) and kind in kinds_of(other):
             raise UserError(
                 f"{KEY}: {path}: {cls.__name__} is a {group.name} of kind {kind}, as is "
                 f"{other.__module__}.{other.__name__}; choose another kind"
             )
+
+
+def _is_current(cls: type[Spec]) -> bool:
+    """Whether a module that is loaded now has the class; one that was reloaded leaves old ones."""
+    return getattr(sys.modules.get(cls.__module__), cls.__name__, None) is cls
 
 
 def _check_yamls(one: Loaded) -> None:

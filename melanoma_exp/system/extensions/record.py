@@ -38,7 +38,7 @@ def used_by(experiment: Spec, named: Collection[str]) -> tuple[Extension, ...]:
     types = {type(spec) for spec in specs_within(experiment)}
     records = []
     for one in loading.loaded():
-        kinds = tuple(key for key, cls in one.options.items() if cls in types)
+        kinds = tuple(sorted(key for key, cls in one.options.items() if cls in types))
         if kinds or one.name in named:
             path = one.path if one.package is None else None
             records.append(
