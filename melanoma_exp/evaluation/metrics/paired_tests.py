@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import binomtest
 
 from melanoma_exp.evaluation.metrics.t_tests import Difference
 
@@ -44,8 +45,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
         second: bool (n,), the same images under the second.
     """
     b, c = int((first & ~second).sum()), int((second & ~first).sum())
-    tail = sum(math.comb(b + c, k) for k in range(min(b, c) + 1))
-    return McNemar(b, c, min(1.0, 2 * tail / 2 ** (b + c)))
+    return McNemar(b, c, float(binomtest(b, b + c).pvalue) if b + c else 1.0)
 
 
 class GroupBootstrap:

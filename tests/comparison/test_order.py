@@ -1,0 +1,47 @@
+"""The rows of a comparison are ordered by the metric that is asked for."""
+
+import pytest
+from stored_runs import Store
+
+from melanoma_exp.comparison import build, selection, table
+from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.archive import Archive
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("store") / "mlruns")
+
+
+def built(store: Store, ids: list[str], by: str = "balanced_accuracy") -> build.Comparison:
+    archive = Archive(store.uri, store.experiment, store.folder / "spool")
+    return build.build(archive, selection.by_ids(archive, ids), named=True, by=by)
+
+
+def test_the_order_is_by_validation_and_by_test_only_where_asked(store) -> None:
+    ids = []
+    for rate, skills in ((0.41, (0.9, 0.1)), (0.42, (0.1, 0.9))):
+        ids.append(store.write(f"model.dropout={rate}", skill=skills[0]))
+        text = store.artifact(ids[-1], "predictions_test.csv")
+        assert text.exists()
+        store.client.log_metric(ids[-1], "final/test/balanced_accuracy", skills[1])
+    found = built(store, ids)
+    assert "0.41" in found.rows[0].label
+    assert not any("chooses by it" in line for line in found.verdict.cautions)
+    found = built(store, ids, by="test/balanced_accuracy")
+    assert "0.42" in found.rows[0].label
+    assert any("used the test images up" in line for line in found.verdict.cautions)
+    with pytest.raises(UserError, match="did you mean accuracy"):
+        built(store, ids, by="acuracy")
+
+
+def test_any_recorded_metric_orders_in_its_direction_and_has_a_column(store) -> None:
+    ids = []
+    for rate, brier in ((0.43, 0.4), (0.44, 0.2)):
+        ids.append(store.write(f"model.dropout={rate}"))
+        store.client.log_metric(ids[-1], "final/val/brier", brier)
+    found = built(store, ids, by="brier")
+    assert "0.44" in found.rows[0].label  # the lower the better
+    assert "val brier" in table.to_markdown(found.rows, found.best, "melanoma", "brier")
+    with pytest.raises(UserError, match="--by kappa: expected one of balanced_accuracy"):
+        built(store, ids, by="kappa")  # not recorded here
