@@ -56,7 +56,7 @@ def run(
     if not experiment.dry_run:
         experiment.tracking.check()  # before anything that takes time
     storage = experiment.command_overrides()
-    with signals.heard(), resume.report_lost_worker(folder, resumed, storage):
+    with signals.handled(), resume.report_lost_worker(folder, resumed, storage):
         experiment, datamodule, note = prepare(experiment)
         states = experiment.tracking.state_folder(folder)
         built = training.build(

@@ -47,7 +47,7 @@ def run(sweep: Sweep, queue: Queue) -> None:
         SweepInterrupted: A signal asked to stop; the jobs wrote checkpoints.
     """
     screen, signals = console.console(), Signals()
-    with locked(sweep.folder), signals.heard():
+    with locked(sweep.folder), signals.handled():
         _check_idle(missing(sweep.jobs))
         number = len(sweep.jobs) + queue.to_come
         screen.print(f"sweep of {number} jobs: {sweep.folder}", soft_wrap=True)

@@ -1,7 +1,7 @@
 """Which precision a machine computes natively, and what `train.precision: auto` makes of that.
 
-What `auto` chose takes its place in the experiment that is recorded, so a run that is repeated or
-gone on with elsewhere computes in the same precision, natively or not.
+The recorded experiment holds what `auto` chose, so that a run that is repeated or resumed elsewhere
+computes in the same precision, natively or not.
 """
 
 import os
@@ -18,17 +18,17 @@ Capability = tuple[int, int]
 
 
 def settle(spec: Train) -> tuple[Train, str]:
-    """Decides what `auto` means on this machine.
+    """Resolves `auto` on this machine.
 
     Args:
         spec: As the user gave it.
 
     Returns:
-        The same with a precision that can be computed in, and a sentence on why it was chosen or
-        what is odd about it, "" where there is nothing to say.
+        The same with a definite precision, and a note on why it was chosen or that it is slow, ""
+        where there is nothing to note.
 
     Raises:
-        UserError: The precision is not for this machine.
+        UserError: This machine does not support the precision.
     """
     gpus = _gpu_capabilities()
     native, reason = native_bfloat16(read_cpuinfo(), gpus, os.environ.get(ONEDNN))
@@ -48,7 +48,7 @@ def settle(spec: Train) -> tuple[Train, str]:
 def native_bfloat16(
     cpuinfo: str, gpus: Sequence[Capability], onednn: str | None = None
 ) -> tuple[bool, str]:
-    """Says whether TensorFlow multiplies bfloat16 natively here, and by what that is known.
+    """Returns whether TensorFlow multiplies bfloat16 natively here, and the evidence.
 
     Args:
         cpuinfo: The text of /proc/cpuinfo, "" where there is none.
@@ -57,18 +57,18 @@ def native_bfloat16(
     """
     if gpus:
         least = min(gpus)
-        told = f"GPU of compute capability {least[0]}.{least[1]}"
+        found = f"GPU of compute capability {least[0]}.{least[1]}"
         if least >= GPU_CAPABILITY:
-            return True, told
-        return False, f"{told}, bfloat16 begins at {GPU_CAPABILITY[0]}.{GPU_CAPABILITY[1]}"
+            return True, found
+        return False, f"{found}, bfloat16 begins at {GPU_CAPABILITY[0]}.{GPU_CAPABILITY[1]}"
     lines = (line.partition(":") for line in cpuinfo.splitlines())
     flags = next((set(v.split()) for key, _, v in lines if key.strip() == "flags"), set())
-    found = [flag for flag in CPU_FLAGS if flag in flags]
-    if not found:
+    native = [flag for flag in CPU_FLAGS if flag in flags]
+    if not native:
         return False, f"the CPU has neither {' nor '.join(CPU_FLAGS)}"
     if onednn == "0":
-        return False, f"the CPU has {found[0]}, but TF_ENABLE_ONEDNN_OPTS=0 leaves it unused"
-    return True, f"the CPU has {found[0]}"
+        return False, f"the CPU has {native[0]}, but TF_ENABLE_ONEDNN_OPTS=0 leaves it unused"
+    return True, f"the CPU has {native[0]}"
 
 
 def read_cpuinfo() -> str:

@@ -1,4 +1,4 @@
-"""What TensorFlow and the C library keep for a whole process; every run sets all of it."""
+"""Settings of TensorFlow and the C library for the whole process; every run sets all of them."""
 
 import ctypes
 import os
@@ -9,15 +9,15 @@ import tempfile
 from melanoma_exp.training.spec import Train
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
-CHATTER = ("cudart_stub", "absl::InitializeLog", "cuda_platform", "oneDNN", "cpu_feature_guard")
+HIDDEN = ("cudart_stub", "absl::InitializeLog", "cuda_platform", "oneDNN", "cpu_feature_guard")
 
 
 def use_onednn() -> None:
-    """Has TensorFlow compute with oneDNN's kernels, unless the environment says otherwise.
+    """Makes TensorFlow use oneDNN's kernels, unless the environment says otherwise.
 
-    By itself TensorFlow does so on x86 processors with AVX-512 alone; on others it multiplies
-    patches of images by Eigen. Measured on two AVX2 cores, M1 at 180x180: 30 -> 15 CPU-ms an image.
-    It asks the environment once, while it is imported.
+    By default TensorFlow uses them on x86 processors with AVX-512 only, else Eigen's. Measured on
+    two AVX2 cores, M1 at 180x180: 30 -> 15 CPU-ms an image. TensorFlow reads the environment once,
+    when it is imported.
     """
     if platform.machine().lower() in ("x86_64", "amd64"):
         os.environ.setdefault(ONEDNN, "1")
@@ -26,14 +26,14 @@ def use_onednn() -> None:
 def import_tensorflow() -> None:
     """Imports TensorFlow with its fast kernels and finds its devices.
 
-    Its libraries write lines about missing GPUs to the process's standard error, past Python and
-    its own log level; these are left out, anything else they write is passed on.
+    Its libraries write lines about missing GPUs to the process's standard error, whatever its log
+    level; these are hidden, everything else is passed on.
     """
     use_onednn()
-    with tempfile.TemporaryFile() as heard:
+    with tempfile.TemporaryFile() as captured:
         sys.stderr.flush()
         stderr = os.dup(2)
-        os.dup2(heard.fileno(), 2)
+        os.dup2(captured.fileno(), 2)
         try:
             import tensorflow as tf
 
@@ -41,14 +41,14 @@ def import_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-            heard.seek(0)
-            for line in heard.read().decode(errors="replace").splitlines():
-                if not any(word in line for word in CHATTER):
+            captured.seek(0)
+            for line in captured.read().decode(errors="replace").splitlines():
+                if not any(word in line for word in HIDDEN):
                     print(line, file=sys.stderr)
 
 
 def prepare_process(spec: Train, seed: int) -> None:
-    """Sets precision, seeds and determinism, whatever an earlier run in this process left behind.
+    """Sets precision, seeds and determinism anew, for earlier runs in this process change them.
 
     Args:
         spec: Says which; its precision is settled.
@@ -69,8 +69,8 @@ def prepare_process(spec: Train, seed: int) -> None:
 def keep_freed_memory() -> None:
     """Tells glibc to reuse freed memory instead of returning it to the system.
 
-    Activations of one step are freed and allocated again in the next; through mmap every page is
-    then faulted in anew. Measured on two AVX2 cores, M1 at 180x180 without oneDNN: 31 -> 24 CPU-ms
+    Each step frees its activations and the next allocates them again; with mmap every page then
+    faults. Measured on two AVX2 cores, M1 at 180x180 without oneDNN: 31 -> 24 CPU-ms
     an image.
     """
     if not sys.platform.startswith("linux"):

@@ -22,10 +22,10 @@ class PrunedError(Exception):
 
 
 class Signals:
-    """Listens while it is entered.
+    """Handles Ctrl-C and SIGTERM.
 
     Attributes:
-        received: The signal that asked to stop while that was deferred, or None.
+        received: The signal that came while signals were deferred, or None.
     """
 
     def __init__(self) -> None:
@@ -33,8 +33,8 @@ class Signals:
         self._deferring = False
 
     @contextmanager
-    def heard(self) -> Iterator["Signals"]:
-        """Raises `Interrupted` where a signal finds the program, unless that is deferred."""
+    def handled(self) -> Iterator["Signals"]:
+        """Raises `Interrupted` wherever a signal comes, unless signals are deferred."""
         before = {s: signal.signal(s, self._handle) for s in SIGNALS}
         try:
             yield self

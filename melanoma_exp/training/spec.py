@@ -8,7 +8,7 @@ from melanoma_exp.spec import Spec
 
 
 class Plateau(Spec):
-    """Lowers the learning rate where the monitored figure stops improving (`schedule: plateau`)."""
+    """Lowers the learning rate when the monitored metric stops improving (`schedule: plateau`)."""
 
     monitor: str
     factor: float = Field(gt=0, lt=1)
@@ -17,7 +17,7 @@ class Plateau(Spec):
 
 
 class EarlyStopping(Spec):
-    """Ends training where the monitored figure stops improving; `patience: null` never does."""
+    """Stops training when the monitored metric stops improving; `patience: null` never does."""
 
     monitor: str
     patience: int | None = Field(ge=1)
@@ -25,11 +25,11 @@ class EarlyStopping(Spec):
 
 
 class Checkpoint(Spec):
-    """How often a run writes down what it needs to go on; it never changes a figure.
+    """How often a run saves what it needs to resume; it never changes a result.
 
     Attributes:
-        every_epochs: At the end of every so many epochs; a signal to stop always writes one.
-        every_steps: Within epochs too, for long ones; null does not.
+        every_epochs: After every so many epochs; a signal to stop always saves one.
+        every_steps: Also after every so many steps, for long epochs; null does not.
     """
 
     every_epochs: int = Field(ge=1)
@@ -37,25 +37,25 @@ class Checkpoint(Spec):
 
 
 class Train(Spec):
-    """How the weights are found.
+    """How the network is trained.
 
     Attributes:
-        epochs: At most this many passes over the plan.
+        epochs: At most this many passes over the training images.
         batch_size: Images a step over all replicas together.
         optimizer: `momentum` is for sgd and rmsprop, `weight_decay` for adamw and sgd.
-        learning_rate: The first one, or the peak of `cosine`.
+        learning_rate: Initial, or the peak of `cosine`.
         schedule: `cosine` decays to 0 over all epochs after `warmup_epochs` of linear rise.
         keep: Which weights are evaluated and logged: of the `last` epoch, or of the `best` one by
             the monitor of early stopping.
-        label_smoothing: Share of a label spread over all classes.
+        label_smoothing: Share of a target that is spread over all classes.
         focal_gamma: Focusing of the focal loss (Lin et al., 2017); 0 is cross-entropy.
         clip_norm: Largest global norm of the gradient; null does not clip.
-        ema: Momentum of the weights' moving average that is evaluated and kept; null does without.
-        precision: Of the computation; weights and logits stay float32. float16 wants a GPU. `auto`
+        ema: Momentum of the weights' moving average that is evaluated and kept; null uses none.
+        precision: Of the computation; weights and logits stay float32. float16 needs a GPU. `auto`
             is bfloat16 where the machine computes it natively, else float32; a run records which.
         fused: Whether dropout, ReLU before a pool and Adam take fewer passes over memory; false
             trains with Keras' own layers and optimizers.
-        deterministic: Same numbers bit for bit on the same machine.
+        deterministic: Bit-identical results on the same machine.
     """
 
     epochs: int = Field(ge=1)
@@ -79,7 +79,7 @@ class Train(Spec):
     checkpoint: Checkpoint
 
     @model_validator(mode="after")
-    def _combinations_mean_something(self) -> Self:
+    def _check_combinations(self) -> Self:
         if self.warmup_epochs and self.schedule != "cosine":
             raise ValueError(f"warmup_epochs needs schedule=cosine (got {self.schedule})")
         if self.warmup_epochs >= self.epochs and self.warmup_epochs:
