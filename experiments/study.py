@@ -200,7 +200,7 @@ def write_epochs(path: Path, archive: Archive, runs: Sequence[StoredRun]) -> Non
 def fill(readme: Path, compared: Comparison, lines: Sequence[str]) -> None:
     """Writes table, verdict and the figure's words between the README's two marks."""
     text = table.to_markdown(compared.rows, compared.best, compared.question.alert)
-    said = [compared.verdict.headline, *compared.verdict.answers, *compared.verdict.cautions]
+    said = [compared.verdict.headline, *compared.verdict.answers, *compared.verdict.caveats]
     block = "\n".join([text, *(f"- {line}" for line in [*lines, *said]), ""])
     readme.write_text(
         re.sub(

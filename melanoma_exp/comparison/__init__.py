@@ -1,6 +1,6 @@
-"""From recorded runs to a decision: which is better, by how much, and may one believe it?
+"""From recorded runs to a decision: which setup is better, by how much, and is it credible?
 
-`selection` says which runs, `reading` what they predicted, `rows` which of them are repeats of one
-setup, `pairing` what the paired tests say, `verdict` what follows. `table`, `screen` and `page`
-show it. Nothing here trains or changes a run.
+`selection` picks the runs, `predictions` reads what they predicted, `rows` groups repeats of one
+setup, `pairing` runs the paired tests, `verdict` draws the conclusion with its `caveats`. `table`,
+`terminal` and `comparison_html` show it. Nothing here trains or changes a run.
 """

@@ -1,10 +1,10 @@
-"""Reads the runs, puts them in rows, tests them and says what follows."""
+"""Reads the runs, groups them in rows, tests them and concludes."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from melanoma_exp.comparison import cautions, pairing, reading, selection, table, verdict
+from melanoma_exp.comparison import caveats, pairing, predictions, selection, table, verdict
 from melanoma_exp.comparison.images import same_images
 from melanoma_exp.comparison.rows import Row, alerted, group
 from melanoma_exp.spec import UserError
@@ -13,15 +13,15 @@ from melanoma_exp.tracking.archive import Archive, StoredRun
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that is shown.
+    """All that is shown.
 
     Attributes:
         title: What was selected.
         classes: Of every run.
         rows: In order, leaky ones last.
-        best: The row that is marked; None where none may be.
-        tested: Of each part that has images, validation first.
-        question: What orders the rows.
+        best: The row that is marked; None where none qualifies.
+        tested: For each part that has images, validation first.
+        question: Which metric orders the rows.
         verdict: In words.
         left_out: A line for each run that does not count.
     """
@@ -31,7 +31,7 @@ class Comparison:
     rows: Sequence[Row]
     best: Row | None
     tested: Sequence[pairing.Tested]
-    question: cautions.Question
+    question: caveats.Question
     verdict: verdict.Verdict
     left_out: Sequence[str]
 
@@ -46,24 +46,24 @@ def build(
     """Compares the selected runs.
 
     Args:
-        archive: Where they are kept.
+        archive: Where they are recorded.
         chosen: Which.
-        named: Whether the user named each: then one without predictions is an error, else it is
-            left out and told.
-        by: The figure that orders the rows, as the user wrote it.
+        named: Whether the user named each; then one without predictions is an error, else it is
+            left out with a message.
+        by: The metric that orders the rows, as the user wrote it.
         higher_is_better: Its direction; None knows that of every built-in metric by its name.
 
     Raises:
-        UserError: The runs have different classes, predictions are missing, or `by` is no figure.
+        UserError: The runs have different classes, predictions are missing, or `by` is unknown.
     """
-    read: dict[str, reading.Evaluated] = {}
+    read: dict[str, predictions.Evaluated] = {}
 
     def problem(run: StoredRun) -> str:
         try:
-            read[run.id] = reading.read(archive, run)
+            read[run.id] = predictions.read(archive, run)
         except UserError as error:
-            told = error.lines[0]
-            return told.removeprefix(f"run {run.id}: ").removeprefix(f"run {run.id} ")
+            message = error.lines[0]
+            return message.removeprefix(f"run {run.id}: ").removeprefix(f"run {run.id} ")
         return ""
 
     kept = selection.keep(chosen, problem, named)
@@ -72,11 +72,11 @@ def build(
     _same(runs, "alerted classes (dataset.melanoma)", [alerted(run)[1] for run in runs])
     alert, positive_names = alerted(runs[0])
     recorded = set.intersection(*(set(run.stored.metrics) for run in runs))
-    part, figure, metric = table.ordering(by, alert, recorded)
-    question = cautions.Question(part, figure, alert)
+    part, name, metric = table.ordering(by, alert, recorded)
+    question = caveats.Question(part, name, alert)
     found, repeats = group(runs, metric, higher_is_better)
     positive = [k for k, name in enumerate(runs[0].classes) if name in positive_names]
-    parts = [p for p in reading.PARTS if any(p in run.parts for run in runs)]
+    parts = [p for p in predictions.PARTS if any(p in run.parts for run in runs)]
     tested = [pairing.compare_pairs(found, p, positive) for p in parts]
     best = _best(found, part)
     return Comparison(
@@ -100,16 +100,18 @@ def _best(found: Sequence[Row], part: str) -> Row | None:
     return None if others else honest[0]
 
 
-def _same(runs: Sequence[reading.Evaluated], what: str, values: Sequence[tuple[str, ...]]) -> None:
-    """Refuses runs that cannot stand in one table."""
+def _same(
+    runs: Sequence[predictions.Evaluated], what: str, values: Sequence[tuple[str, ...]]
+) -> None:
+    """Refuses runs that cannot be in one table."""
     found: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for run, value in zip(runs, values, strict=True):
         found[value].append(run.stored.name)
     if len(found) == 1:
         return
-    told = "; ".join(
+    groups = "; ".join(
         f"{len(names)} runs ({names[0]}{', …' * (len(names) > 1)}) have "
         f"{', '.join(value[:4])}{' …' * (len(value) > 4)} ({len(value)})"
         for value, names in found.items()
     )
-    raise UserError(f"the runs have different {what} and are not compared: {told}")
+    raise UserError(f"the runs have different {what} and are not compared: {groups}")

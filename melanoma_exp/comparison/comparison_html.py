@@ -1,4 +1,4 @@
-"""The comparison as one HTML page that needs nothing but itself."""
+"""The comparison as one self-contained HTML page."""
 
 import math
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from melanoma_exp import __version__
-from melanoma_exp.comparison import classes, cost, disagreement, rows, table
+from melanoma_exp.comparison import cost, disagreement, per_class, rows, table
 from melanoma_exp.comparison.build import Comparison
-from melanoma_exp.comparison.pairing import Tested, told_p
-from melanoma_exp.comparison.reading import PARTS
+from melanoma_exp.comparison.pairing import Tested, format_p
+from melanoma_exp.comparison.predictions import PARTS
 from melanoma_exp.comparison.verdict import signed
 from melanoma_exp.report import console, figures
 from melanoma_exp.system.html import templates
@@ -38,7 +38,7 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
         "count": _count,
         "percent": _percent,
         "signed": signed,
-        "p": told_p,
+        "p": format_p,
         "raised": lambda text: text[:1].upper() + text[1:],
     }
     drawn = found.rows[:ROWS]
@@ -46,7 +46,7 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
         found=found,
         drawn=drawn,
         colour={row.letter: k for k, row in enumerate(drawn)},
-        figures=table.figures(found.question.alert, found.question.metric),
+        metrics=table.metrics(found.question.alert, found.question.metric),
         shown=table.shown,
         mark=lambda row: table.mark(row, found.best),
         parts=[t.part for t in found.tested],
@@ -55,7 +55,7 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
         differences=rows.differences(found.rows),
         charts=figures.comparison_charts(_curves(archive, drawn)),
         per_class=[content for t in found.tested if (content := _per_class(found, t))],
-        short=classes.short_names(found.classes),
+        short=per_class.short_names(found.classes),
         outcomes=_outcomes(found),
         disputed=_disputed(archive, found, images, cache),
         costs=[cost.of_row(archive, row) for row in drawn],
@@ -79,7 +79,7 @@ def _curves(archive: Archive, drawn: Sequence[rows.Row]) -> list[figures.SetupCu
 
 def _per_class(found: Comparison, tested: Tested) -> dict[str, Any]:
     """Returns the confusions of a part and the images a class, empty where no row has the part."""
-    counted = classes.confusions(found.rows[:ROWS], tested.part, len(found.classes))
+    counted = per_class.confusions(found.rows[:ROWS], tested.part, len(found.classes))
     if not counted:
         return {}
     reference = next((c for c in counted if not c.row.leaky), counted[0])
@@ -97,21 +97,21 @@ def _per_class(found: Comparison, tested: Tested) -> dict[str, Any]:
 
 
 def _outcomes(found: Comparison) -> list[dict[str, Any]]:
-    """Returns for each part and figure the pairs that were tested."""
-    words = found.question.words
+    """Returns the tested pairs for each part and metric."""
+    title = found.question.title
     tables = []
     for tested in found.tested:
         names = dict.fromkeys(name for pair in tested.pairs for name in pair.outcomes)
         for name in names:
             pairs = [pair for pair in tested.pairs if name in pair.outcomes]
             tables.append(
-                {"part": tested.part, "figure": name, "words": words(name), "pairs": pairs}
+                {"part": tested.part, "metric": name, "words": title(name), "pairs": pairs}
             )
     return tables
 
 
 def _disputed(archive: Archive, found: Comparison, images: int, cache: Path) -> dict[str, Any]:
-    """Returns the images of the validation part that rows dispute, with pictures if to be had."""
+    """Returns the validation images on which rows disagree, with pictures where available."""
     tested = found.tested[0]
     _, names = rows.alerted(found.rows[0].runs[0])
     positive = [k for k, name in enumerate(found.classes) if name in names]
@@ -133,7 +133,7 @@ def _disputed(archive: Archive, found: Comparison, images: int, cache: Path) -> 
 
 
 def _bound(text: str) -> str:
-    """Keeps a number and its sign of percent, an equation and `p =` on one line."""
+    """Keeps numbers with their percent sign, equations and `p =` on one line."""
     for sign in ("%", "=", "−", "<"):
         text = text.replace(f" {sign}", f"\u00a0{sign}")
     text = text.replace("\u00a0% interval", "\u00a0%\u00a0interval")

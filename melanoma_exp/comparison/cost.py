@@ -1,4 +1,4 @@
-"""What a row cost to train and costs to use."""
+"""The cost of a row: training time and inference FLOPs."""
 
 import math
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from melanoma_exp.tracking.archive import Archive
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one row; NaN where it was not recorded.
+    """The cost of one row; NaN where it was not recorded.
 
     Attributes:
-        wall: Seconds of training.
+        wall: Training time in seconds.
         cpu: CPU-seconds of training, all threads.
         epochs: Trained, mean over runs.
-        rate: Training images a second, the median over epochs.
+        rate: Training images a second, median over epochs.
         parameters: Weights.
-        flops: Floating-point operations of one image going forward.
+        flops: Floating-point operations of a forward pass of one image.
     """
 
     row: Row

@@ -1,4 +1,4 @@
-"""Images that the best rows answer differently, those that matter most first."""
+"""Images on which the best rows disagree, the most important first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SIDE = 120  # pixels of a picture
 
 @dataclass(frozen=True)
 class Answer:
-    """One row on one image: its class, the probability of that, of the truth, of the alert."""
+    """Prediction of one row: class, and the probabilities of it, of the label and of the alert."""
 
     letter: str
     predicted: int
@@ -43,11 +43,11 @@ def find(tested: Tested, positive: Sequence[int], limit: int) -> tuple[int, list
     """Finds the images on which the first rows do not agree.
 
     Order: alerted lesions that one row alerts and another does not; other images where the alert
-    differs; the rest. Within each by how far the probabilities of the true class lie apart. Several
-    runs of a row answer with their mean probability.
+    differs; the rest. Within each by the difference in the probability of the true class. Several
+    runs of a row count by their mean probability.
 
     Args:
-        tested: The rows and their answers.
+        tested: The rows and their predictions.
         positive: Labels of the alerted class.
         limit: How many to return.
 
@@ -92,16 +92,16 @@ def find(tested: Tested, positive: Sequence[int], limit: int) -> tuple[int, list
 def pictures(
     archive: Archive, tested: Tested, ids: Sequence[str], cache: Path
 ) -> tuple[dict[str, str], str]:
-    """Finds the files of images again and makes small pictures of them.
+    """Finds the image files of a dataset and returns thumbnails.
 
     Args:
-        archive: Holds the run's config, which says where its dataset lies.
-        tested: The first row's first run is asked.
+        archive: Holds the run's config, which names its dataset.
+        tested: Its first row's first run names the dataset.
         ids: Of the images.
         cache: Holds generated datasets.
 
     Returns:
-        A data URI for each id that was found, and why there are none otherwise.
+        A data URI for each id that was found; where there are none, the reason.
     """
     try:
         run = tested.rows[0][0].runs[0].stored

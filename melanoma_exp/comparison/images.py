@@ -1,4 +1,4 @@
-"""What a row answers on the images of a part, its runs put side by side."""
+"""The predictions of a row on the images of a part, its runs stacked."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from melanoma_exp.comparison.reading import PARTS, Evaluated, Predictions
+from melanoma_exp.comparison.predictions import PARTS, Evaluated, Predictions
 from melanoma_exp.comparison.rows import Row
 
 
 @dataclass(frozen=True)
 class Answers:
-    """A row's answers on one set of images.
+    """A row's predictions on one set of images.
 
     Attributes:
         ids: str (n,), sorted.
@@ -20,7 +20,7 @@ class Answers:
         label: int64 (n,).
         probability: float64 (repeats, n, classes): a repeat is a run, or, where folds validated on
             different images, the runs of one seed together.
-        training: int64 (n,), which training of a repeat answered: its fold's number, else 0.
+        training: int64 (n,), which training of a repeat predicted: the number of its fold, else 0.
     """
 
     ids: np.ndarray
@@ -46,11 +46,11 @@ class Answers:
 
 
 class UnpairedError(Exception):
-    """The runs of a row did not answer on the same images; the message says how."""
+    """The runs of a row predicted different images; the message says which."""
 
 
 def answers(row: Row, part: str) -> Answers:
-    """Puts the runs of a row side by side.
+    """Stacks the predictions of a row's runs.
 
     Raises:
         UnpairedError: They have no such part, or not the same images.
@@ -73,14 +73,14 @@ def answers(row: Row, part: str) -> Answers:
 def same_images(
     rows: Sequence[Row], part: str
 ) -> tuple[list[tuple[Row, Answers]], list[tuple[Row, str]]]:
-    """Returns the rows that answered on the same images, the most that can be paired.
+    """Returns the rows that predicted the same images, the largest set that can be paired.
 
     Args:
-        rows: Best first; of two sets as large the better row's is taken.
+        rows: Best first; of two sets of equal size that of the better row is taken.
         part: Which part.
 
     Returns:
-        The rows with their answers, and the other rows with the reason why not.
+        The rows with their predictions, and the other rows with the reason why not.
     """
     found, left = [], []
     for row in rows:
@@ -101,7 +101,7 @@ def same_images(
 def _difference(mine: Answers, common: Answers, part: str) -> str:
     shared = np.intersect1d(mine.ids, common.ids)
     if len(shared) == len(mine.ids) == len(common.ids):
-        return f"its {part} images carry other labels"
+        return f"its {part} images have other labels"
     return f"has other {part} images ({len(mine.ids)}, of which {len(shared)} are shared)"
 
 

@@ -1,13 +1,14 @@
 """Paired tests between rows, on the same images or the same folds.
 
-A share of right answers (balanced accuracy, accuracy, sensitivity, specificity) is asked three ways
-and believed when all agree: the bootstrap, which knows images and groups; swapping answers, exact
-where few images tell; and, where both rows have several runs, Welch's t-test over trainings, which
-knows their luck. p is the largest of theirs, the interval holds those of bootstrap and Welch.
+A rate (balanced accuracy, accuracy, sensitivity, specificity) is tested three ways and called
+significant when all agree: the bootstrap over groups of images; a permutation test that swaps
+predictions, exact where few images differ; and, where both rows have several runs, Welch's t-test
+over runs, which covers training noise. p is the largest of theirs, the interval spans those of
+bootstrap and Welch.
 
-Several runs of a row count by their mean figure; over folds the seeds of a fold are averaged first.
-McNemar's test needs one answer an image: it is made where both rows have one run. The mean of
-several runs' probabilities would be an answer, but of an ensemble that nobody asked about.
+Several runs of a row count by their mean; over folds the seeds of a fold are averaged first.
+McNemar's test needs one prediction an image: it is made where both rows have one run. The mean of
+several runs' probabilities would be the prediction of an ensemble, which is not what is compared.
 """
 
 import itertools
@@ -18,30 +19,30 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from melanoma_exp.comparison.images import Answers, same_images
-from melanoma_exp.comparison.reading import PARTS
+from melanoma_exp.comparison.predictions import PARTS
 from melanoma_exp.comparison.rows import Row
 from melanoma_exp.evaluation.metrics import paired_tests, t_tests
 
-TESTED = 8  # rows; more pairs would leave no test any power after Holm
+TESTED = 8  # rows; with more pairs no test has power left after Holm's adjustment
 LEVEL = 0.05
-LEAST = 1e-3  # below the exactness of 2,000 resamples
+LEAST = 1e-3  # below the resolution of 2,000 resamples
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One figure of one pair: the first row's minus the second's.
+    """One metric of one pair: the first row's minus the second's.
 
     Attributes:
-        figure: balanced_accuracy, accuracy, sensitivity, specificity, mcnemar or folds.
+        metric: balanced_accuracy, accuracy, sensitivity, specificity, mcnemar or folds.
         estimate: The difference.
         low: Of the 95 % interval, NaN where the test gives none.
         high: Likewise.
         p: On its own.
-        adjusted: After Holm over all pairs of the figure on the part.
-        counts: Images that only the first, only the second gets right; McNemar's test alone.
+        adjusted: p after Holm's adjustment over all pairs, for one metric and part.
+        counts: Images that only the first, only the second gets right; McNemar's test only.
     """
 
-    figure: str
+    metric: str
     estimate: float
     low: float
     high: float
@@ -50,14 +51,14 @@ class Outcome:
     counts: tuple[int, int] | None = None
 
     @property
-    def shown(self) -> bool:
-        """Whether a difference is shown at the 5 % level."""
+    def significant(self) -> bool:
+        """Whether the difference is significant at the 5 % level."""
         return self.adjusted < LEVEL
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two rows and their tests by figure; a figure that cannot be tested is not there."""
+    """Two rows and their tests by metric; a metric that cannot be tested is absent."""
 
     first: Row
     second: Row
@@ -70,7 +71,7 @@ class Tested:
 
     Attributes:
         part: val or test.
-        rows: With their answers, in the table's order.
+        rows: With their predictions, in the table's order.
         pairs: All pairs of them.
         notes: A line for each row that was not tested, and why.
     """
@@ -99,27 +100,27 @@ def compare_pairs(rows: Sequence[Row], part: str, positive: Sequence[int]) -> Te
         positive: Labels of the alerted class.
     """
     notes = [
-        f"{row.letter}: leaky, not tested: no p-value mends images seen in training"
+        f"{row.letter}: leaky, not tested: no p-value makes up for images seen in training"
         for row in rows
         if row.leaky
     ]
     honest = [row for row in rows if not row.leaky]
     if len(honest) > TESTED:
         notes.append(
-            f"{honest[TESTED].letter} and after: not tested; tests stop after {TESTED} rows, for "
-            "with every further row each pair has to show more"
+            f"{honest[TESTED].letter} and after: not tested; the first {TESTED} rows are, because "
+            "each further row costs every pair some power"
         )
     kept, left = same_images(honest[:TESTED], part)
     notes += [f"{row.letter}: not tested: {reason}" for row, reason in left]
     if len(kept) < 2:
         return Tested(part, kept, [], notes)
     bootstrap = paired_tests.GroupBootstrap(kept[0][1].group)
-    figures = [_figures(bootstrap, answers, positive) for _, answers in kept]
+    metrics = [_metrics(bootstrap, answers, positive) for _, answers in kept]
     pairs = []
     for (k, (a, of_a)), (m, (b, of_b)) in itertools.combinations(enumerate(kept), 2):
         tests = {
-            name: _differ(name, figures[k][name], figures[m][name], of_a.group)
-            for name in figures[k]
+            name: _differ(name, metrics[k][name], metrics[m][name], of_a.group)
+            for name in metrics[k]
         }
         if len(of_a.predicted) == len(of_b.predicted) == 1:
             tests["mcnemar"] = _mcnemar(of_a, of_b)
@@ -131,8 +132,8 @@ def compare_pairs(rows: Sequence[Row], part: str, positive: Sequence[int]) -> Te
 
 
 @dataclass(frozen=True)
-class _Figure:
-    """One figure of one row: hits bool (repeats, n), their cells and trainings (n,), resamples."""
+class _Metric:
+    """One metric of one row: hits bool (repeats, n), their cells and trainings (n,), resamples."""
 
     hit: np.ndarray
     cell: np.ndarray
@@ -140,9 +141,9 @@ class _Figure:
     resampled: paired_tests.Resampled
 
 
-def _figures(
+def _metrics(
     bootstrap: paired_tests.GroupBootstrap, answers: Answers, positive: Sequence[int]
-) -> dict[str, _Figure]:
+) -> dict[str, _Metric]:
     label, predicted = answers.label, answers.predicted
     right = predicted == label
     found = {"balanced_accuracy": (right, label), "accuracy": (right, np.zeros_like(label))}
@@ -151,21 +152,21 @@ def _figures(
         found["sensitivity"] = (alerted, np.where(actual, 0, -1))
         found["specificity"] = (~alerted, np.where(actual, -1, 0))
     return {
-        name: _Figure(hit, cell, answers.training, bootstrap.share(hit, cell))
+        name: _Metric(hit, cell, answers.training, bootstrap.share(hit, cell))
         for name, (hit, cell) in found.items()
     }
 
 
-def _differ(figure: str, a: _Figure, b: _Figure, group: np.ndarray) -> Outcome:
-    """Compares a figure in the ways the module describes."""
-    asked = [paired_tests.difference(a.resampled, b.resampled)]
+def _differ(metric: str, a: _Metric, b: _Metric, group: np.ndarray) -> Outcome:
+    """Compares a metric in the ways that the module describes."""
+    differences = [paired_tests.difference(a.resampled, b.resampled)]
     if min(len(a.hit), len(b.hit)) > 1:
         runs = [paired_tests.contributions(x.hit, x.cell, x.training) for x in (a, b)]
-        asked.append(t_tests.welch(*runs))
+        differences.append(t_tests.welch(*runs))
     swapped = paired_tests.swap_p(a.hit.mean(axis=0), b.hit.mean(axis=0), a.cell, group)
-    p = max(swapped, *(d.p for d in asked))
-    low, high = min(d.low for d in asked), max(d.high for d in asked)
-    return Outcome(figure, asked[0].estimate, low, high, p, p)
+    p = max(swapped, *(d.p for d in differences))
+    low, high = min(d.low for d in differences), max(d.high for d in differences)
+    return Outcome(metric, differences[0].estimate, low, high, p, p)
 
 
 def _mcnemar(a: Answers, b: Answers) -> Outcome:
@@ -188,7 +189,7 @@ def _folds(a: Row, b: Row) -> Outcome | None:
     if len(values) < 2 or any(math.isnan(v) for v in values):
         return None
     ratios = [
-        run.figure("val_images") / (run.figure("train_images") - run.figure("synthetic_images"))
+        run.metric("val_images") / (run.metric("train_images") - run.metric("synthetic_images"))
         for run in (*a.runs, *b.runs)
     ]
     d = t_tests.corrected_resampled_t(values, float(np.mean(ratios)))
@@ -196,29 +197,29 @@ def _folds(a: Row, b: Row) -> Outcome | None:
 
 
 def _by_fold(row: Row) -> dict[str, tuple[tuple[bytes, bytes], float]]:
-    """Returns the validation images and the mean figure over seeds of each fold."""
+    """Returns the validation images and the mean over seeds of each fold."""
     found: dict[str, list[float]] = {}
     images = {}
     for run in row.runs:
         fold = run.stored.params.get("split.fold")
         if fold is not None:
-            found.setdefault(fold, []).append(run.figure("final/val/balanced_accuracy"))
+            found.setdefault(fold, []).append(run.metric("final/val/balanced_accuracy"))
             images[fold] = run.parts["val"].images
     return {fold: (images[fold], float(np.mean(values))) for fold, values in found.items()}
 
 
 def _adjusted(pairs: Sequence[Pair]) -> list[Pair]:
-    """Returns the pairs with p-values adjusted over all pairs, figure by figure."""
+    """Returns the pairs with p-values adjusted over all pairs, metric by metric."""
     tests = [dict(pair.outcomes) for pair in pairs]
-    for figure in dict.fromkeys(name for found in tests for name in found):
-        places = [found for found in tests if figure in found]
-        adjusted = paired_tests.holm([found[figure].p for found in places])
-        for found, p in zip(places, adjusted, strict=True):
-            found[figure] = replace(found[figure], adjusted=p)
+    for metric in dict.fromkeys(name for found in tests for name in found):
+        having = [found for found in tests if metric in found]
+        adjusted = paired_tests.holm([found[metric].p for found in having])
+        for found, p in zip(having, adjusted, strict=True):
+            found[metric] = replace(found[metric], adjusted=p)
     return [replace(pair, outcomes=found) for pair, found in zip(pairs, tests, strict=True)]
 
 
-def told_p(p: float) -> str:
+def format_p(p: float) -> str:
     """Returns a p-value as text: `p < 0.001`, `p = 0.012`, `p = 0.4`."""
     if p < LEAST:
         return "p < 0.001"

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from melanoma_exp.comparison.reading import Evaluated
+from melanoma_exp.comparison.predictions import Evaluated
 from melanoma_exp.config import determines
 from melanoma_exp.evaluation.metrics import names
 from melanoma_exp.evaluation.metrics.t_tests import t_half_width
@@ -32,8 +32,8 @@ class Row:
     """One setup and its runs.
 
     Attributes:
-        letter: Stands for the row on the page; in the order of the table.
-        label: Tells it from the others.
+        letter: Short name on the page, in the order of the table.
+        label: Distinguishes it from the others.
         runs: By fold, then seed.
         settings: The flat config without what differs within a row, and the dataset's digest.
     """
@@ -45,12 +45,12 @@ class Row:
 
     @property
     def leaky(self) -> bool:
-        """Whether any of its runs saw in training what should be unseen."""
+        """Whether evaluation images of any of its runs leaked into training."""
         return any(run.stored.tags["leaky"] != "false" for run in self.runs)
 
     @property
     def folds(self) -> int:
-        """How many different folds validated, 0 without folds."""
+        """The number of different folds, 0 without folds."""
         return (
             len({r.stored.params["split.fold"] for r in self.runs} - {None})
             if ("split.fold" in self.runs[0].stored.params)
@@ -59,7 +59,7 @@ class Row:
 
     @property
     def seeds(self) -> int:
-        """How many different seeds trained."""
+        """The number of different seeds."""
         return len({run.stored.params["seed"] for run in self.runs})
 
     @cached_property
@@ -69,7 +69,7 @@ class Row:
 
     def mean(self, key: str) -> Mean:
         """Returns the mean of a metric over the runs that have it."""
-        values = [v for v in (run.figure(key) for run in self.runs) if not math.isnan(v)]
+        values = [v for v in (run.metric(key) for run in self.runs) if not math.isnan(v)]
         if not values:
             return Mean(math.nan, math.nan, 0)
         return Mean(float(np.mean(values)), t_half_width(values), len(values))
@@ -78,10 +78,10 @@ class Row:
 def group(
     runs: Sequence[Evaluated], by: str, higher_is_better: bool | None = None
 ) -> tuple[list[Row], list[str]]:
-    """Puts runs together and rows in order: honest ones by a metric, then leaky ones.
+    """Groups runs in rows and orders them: honest ones by a metric, then leaky ones.
 
-    A run that was made twice with the same seed and fold counts once, the newest: on one machine
-    its numbers are the same, and counting them twice would feign certainty.
+    Of runs with the same seed and fold only the newest counts: on one machine their metrics are the
+    same, and counting them twice would overstate the certainty.
 
     Args:
         runs: Of the same classes.
@@ -94,17 +94,17 @@ def group(
     found: dict[tuple[tuple[str, str], ...], dict[tuple[str, int], Evaluated]] = defaultdict(dict)
     lines = []
     for run in sorted(runs, key=lambda r: r.stored.started):
-        place = found[tuple(sorted(_settings(run).items()))]
+        row = found[tuple(sorted(_settings(run).items()))]
         key = (run.stored.params.get("split.fold", ""), int(run.stored.params["seed"]))
-        if key in place:
+        if key in row:
             lines.append(
-                f"run {place[key].stored.id} ({run.stored.name}): is the same run as "
-                f"{run.stored.id}, made twice; counted once"
+                f"run {row[key].stored.id} ({run.stored.name}): repeats "
+                f"{run.stored.id}; counted once"
             )
-        place[key] = run
+        row[key] = run
     members = [
-        (dict(settings), tuple(run for _, run in sorted(place.items())))
-        for settings, place in found.items()
+        (dict(settings), tuple(run for _, run in sorted(row.items())))
+        for settings, row in found.items()
     ]
     labels = _labels(members)
     rows = [Row("", label, m, s) for label, (s, m) in zip(labels, members, strict=True)]
@@ -172,8 +172,8 @@ def _labels(members: Sequence[tuple[Mapping[str, str], Sequence[Evaluated]]]) ->
     for base, (settings, _) in zip(bases, members, strict=True):
         same = [other for name, (other, _) in zip(bases, members, strict=True) if name == base]
         keys = [key for key in settings if len({other.get(key) for other in same}) > 1]
-        told = [f"{key.split('.')[-1]}={_shown(settings[key])}" for key in keys[:3]]
-        labels.append(" ".join([base, *told]))
+        values = [f"{key.split('.')[-1]}={_shown(settings[key])}" for key in keys[:3]]
+        labels.append(" ".join([base, *values]))
     return labels
 
 

@@ -11,7 +11,7 @@ SHOWN = 8  # known sweeps that a message lists, newest first
 
 @dataclass(frozen=True)
 class Selection:
-    """Runs to compare, what they have in common, and a line for each that was left out."""
+    """Runs to compare, their title, and a line for each that was left out."""
 
     title: str
     runs: tuple[StoredRun, ...]
@@ -107,7 +107,7 @@ def _unfit(run: StoredRun) -> str:
     if run.status != "FINISHED":
         return f"is not finished ({run.status}); compare finished runs"
     if "leaky" not in run.tags or "seed" not in run.params:
-        return "was not recorded by melanoma-exp: it lacks the tag leaky or the config"
+        return "was not recorded by melanoma-exp: the tag leaky or the config is missing"
     return ""
 
 

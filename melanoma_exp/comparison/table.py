@@ -1,4 +1,4 @@
-"""The table of rows: which figures it has, and its forms as CSV and Markdown."""
+"""The table of rows: its metrics, and its CSV and Markdown forms."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from melanoma_exp.spec import UserError, did_you_mean
 SECONDS = "seconds/fit"
 
 
-def figures(alert: str, by: str = "") -> dict[str, str]:
+def metrics(alert: str, by: str = "") -> dict[str, str]:
     """Returns the metrics of a part and their headings.
 
     Args:
@@ -29,7 +29,7 @@ def figures(alert: str, by: str = "") -> dict[str, str]:
 
 
 def ordering(given: str, alert: str, recorded: Collection[str]) -> tuple[str, str, str]:
-    """Returns part, figure and metric that `--by` names; validation unless test is named.
+    """Returns the part, the metric and the logged key that `--by` names; validation by default.
 
     Args:
         given: As the user wrote it.
@@ -37,22 +37,22 @@ def ordering(given: str, alert: str, recorded: Collection[str]) -> tuple[str, st
         recorded: Metrics that every run has.
 
     Raises:
-        UserError: There is no such figure, with those there are.
+        UserError: There is no such metric; lists those there are.
     """
     name = given.removeprefix("final/")
     if name in ("seconds", SECONDS):
         return "val", "seconds", SECONDS
-    part, _, figure = name.rpartition("/")
-    known = figures(alert)
-    is_recorded = f"final/{part or 'val'}/{figure}" in recorded
-    is_interval = figure.endswith(("_low", "_high"))
-    if part not in ("", "val", "test") or figure not in known and (is_interval or not is_recorded):
+    part, _, metric = name.rpartition("/")
+    known = metrics(alert)
+    is_recorded = f"final/{part or 'val'}/{metric}" in recorded
+    is_interval = metric.endswith(("_low", "_high"))
+    if part not in ("", "val", "test") or metric not in known and (is_interval or not is_recorded):
         raise UserError(
             f"--by {given}: expected one of {', '.join(known)}, seconds or another recorded "
-            f"metric; of validation, or with test/ before it{did_you_mean(figure, known)}"
+            f"metric; of validation, or with test/ before it{did_you_mean(metric, known)}"
         )
     part = part or "val"
-    return part, figure, f"final/{part}/{figure}"
+    return part, metric, f"final/{part}/{metric}"
 
 
 def shown(mean: Mean, digits: int = 3) -> str:
@@ -64,7 +64,7 @@ def shown(mean: Mean, digits: int = 3) -> str:
 
 
 def mark(row: Row, best: Row | None) -> str:
-    """Returns what is to be known of a row at a glance: best, leaky, or nothing."""
+    """Returns the mark of a row: best, leaky, or nothing."""
     if row.leaky:
         return "leaky"
     return "best" if best is not None and row.letter == best.letter else ""
@@ -74,7 +74,7 @@ def to_csv(rows: Sequence[Row], best: Row | None, alert: str, by: str = "") -> s
     """Returns the table as CSV, a row a setup; values in full, NaN empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    keys = [f"final/{part}/{figure}" for part in ("val", "test") for figure in figures(alert, by)]
+    keys = [f"final/{part}/{metric}" for part in ("val", "test") for metric in metrics(alert, by)]
     heads = ["row", "name", "mark", "runs", "seeds", "folds"]
     for key in (*keys, SECONDS):
         short = key.removeprefix("final/")
@@ -91,16 +91,16 @@ def to_csv(rows: Sequence[Row], best: Row | None, alert: str, by: str = "") -> s
 
 def to_markdown(rows: Sequence[Row], best: Row | None, alert: str, by: str = "") -> str:
     """Returns the table as Markdown, ± half a 95 % t interval over runs."""
-    names = figures(alert, by)
+    names = metrics(alert, by)
     heads = ["row", "name", "runs"]
     heads += [f"{part} {name}" for part in ("val", "test") for name in names.values()]
     lines = [[*heads, "training s"], ["---", "---", *["---:"] * (len(heads) - 1)]]
     for row in rows:
-        told = mark(row, best)
+        marked = mark(row, best)
         name = row.label.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
-        cells = [row.letter, f"{name} **{told}**" if told else name, str(len(row.runs))]
+        cells = [row.letter, f"{name} **{marked}**" if marked else name, str(len(row.runs))]
         for part in ("val", "test"):
-            cells += [shown(row.mean(f"final/{part}/{figure}")) for figure in names]
+            cells += [shown(row.mean(f"final/{part}/{metric}")) for metric in names]
         lines.append([*cells, shown(row.mean(SECONDS), 0)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

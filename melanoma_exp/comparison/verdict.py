@@ -1,59 +1,59 @@
-"""What the tests allow to say, in words."""
+"""What the tests show, in words."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from melanoma_exp.comparison.cautions import Question, find
-from melanoma_exp.comparison.pairing import Outcome, Pair, Tested, told_p
-from melanoma_exp.comparison.reading import PARTS
+from melanoma_exp.comparison.caveats import Question, find
+from melanoma_exp.comparison.pairing import Outcome, Pair, Tested, format_p
+from melanoma_exp.comparison.predictions import PARTS
 from melanoma_exp.comparison.rows import Row
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One sentence or two, what else was asked, and what speaks against believing it."""
+    """A headline, the answers to further questions, and reasons for doubt."""
 
     headline: str
     answers: Sequence[str]
-    cautions: Sequence[str]
+    caveats: Sequence[str]
 
 
 def decide(
     rows: Sequence[Row], tested: Sequence[Tested], question: Question, best: Row | None
 ) -> Verdict:
-    """Says which row is better, by how much, and why one should doubt it.
+    """Says which row is better, by how much, and what speaks against it.
 
     Args:
         rows: In the table's order.
         tested: Of each part, validation first.
         question: What is asked.
-        best: The row that is marked; None where none may be.
+        best: The row that is marked; None where none qualifies.
     """
-    cautions = find(rows, tested, question)
+    caveats = find(rows, tested, question)
     honest = [row for row in rows if not row.leaky]
     if len(rows) == 1:
-        return Verdict("All runs repeat one setup: there is nothing to compare.", [], cautions)
+        return Verdict("All runs repeat one setup: there is nothing to compare.", [], caveats)
     if len(honest) < 2:
         who = f"Only {honest[0].name} is not leaky" if honest else "Every row is leaky"
-        return Verdict(f"{who}: nothing here can say which is better.", [], cautions)
+        return Verdict(f"{who}: these runs cannot show which is better.", [], caveats)
     if best is None:
         headline = (
-            f"Nothing here can say which is better: the rows have different {PARTS[question.part]} "
-            "images, so their figures measure different things."
+            f"These runs cannot show which is better: the rows have different "
+            f"{PARTS[question.part]} images, so their metrics are not comparable."
         )
-        return Verdict(headline, [], cautions)
+        return Verdict(headline, [], caveats)
     second = honest[1]
     pair = next((t.pair(best, second) for t in tested if t.part == question.part), None)
     if pair is None:
-        headline = f"{best.name} stands first; no test could be made against {second.name}."
+        headline = f"{best.name} is first; it could not be tested against {second.name}."
     else:
         headline = _headline(pair, tested, question)
-    return Verdict(headline, _answers(tested, question, best), cautions)
+    return Verdict(headline, _answers(tested, question, best), caveats)
 
 
-def told(outcome: Outcome, pair: Pair, pairs: int) -> str:
-    """Returns one outcome in words, to follow the figure and the part.
+def describe(outcome: Outcome, pair: Pair, pairs: int) -> str:
+    """Returns one outcome in words, to follow the metric and the part.
 
     Args:
         outcome: Of the pair.
@@ -62,21 +62,21 @@ def told(outcome: Outcome, pair: Pair, pairs: int) -> str:
     """
     a, b = pair.first.letter, pair.second.letter
     holm = f" after Holm over {pairs} pairs" if pairs > 1 else ""
-    if outcome.shown:
+    if outcome.significant:
         sign = 1 if outcome.estimate > 0 else -1
-        facts = [_interval(outcome, sign), told_p(outcome.adjusted)]
+        facts = [_interval(outcome, sign), format_p(outcome.adjusted)]
         first, second = (a, b) if sign > 0 else (b, a)
         return (
             f"{first} is ahead of {second} by {abs(outcome.estimate):.3f} "
             f"({', '.join(filter(None, facts))}{holm})"
         )
-    start = f"no difference can be shown between {a} and {b}"
+    start = f"no significant difference between {a} and {b}"
     if not outcome.estimate and outcome.low == outcome.high == 0:
         return f"{start}: it is zero in every resample"
     facts = [
         f"{a} − {b} = {signed(outcome.estimate)}",
         _interval(outcome, 1),
-        told_p(outcome.adjusted),
+        format_p(outcome.adjusted),
     ]
     return f"{start} ({', '.join(filter(None, facts))}{holm})"
 
@@ -88,37 +88,40 @@ def signed(value: float, digits: int = 3) -> str:
 
 def _headline(pair: Pair, tested: Sequence[Tested], question: Question) -> str:
     of_part = {t.part: t for t in tested}
-    figures = [question.figure, *(["folds"] if question.figure == "balanced_accuracy" else [])]
-    outcomes = [pair.outcomes[f] for f in figures if f in pair.outcomes]
-    words, part = question.words(question.figure), PARTS[question.part]
+    metrics = [
+        question.tested_metric,
+        *(["folds"] if question.tested_metric == "balanced_accuracy" else []),
+    ]
+    outcomes = [pair.outcomes[f] for f in metrics if f in pair.outcomes]
+    words, part = question.title(question.tested_metric), PARTS[question.part]
     if not outcomes:
-        return f"{pair.first.name} stands first; {words} cannot be tested on {part}."
-    # Over folds both tests must agree: the bootstrap knows nothing of shared training images.
-    main = next((o for o in outcomes if not o.shown), outcomes[0])
-    where = f"In {question.words(main.figure)} on {part}"
-    sentence = f"{where}, {told(main, pair, len(of_part[question.part].pairs))}"
+        return f"{pair.first.name} is first; {words} cannot be tested on {part}."
+    # Over folds both tests must agree: the bootstrap ignores that folds share training images.
+    main = next((o for o in outcomes if not o.significant), outcomes[0])
+    where = f"In {question.title(main.metric)} on {part}"
+    sentence = f"{where}, {describe(main, pair, len(of_part[question.part].pairs))}"
     test = of_part.get("test")
     if question.part == "test" or test is None:
         return f"{sentence}."
     other = test.pair(pair.first, pair.second)
-    if other is None or question.figure not in other.outcomes:
-        return f"{sentence}. The test images could not be asked."
-    confirmed = told(other.outcomes[question.figure], other, len(test.pairs))
+    if other is None or question.tested_metric not in other.outcomes:
+        return f"{sentence}. It could not be tested on the test images."
+    confirmed = describe(other.outcomes[question.tested_metric], other, len(test.pairs))
     return f"{sentence}. On the test images, {confirmed}."
 
 
 def _answers(tested: Sequence[Tested], question: Question, best: Row) -> list[str]:
-    """Returns what else is asked of the best row: the alert, and the rows after the second."""
+    """Returns what else is tested of the best row: the alert, and the rows after the second."""
     lines = []
     for t in tested:
         for k, pair in enumerate(p for p in t.pairs if p.first.letter == best.letter):
-            wanted = [] if not k else [question.figure]
-            if question.figure != "sensitivity" and not k:
+            wanted = [] if not k else [question.tested_metric]
+            if question.tested_metric != "sensitivity" and not k:
                 wanted = ["sensitivity"]
-            for figure in wanted:
-                if figure in pair.outcomes and (t.part == question.part or not k):
-                    text = told(pair.outcomes[figure], pair, len(t.pairs))
-                    lines.append(f"In {question.words(figure)} on {PARTS[t.part]}, {text}.")
+            for metric in wanted:
+                if metric in pair.outcomes and (t.part == question.part or not k):
+                    text = describe(pair.outcomes[metric], pair, len(t.pairs))
+                    lines.append(f"In {question.title(metric)} on {PARTS[t.part]}, {text}.")
     return lines
 
 

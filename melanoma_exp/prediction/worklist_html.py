@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from melanoma_exp.evaluation.gradcam import grad_cam
-from melanoma_exp.prediction import screen
+from melanoma_exp.prediction import terminal
 from melanoma_exp.prediction.predict import BATCH, Prediction
 from melanoma_exp.prediction.saved_model import SavedModel
 from melanoma_exp.prediction.worklist import Worklist, write_aside
@@ -46,7 +46,7 @@ def write(path: Path, worklist: Worklist, saved: SavedModel, console: Console) -
     """
     shown = worklist.predictions[:SHOWN]
     cards: list[Card] = []
-    with screen.counting(console, "pictures", len(shown)) as tell:
+    with terminal.counting(console, "pictures", len(shown)) as tell:
         for start in range(0, len(shown), BATCH):
             cards += _cards(shown[start : start + BATCH], start, saved)
             tell(len(cards))
@@ -58,8 +58,8 @@ def write(path: Path, worklist: Worklist, saved: SavedModel, console: Console) -
             decision=saved.decision,
             cards=cards,
             rest=len(worklist.predictions) - len(shown),
-            summary=screen.summary(worklist),
-            folder=screen.common_folder(worklist),
+            summary=terminal.summary(worklist),
+            folder=terminal.common_folder(worklist),
             notice=DISCLAIMER,
         )
     )

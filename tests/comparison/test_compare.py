@@ -71,7 +71,7 @@ def test_a_leaky_run_is_shown_last_marked_and_never_best_nor_tested(store, sweep
     assert table.mark(last, last) == "leaky"
     tested = [row.letter for t in found.tested for row, _ in t.rows]
     assert last.letter not in tested
-    assert any(f"Leaky: {last.name}: 88 % of its validation" in c for c in found.verdict.cautions)
+    assert any(f"Leaky: {last.name}: 88 % of its validation" in c for c in found.verdict.caveats)
 
 
 def test_a_clear_difference_is_shown_with_its_size_and_a_small_one_is_not(store, sweep) -> None:
@@ -84,7 +84,7 @@ def test_a_clear_difference_is_shown_with_its_size_and_a_small_one_is_not(store,
     assert "mcnemar" not in found.tested[0].pairs[0].outcomes  # three answers an image
     second, third = found.rows[1:3]
     outcome = found.tested[0].pair(second, third).outcomes["balanced_accuracy"]
-    assert not outcome.shown and outcome.low < 0 < outcome.high
+    assert not outcome.significant and outcome.low < 0 < outcome.high
 
 
 def test_equal_answers_differ_in_nothing(store) -> None:
@@ -93,8 +93,8 @@ def test_equal_answers_differ_in_nothing(store) -> None:
     for tested in found.tested:
         assert tested.pairs[0].outcomes["mcnemar"].counts == (0, 0)
         for outcome in tested.pairs[0].outcomes.values():
-            assert outcome.estimate == 0 and outcome.p == 1 and not outcome.shown
-    assert "no difference can be shown between A and B: it is zero" in found.verdict.headline
+            assert outcome.estimate == 0 and outcome.p == 1 and not outcome.significant
+    assert "no significant difference between A and B: it is zero" in found.verdict.headline
 
 
 def test_a_run_made_twice_counts_once(store) -> None:
@@ -102,7 +102,7 @@ def test_a_run_made_twice_counts_once(store) -> None:
     other = store.write("model.dropout=0.61", seed=2)
     found = built(store, [once, again, other])
     assert [run.stored.id for run in found.rows[0].runs] == [again, other]
-    assert any(once in line and "made twice" in line for line in found.left_out)
+    assert any(once in line and "counted once" in line for line in found.left_out)
     assert "repeat one setup" in found.verdict.headline
 
 
@@ -138,10 +138,10 @@ def test_folds_are_one_row_tested_over_folds_and_on_their_joined_images(store) -
     spread = math.sqrt(sum((d - mean) ** 2 for d in differences) / 2)
     error = spread * math.sqrt(1 / 3 + 90 / 100)  # the store's runs say 100 training images
     assert outcome.high - mean == pytest.approx(4.302653 * error, rel=1e-5)
-    assert any("Folds are not independent" in line for line in found.verdict.cautions)
+    assert any("they are not independent" in line for line in found.verdict.caveats)
 
 
-def test_rows_with_other_images_are_told_not_tested_and_not_ranked(store) -> None:
+def test_rows_with_other_images_are_reported_not_tested_and_not_ranked(store) -> None:
     other = {"val": drawn(130, 3, 9, "else"), "test": PARTS["test"]}
     ids = [store.write("model.dropout=0.81"), store.write("split.seed=9", parts=other)]
     found = built(store, ids)
@@ -175,7 +175,7 @@ def test_runs_that_cannot_be_compared_are_named_with_the_reason(store, sweep) ->
     assert "takes two finished runs (got 1)" in refusal(store, sweep[0], sweep[0])[0]
 
 
-def test_missing_and_damaged_predictions_are_told(store, sweep) -> None:
+def test_missing_and_damaged_predictions_are_reported(store, sweep) -> None:
     runs = [store.write("model.dropout=0.93", seed=seed) for seed in (1, 2, 3)]
     store.artifact(runs[0], "predictions_val.csv").unlink()
     half = store.artifact(runs[1], "predictions_test.csv")
@@ -185,8 +185,8 @@ def test_missing_and_damaged_predictions_are_told(store, sweep) -> None:
     lines = refusal(store, *runs, sweep[0])
     assert len(lines) == 3
     assert runs[0] in lines[0] and "has no artifact predictions_val.csv" in lines[0]
-    assert "is damaged: it is empty or cut short" in lines[1]
-    assert "is damaged: it lacks the column melanoma" in lines[2]
+    assert "is damaged: it is empty or truncated" in lines[1]
+    assert "is damaged: the column is missing: melanoma" in lines[2]
 
 
 def test_a_sweep_leaves_unfinished_runs_out_and_says_so(store, tmp_path, capsys) -> None:
@@ -216,7 +216,7 @@ def test_a_sweep_leaves_unfinished_runs_out_and_says_so(store, tmp_path, capsys)
         (["a" * 32, "seed=2"], "tracking, cache and extend overrides only"),
     ],
 )
-def test_what_cannot_be_selected_is_told_with_what_there_is(
+def test_what_cannot_be_selected_is_reported_with_what_there_is(
     store, sweep, tmp_path, words, message
 ) -> None:
     with pytest.raises(UserError, match=message) as caught:

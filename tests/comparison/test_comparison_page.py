@@ -1,6 +1,7 @@
 """What a comparison leaves: a page that needs nothing but itself, a CSV, a Markdown table."""
 
 import csv
+import json
 import re
 from html.parser import HTMLParser
 
@@ -57,7 +58,7 @@ def test_the_page_needs_nothing_but_itself(store, sweep, tmp_path) -> None:
     assert "prefers-color-scheme: dark" in text and "@media print" in text
     for heading in (
         "Verdict",
-        "Figures",
+        "Metrics",
         "What differs",
         "Curves",
         "Class by class",
@@ -76,7 +77,9 @@ def test_the_page_says_what_differs_and_only_that(store, sweep, tmp_path) -> Non
     assert re.findall(r"<td>([^<]*)</td>", differs) == ["0.2", "0.1"]
 
 
-def test_pictures_come_from_the_dataset_and_a_missing_one_is_told(store, images, tmp_path) -> None:
+def test_pictures_come_from_the_dataset_and_a_missing_one_is_reported(
+    store, images, tmp_path
+) -> None:
     names = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.png"))
     label = [CLASSES.index(name.split("/")[0]) for name in names]
     part = (names, np.array(names), np.array(label))
@@ -112,6 +115,18 @@ def test_names_from_outside_stay_text(store, tmp_path) -> None:
     assert "<script>" not in lines[2]
 
 
+def test_a_network_from_elsewhere_is_compared_by_what_its_run_recorded(store, tmp_path) -> None:
+    ids = [store.write(f"model.dropout={rate}", draw=draw) for draw, rate in ((1, 0.33), (2, 0.34))]
+    path = store.artifact(ids[0], "experiment.json")
+    content = json.loads(path.read_text())
+    content["model"] = {"kind": "their_resnet", "name": "theirs", "depth": 18}
+    path.write_text(json.dumps(content))
+    store.client.log_metric(ids[0], "flops_per_image", 12_300_000)
+    text = compared(store, tmp_path, *ids)
+    costs = text[text.index("<h2>Cost") :]
+    assert '<td class="n">12.3</td>' in costs and '<td class="n">–</td>' in costs
+
+
 def test_csv_and_markdown_hold_the_table(store, sweep, tmp_path) -> None:
     compared(store, tmp_path, *sweep, "--images", "0")
     with (tmp_path / "comparison.csv").open() as file:
@@ -126,7 +141,7 @@ def test_csv_and_markdown_hold_the_table(store, sweep, tmp_path) -> None:
     assert len(lines) == 6 and "**leaky**" in lines[5] and "±" in lines[2]
 
 
-def test_a_folder_that_cannot_be_written_is_told(store, sweep, tmp_path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(store, sweep, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"--out .*file.*cannot be written"):
         compared(store, tmp_path / "file", *sweep[:6])

@@ -27,10 +27,10 @@ def test_the_order_is_by_validation_and_by_test_only_where_asked(store) -> None:
         store.client.log_metric(ids[-1], "final/test/balanced_accuracy", skills[1])
     found = built(store, ids)
     assert "0.41" in found.rows[0].label
-    assert not any("chooses by it" in line for line in found.verdict.cautions)
+    assert not any("Choosing by it" in line for line in found.verdict.caveats)
     found = built(store, ids, by="test/balanced_accuracy")
     assert "0.42" in found.rows[0].label
-    assert any("used the test images up" in line for line in found.verdict.cautions)
+    assert any("selecting on the test set" in line for line in found.verdict.caveats)
     with pytest.raises(UserError, match="did you mean accuracy"):
         built(store, ids, by="acuracy")
 

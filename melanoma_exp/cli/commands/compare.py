@@ -43,13 +43,13 @@ def compare(words: list[str]) -> None:
     given, overrides = parser.split(words)
     _check(given)
     here = compose_storage("compare", overrides)
-    from melanoma_exp.comparison import build, files, screen
+    from melanoma_exp.comparison import build, files, terminal
     from melanoma_exp.report import console
 
     archive = here.tracking.archive()
     found = build.build(archive, _select(archive, given), bool(given.run_ids), given.by)
     files.write(archive, found, given.out, given.images, here.cache.root())
-    screen.show(console.console(), found)
+    terminal.show(console.console(), found)
     print(f"page: {given.out / 'comparison.html'} (table: comparison.csv, comparison.md)")
 
 

@@ -31,18 +31,18 @@ def predict(words: list[str]) -> None:
     given, overrides = parser.split(words)
     _check_targets(given.out, given.html)
     from melanoma_exp.prediction import predict as engine
-    from melanoma_exp.prediction import saved_model, screen, sources, worklist
+    from melanoma_exp.prediction import saved_model, sources, terminal, worklist
     from melanoma_exp.report import console as report
 
     sought = sources.find(given.paths)
     archive = compose_storage("predict", overrides).tracking.archive()
     saved = saved_model.load(*saved_model.fetch(archive, given.run_id))
     console = report.console()
-    with screen.counting(console, "images", len(sought.files)) as tell:
+    with terminal.counting(console, "images", len(sought.files)) as tell:
         predictions, unread = engine.predict(saved, sought.files, tell)
     unread += [engine.Unread(path, "there is no such file") for path in sought.absent]
     found = worklist.Worklist.of(given.run_id, saved, predictions, unread)
-    screen.print_worklist(console, found)
+    terminal.print_worklist(console, found)
     if sought.ignored:
         console.print(f"ignored {sought.ignored} files in folders that are not JPEG or PNG")
     if given.out:

@@ -1,4 +1,4 @@
-"""What a run predicted, read back from its tables."""
+"""The predictions of a run, read back from its tables."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ PARTS = {"val": "validation", "test": "test"}
 
 @dataclass(frozen=True)
 class Predictions:
-    """One run's answers on one part, rows sorted by id.
+    """One run's predictions on one part, sorted by id.
 
     Attributes:
         ids: str (n,).
@@ -37,13 +37,13 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A run with its predictions, a part each; no test part, no entry."""
+    """A run with its predictions by part."""
 
     stored: StoredRun
     classes: tuple[str, ...]
     parts: Mapping[str, Predictions]
 
-    def figure(self, key: str) -> float:
+    def metric(self, key: str) -> float:
         """Returns the last value of a metric, NaN where it was not logged."""
         return self.stored.metrics.get(key, float("nan"))
 
@@ -74,17 +74,17 @@ def parse(text: str, classes: tuple[str, ...]) -> Predictions:
         classes: The columns that hold probabilities, in order.
 
     Raises:
-        ValueError: A column is missing, a value is no number or a label no class.
+        ValueError: A column is missing, a value is not a number or a label not a class.
         KeyError: Likewise.
     """
     lines = csv.reader(io.StringIO(text))
     head = {name: column for column, name in enumerate(next(lines, ()))}
     missing = [name for name in ("id", "group", "label", *classes) if name not in head]
     if missing:
-        raise ValueError(f"it lacks the column {', '.join(missing)}")
+        raise ValueError(f"the column is missing: {', '.join(missing)}")
     rows = list(lines)
     if not rows or any(len(row) != len(head) for row in rows):
-        raise ValueError("it is empty or cut short")
+        raise ValueError("it is empty or truncated")
     columns = [head[name] for name in classes]
     label_of = {name: label for label, name in enumerate(classes)}
     ids = np.array([row[head["id"]] for row in rows], dtype=str)

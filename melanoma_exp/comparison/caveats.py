@@ -1,4 +1,4 @@
-"""Why one should doubt a comparison: leaks, too few runs, too few images, choosing twice."""
+"""Reasons to doubt a comparison: leaks, too few runs, too few images, selection on the test set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from melanoma_exp.comparison.pairing import Tested
-from melanoma_exp.comparison.reading import PARTS
+from melanoma_exp.comparison.predictions import PARTS
 from melanoma_exp.comparison.rows import Row
 
 FEW_RUNS = 5
-OPTIMISTIC = 3  # rows from which on the best one's own figure is told to be optimistic
+OPTIMISTIC = 3  # from so many rows on the metrics of the best are called optimistic
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: the figure that orders the table, the part, the alerted class.
+    """The metric that orders the table, the part it is of, and the alerted class.
 
-    `metric` is the figure without its part, e.g. `balanced_accuracy`.
+    `metric` has no part, e.g. `balanced_accuracy`.
     """
 
     part: str
@@ -25,13 +25,13 @@ class Question:
     alert: str
 
     @property
-    def figure(self) -> str:
-        """The tested figure that comes nearest to the one that orders."""
+    def tested_metric(self) -> str:
+        """The tested metric that is closest to the one that orders."""
         name = self.metric.removeprefix(f"{self.alert}_")
         return name if name in ("accuracy", "sensitivity", "specificity") else "balanced_accuracy"
 
-    def words(self, figure: str) -> str:
-        """Returns a figure's name."""
+    def title(self, metric: str) -> str:
+        """Returns the words for a tested metric."""
         return {
             "balanced_accuracy": "balanced accuracy",
             "accuracy": "accuracy",
@@ -39,16 +39,16 @@ class Question:
             "specificity": f"{self.alert} specificity",
             "mcnemar": "accuracy, McNemar",
             "folds": "balanced accuracy over folds",
-        }[figure]
+        }[metric]
 
 
 def find(rows: Sequence[Row], tested: Sequence[Tested], question: Question) -> list[str]:
-    """Returns what a reader should know before believing the verdict, gravest first.
+    """Returns what a reader should know before relying on the verdict, most serious first.
 
     Args:
         rows: In the table's order.
-        tested: Of each part.
-        question: What is asked.
+        tested: For each part.
+        question: Which metric orders the rows.
     """
     lines = [_leak(row) for row in rows if row.leaky]
     honest = [row for row in rows if not row.leaky]
@@ -56,34 +56,34 @@ def find(rows: Sequence[Row], tested: Sequence[Tested], question: Question) -> l
     few = [row.letter for row in honest if 1 < row.seeds < FEW_RUNS]
     if once:
         lines.append(
-            f"Trained once: {_listed(once)}. The intervals hold the chance in the images, not the "
-            "luck of training; another seed may turn the order. Repeat with seed=1,2,3,4,5."
+            f"Trained once: {_listed(once)}. The intervals cover the sampling of images, not "
+            "training noise; another seed may reverse the order. Repeat with seed=1,2,3,4,5."
         )
     if few:
         lines.append(
-            f"Few seeds: {_listed(few)}. With fewer than {FEW_RUNS} the luck of training is known "
-            "roughly, and only large differences can be shown."
+            f"Few seeds: {_listed(few)}. With fewer than {FEW_RUNS} the estimate of training noise "
+            "is rough, and only large differences are significant."
         )
     if any(row.folds > 1 for row in honest):
         lines.append(
-            "Folds are not independent, for they share training images: the ± of a row over folds "
-            "is too narrow. The test over folds is corrected for it."
+            "Folds share training images, so they are not independent: the ± of a row over folds "
+            "is too narrow. The test over folds corrects for it."
         )
     for t in tested:
         lines += _size(t, question)
     if question.part == "test":
         lines.append(
-            "The order follows a test figure. Whoever chooses by it has used the test images up: "
-            "what they show of the chosen one is too good."
+            "The rows are ordered by a test metric. Choosing by it means selecting on the test "
+            "set: the test metrics of the chosen row are optimistic."
         )
     elif len(honest) >= OPTIMISTIC:
         lines.append(
-            f"The best of {len(honest)} rows was chosen on the validation images: what they show "
-            "of it is too good. Its test figures were not chosen by."
+            f"The best of {len(honest)} rows was selected on validation: its validation metrics "
+            "are optimistic, its test metrics are not."
         )
     if stoppers := [r.letter for r in honest if _validation_chose(r)]:
         lines.append(
-            f"Validation also steered the training of {_listed(stoppers)} (epoch or rate)."
+            f"Validation also chose the epoch or the learning rate of {_listed(stoppers)}."
         )
     for name, tag, width in (("code", "git_commit", 8), ("machines", "machine.cpu", 60)):
         found = {run.stored.tags.get(tag, "")[:width] for row in rows for run in row.runs}
@@ -98,12 +98,12 @@ def _leak(row: Row) -> str:
         "of its validation images share a lesion with training": "val_rows_with_train_group",
         "of its test images share a lesion with training": "test_rows_with_train_group",
     }
-    told = [
+    found = [
         f"{100 * value:.0f} % {words}"
         for words, key in shares.items()
         if (value := row.mean(f"leak/{key}").value) > 0
     ]
-    return f"Leaky: {row.name}: {'; '.join(told) or 'tagged so'}. Shown, never ranked."
+    return f"Leaky: {row.name}: {'; '.join(found) or 'tagged as leaky'}. Shown, never ranked."
 
 
 def _size(tested: Tested, question: Question) -> list[str]:
@@ -126,8 +126,8 @@ def _size(tested: Tested, question: Question) -> list[str]:
         f"{len(np.unique(answers.group))} groups, {present.min()} in its smallest class"
     )
     if widths and np.median(widths) > 0:
-        line += f"; a difference below about {np.median(widths):.2f} in balanced accuracy would "
-        line += "hardly be seen here"
+        line += f"; a difference below about {np.median(widths):.2f} in balanced accuracy is too "
+        line += "small to detect here"
     return [f"{line}."]
 
 

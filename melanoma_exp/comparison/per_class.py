@@ -1,4 +1,4 @@
-"""What rows do class by class: recall and confusion, summed over a row's runs."""
+"""Recall and confusion of each class, summed over a row's runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Confusion:
 
 
 def confusions(rows: Sequence[Row], part: str, classes: int) -> list[Confusion]:
-    """Counts the answers of each row's runs on a part; rows without the part are left out."""
+    """Counts the predictions of each row's runs on a part; rows without the part are left out."""
     found = []
     for row in rows:
         runs = [run.parts[part] for run in row.runs if part in run.parts]
