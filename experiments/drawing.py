@@ -195,4 +195,4 @@ def _recipe(row: Row) -> str:
 
 
 def _values(row: Row, key: str) -> list[float]:
-    return [run.figure(key) for run in row.runs]
+    return [run.metric(key) for run in row.runs]
