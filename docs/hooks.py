@@ -70,7 +70,7 @@ def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> st
     """Lets links that hold in the repository hold in the site.
 
     `docs/*.md` link to `../experiments/02-leak/README.md` and the like, files at the root of the
-    repository to `docs/*.md`.
+    repository to `docs/*.md`. A linked file that is marked for inclusion becomes a code block.
     """
     up = "../" * page.file.src_uri.count("/")
     for source, target in OUTSIDE.items():
@@ -78,4 +78,12 @@ def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> st
     folder = r"\]\((?:\.\./)*(?:experiments/)?(\d\d-[\w-]+)(?:/README\.md)?\)"
     if not page.file.src_uri.startswith("decisions/"):
         markdown = re.sub(folder, rf"]({up}experiments/\1/index.md)", markdown)
+    markdown = re.sub(r"\[`(.+?)`\]\(\.\./\1\)\n<!-- include \1 -->", _code, markdown)
     return markdown.replace("](docs/", f"]({up}")
+
+
+def _code(found: re.Match[str]) -> str:
+    """Returns a file of the repository as a code block, where the page links to it."""
+    path = ROOT / found[1]
+    language = {".py": "python", ".yaml": "yaml"}[path.suffix]
+    return f'```{language} title="{found[1]}"\n{path.read_text(encoding="utf-8")}```'
