@@ -1,4 +1,4 @@
-"""Where a model looks: Grad-CAM, and the check that the maps depend on what was learnt."""
+"""Grad-CAM, and the sanity check that its maps depend on the trained weights."""
 
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ def grad_cam(
     images: NDArray[np.uint8],
     class_index: NDArray[np.integer] | int,
 ) -> NDArray[np.float32]:
-    """Returns which places of the images speak for a class: `evidence` without what is negative.
+    """Returns the positive evidence for a class, scaled to 1.
 
     Args:
         model: As of `evidence`.
@@ -28,15 +28,15 @@ def grad_cam(
         class_index: As of `evidence`.
 
     Returns:
-        float32 (n, h, w), each map 0 to 1, its largest value 1; all 0 where nothing speaks for
-        the class.
+        float32 (n, h, w), each map 0 to 1, its largest value 1; all 0 without positive
+        evidence.
     """
     height, width = images.shape[1:3]
     return positive_part(evidence(model, layer, images, class_index), height, width)
 
 
 def positive_part(sums: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Returns maps of the images' size without what is negative, scaled to a largest value of 1.
+    """Returns the positive evidence at the size of the images, scaled to a largest value of 1.
 
     Args:
         sums: float32 (n, fh, fw), of `evidence`.
@@ -57,7 +57,7 @@ def evidence(
     images: NDArray[np.uint8],
     class_index: NDArray[np.integer] | int,
 ) -> NDArray[np.float32]:
-    """Returns what speaks for and against a class at each place.
+    """Returns the evidence for (positive) and against (negative) a class at each position.
 
     Selvaraju et al., Grad-CAM, ICCV 2017: the feature maps of a layer, weighted by the mean
     gradient of the class's logit, summed. With two classes only the difference of the logits
@@ -68,7 +68,7 @@ def evidence(
         model: Functional, uint8 images to logits (n, c). Left as it was.
         layer: Name of a layer with output (n, fh, fw, channels), of `Model.gradcam_layer`.
         images: uint8 (n, h, w, 3).
-        class_index: int (n,), or one for all: the class asked about, 0 to c - 1.
+        class_index: int (n,), or one for all: the class to explain, 0 to c - 1.
 
     Returns:
         float32 (n, fh, fw), of any size and sign, a value a position of the layer's output.
@@ -79,10 +79,10 @@ def evidence(
     from melanoma_exp.training.keras_internals import output_in
 
     inner = keras.Model(model.inputs[0], [output_in(model, layer), model.outputs[0]])
-    wanted = np.broadcast_to(np.asarray(class_index, np.int64), len(images))
+    target = np.broadcast_to(np.asarray(class_index, np.int64), len(images))
     maps = []
     for start in range(0, len(images), BATCH):
-        batch, index = images[start : start + BATCH], wanted[start : start + BATCH]
+        batch, index = images[start : start + BATCH], target[start : start + BATCH]
         with tf.GradientTape() as tape:
             features, logits = inner(tf.convert_to_tensor(batch), training=False)
             tape.watch(features)
@@ -97,11 +97,11 @@ def evidence(
 
 
 def randomised(model: "keras.Model", seed: int) -> "keras.Model":
-    """Returns a copy that has learnt nothing.
+    """Returns a copy with random weights.
 
     Its kernels are drawn from a normal distribution around 0, as wide as the trained ones are
-    large, so that activations keep their size; biases and the numbers of normalisation, one a
-    channel, are put in random order.
+    large, so that activations keep their size; biases and the parameters of normalisation,
+    one a channel, are shuffled.
 
     Args:
         model: Left as it was.
@@ -125,7 +125,7 @@ def rank_correlation(maps: NDArray[np.float32], others: NDArray[np.float32]) -> 
     """Returns Spearman's correlation of each map with its other, NaN where one is constant.
 
     Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018: where it is far from 0 between a
-    trained model and one of random weights, the maps show the image and not what was learnt.
+    trained model and one with random weights, the maps show the image, not what was learnt.
 
     Args:
         maps: float32 (n, h, w).

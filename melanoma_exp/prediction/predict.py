@@ -92,7 +92,7 @@ def judge(saved: SavedModel, paths: Sequence[Path], images: np.ndarray) -> list[
     decision = saved.decision
     probability = decision.class_probability(logits)
     chance = decision.probability(logits, saved.classes)
-    alerts, doubts = decision.alerts(chance), decision.doubts(chance)
+    alerts, doubts = decision.alerts(chance), decision.is_unsure(chance)
     score = saved.out_of_distribution
     unusual = score.notes(images) if score else [None] * len(images)
     return [

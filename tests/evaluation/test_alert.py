@@ -113,7 +113,7 @@ def by_hand(spec: Any) -> Alert:
 def test_figures_at_the_threshold_by_hand(spec: Any) -> None:
     found = by_hand(spec)
     assert found.confusion == (3, 1, 2, 4)
-    values = {name: float(e.value) for name, e in found.figures.items()}
+    values = {name: float(e.value) for name, e in found.metrics.items()}
     assert values["sensitivity"] == 3 / 4 and values["specificity"] == 4 / 6
     assert values["ppv"] == 3 / 5 and values["npv"] == 4 / 5 and values["alerted"] == 0.5
     assert values["unsure"] == 0.1
@@ -151,8 +151,8 @@ def test_curves_are_scikit_learns_without_points_on_straight_lines() -> None:
 def test_an_alert_without_a_found_case_has_no_number_needed(spec: Any) -> None:
     positive, chance = np.array([1, 1, 0, 0], bool), np.array([0.1, 0.2, 0.1, 0.9])
     found = alert.evaluate(positive, chance, decision(0.5), spec, draws(4))
-    assert np.isnan(found.figures["number_needed_to_biopsy"].value)
-    assert found.figures["ppv_at_prevalence"].value == 0
+    assert np.isnan(found.metrics["number_needed_to_biopsy"].value)
+    assert found.metrics["ppv_at_prevalence"].value == 0
 
 
 def test_the_assessment_scales_before_it_alerts_and_not_before_it_classifies(spec: Any) -> None:
@@ -164,7 +164,7 @@ def test_the_assessment_scales_before_it_alerts_and_not_before_it_classifies(spe
     assert after.ece_mass < before.ece_mass and after.ece_width < before.ece_width
     brier = brier_score_loss(truth, softmax(logits), scale_by_half=False)
     assert found.overall["brier"].value == pytest.approx(brier)
-    figures = found.alerts["melanoma"].figures
+    figures = found.alerts["melanoma"].metrics
     assert figures["sensitivity"].value == decisions[0].validation.sensitivity
     flat = summary.flat(found)
     assert flat["melanoma_alert_sensitivity"] == figures["sensitivity"].value
@@ -181,7 +181,7 @@ def test_test_images_never_move_the_threshold(spec: Any) -> None:
     found = part_metrics.compute(logits, truth, CLASSES, [{}] * 90, decisions, spec, draws(90))
     assert found.alerts["melanoma"].decision is decisions[0]
     alerted = decisions[0].alerts(decisions[0].probability(logits, CLASSES))
-    assert found.alerts["melanoma"].figures["sensitivity"].value == alerted[truth == 0].mean()
+    assert found.alerts["melanoma"].metrics["sensitivity"].value == alerted[truth == 0].mean()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -17,8 +17,8 @@ def test_the_temperature_is_found_again() -> None:
     random = np.random.default_rng(3)
     logits = 2 * random.normal(size=(20_000, 3))
     truth = (random.random((20_000, 1)) > softmax(logits).cumsum(axis=1)).sum(axis=1)
-    assert calibration.temperature(2.5 * logits, truth) == pytest.approx(2.5, rel=0.03)
-    few = calibration.temperature(2.5 * logits[:300], truth[:300])
+    assert calibration.fit_temperature(2.5 * logits, truth) == pytest.approx(2.5, rel=0.03)
+    few = calibration.fit_temperature(2.5 * logits[:300], truth[:300])
     own = np.arange(300), truth[:300]
 
     def loss(heat: float) -> float:
@@ -29,8 +29,8 @@ def test_the_temperature_is_found_again() -> None:
 
 def test_separable_and_reversed_logits_stay_within_bounds() -> None:
     truth = np.array([0, 1, 2])
-    assert calibration.temperature(np.eye(3) * 1e3, truth) == pytest.approx(0.05, rel=1e-3)
-    assert calibration.temperature(-np.eye(3) * 9, truth) == pytest.approx(20, rel=1e-3)
+    assert calibration.fit_temperature(np.eye(3) * 1e3, truth) == pytest.approx(0.05, rel=1e-3)
+    assert calibration.fit_temperature(-np.eye(3) * 9, truth) == pytest.approx(20, rel=1e-3)
 
 
 def test_calibration_error_by_hand() -> None:
@@ -40,8 +40,8 @@ def test_calibration_error_by_hand() -> None:
     # Halves by width: (0.1 0.1 0.4 | 0 0 1) and (0.6 0.9 0.9 | 0 1 1), each 0.4 off in sum.
     assert found.ece_width == pytest.approx((0.4 + 0.4) / 6)
     assert found.ece_mass == pytest.approx((0.4 + 0.4) / 6)
-    np.testing.assert_allclose(found.said, [0.2, 0.8])
-    np.testing.assert_allclose(found.seen.value, [1 / 3, 2 / 3])
+    np.testing.assert_allclose(found.predicted, [0.2, 0.8])
+    np.testing.assert_allclose(found.observed.value, [1 / 3, 2 / 3])
     thirds = calibration.reliability(said, happened, 3, draws(6))
     assert thirds.ece_mass == pytest.approx((0.2 + 0 + 0.2) / 6)
     assert thirds.images.tolist() == [2, 2, 2]

@@ -76,9 +76,9 @@ def test_probabilities_are_tempered_and_summed_over_the_positive_classes() -> No
 def test_the_threshold_itself_is_alerted_and_the_band_includes_its_edges() -> None:
     chance = np.array([0.09, 0.1, np.nextafter(1 / 3, 0), 1 / 3, 0.4, 0.41])
     assert DECISION.alerts(chance).tolist() == [False, False, False, True, True, True]
-    assert DECISION.doubts(chance).tolist() == [False, True, True, True, True, False]
+    assert DECISION.is_unsure(chance).tolist() == [False, True, True, True, True, False]
     without = dataclasses.replace(DECISION, threshold=None, unsure=None)
-    assert not without.alerts(chance).any() and not without.doubts(chance).any()
+    assert not without.alerts(chance).any() and not without.is_unsure(chance).any()
 
 
 def test_softmax_of_huge_logits_is_finite() -> None:

@@ -39,7 +39,7 @@ def test_what_has_no_column_is_named_and_not_assessable() -> None:
     assert (
         "not assessable" in rows["skin tone", ""].note and "not assessable" in rows["age", ""].note
     )
-    assert rows["skin tone", ""].images == 0 and rows["skin tone", ""].figures == {}
+    assert rows["skin tone", ""].images == 0 and rows["skin tone", ""].metrics == {}
     assert rows["sex", "female"].note == ""
 
 
@@ -48,11 +48,11 @@ def test_figures_are_those_of_the_rows_alone() -> None:
     women = rows["sex", "female"]
     assert (women.images, women.groups, women.positives) == (8, 8, 4)
     # Rows 0 3 6 are alerted; of the positive ones 0 2 4 6 these are 0 and 6.
-    assert women.figures["sensitivity"].value == 0.5
-    assert women.figures["specificity"].value == 0.75
-    assert women.figures["accuracy"].value == 3 / 8
+    assert women.metrics["sensitivity"].value == 0.5
+    assert women.metrics["specificity"].value == 0.75
+    assert women.metrics["accuracy"].value == 3 / 8
     # Of 16 pairs: 2 alerted positives over 3 calm others, ties 2 x 1 and 2 x 3.
-    assert women.figures["auc"].value == pytest.approx((6 + 0.5 * (2 + 6)) / 16)
+    assert women.metrics["auc"].value == pytest.approx((6 + 0.5 * (2 + 6)) / 16)
     assert sum(row.images for (name, _), row in rows.items() if name == "sex") == 20
 
 
@@ -83,6 +83,6 @@ def test_bands_come_in_order_and_the_unknown_last() -> None:
 
 def test_a_small_group_gets_a_wide_interval_and_not_silence() -> None:
     rows = found([{"sex": "male" if k == 0 else "female"} for k in range(30)])
-    one = rows["sex", "male"].figures
+    one = rows["sex", "male"].metrics
     assert one["sensitivity"].value == 1 and one["sensitivity"].low < 0.25
     assert np.isnan(one["specificity"].value) and np.isnan(one["auc"].value)

@@ -141,7 +141,7 @@ def test_the_operating_point_lies_on_the_curve_of_its_part() -> None:
     found = worth(90).alerts
     roc = figures.alert_curves(found, "Test").axes[0]
     (point,) = (c for c in roc.containers if c.get_label() == "operating point")
-    at = found["melanoma"].figures
+    at = found["melanoma"].metrics
     assert point.lines[0].get_xydata()[0].tolist() == pytest.approx(
         [1 - at["specificity"].value, at["sensitivity"].value]
     )

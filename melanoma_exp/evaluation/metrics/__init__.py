@@ -1,5 +1,6 @@
-"""What predictions are worth, from labels, logits and groups alone. No module here knows a run.
+"""Metrics of predictions, from labels, logits and groups alone; nothing here knows of runs.
 
-`threshold.decide` chooses on validation, `part_metrics.compute` judges a part, `summary` writes it
-down. Every figure names its source where it is computed.
+`threshold.decide` chooses a decision on validation, `part_metrics.compute` computes the metrics of
+a part, `summary` gives them as numbers, rows and JSON. Each metric names its source where it is
+computed.
 """

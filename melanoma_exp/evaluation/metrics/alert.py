@@ -1,4 +1,4 @@
-"""One class, or several, against the rest: curves, an alert at a threshold, what it is worth."""
+"""The metrics of an alert for some classes against the rest: curves, and those at a threshold."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,22 +13,21 @@ from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats
 from melanoma_exp.evaluation.metrics.roc import Ranking
 
 STEPS = 50
-GRID = (
-    np.arange(STEPS + 1) / STEPS
-)  # false positive rates at which the band of the ROC curve is drawn
+# False positive rates at which the band of the ROC curve is drawn.
+GRID = np.arange(STEPS + 1) / STEPS
 CHANCES = np.arange(1, 100) / 100  # threshold probabilities of the decision curve
 
 
 @dataclass(frozen=True)
 class Alert:
-    """What an alert for some classes is worth on a part.
+    """The metrics of an alert on a part.
 
     Attributes:
         decision: Chosen on validation.
         images: In the part.
         positives: Images of the alerted classes.
         groups: Groups of images of the alerted classes.
-        figures: By name, as `evaluate` lists them.
+        metrics: By name, as `evaluate` lists them.
         confusion: True positives, false negatives, false positives, true negatives at the
             threshold; None without threshold.
         roc: float64 (3, k): false positive rate, sensitivity, threshold; corners only.
@@ -42,7 +41,7 @@ class Alert:
     images: int
     positives: int
     groups: int
-    figures: dict[str, Estimate]
+    metrics: dict[str, Estimate]
     confusion: tuple[int, int, int, int] | None
     roc: Floats
     band: Estimate
@@ -61,9 +60,9 @@ def evaluate(
     spec: Evaluation,
     bootstrap: Bootstrap,
 ) -> Alert:
-    """Returns the worth of an alert.
+    """Returns the metrics of an alert.
 
-    Its figures: auc; average_precision; partial_auc (area above a sensitivity, normalised as in
+    They are: auc; average_precision; partial_auc (area above a sensitivity, normalised as in
     the ISIC 2024 challenge); sensitivity_at_S_specificity; specificity_at_S_sensitivity, these two
     read off the part's own curve; and at the threshold of the decision: sensitivity, specificity,
     ppv, npv, alerted (share of images), and at the stated prevalence p by Bayes' rule
@@ -89,7 +88,7 @@ def evaluate(
     size = len(CHANCES) + 1
     reached = bootstrap.cells(~positive * size + bins, 2 * size)
 
-    def figures(weights: Floats) -> dict[str, Floats]:
+    def metrics(weights: Floats) -> dict[str, Floats]:
         curve = ranking.curve(weights)
         found = {
             "auc": curve.auc(),
@@ -107,7 +106,7 @@ def evaluate(
             found |= _at_prevalence(table @ weights, prevalence)
         return found
 
-    found = bootstrap.estimate(figures)
+    found = bootstrap.estimate(metrics)
     band, benefit = found.pop("band"), found.pop("benefit")
     everyone = np.ones(len(positive), bool)
     confusion = None
@@ -118,7 +117,7 @@ def evaluate(
             "ppv": bootstrap.share(positive, alerted),
             "npv": bootstrap.share(~positive, ~alerted),
             "alerted": bootstrap.share(alerted, everyone),
-            "unsure": bootstrap.share(decision.doubts(probability), everyone),
+            "unsure": bootstrap.share(decision.is_unsure(probability), everyone),
         }
         tp, fn, fp, tn = (int(count) for count in table.sum(axis=1))
         confusion = tp, fn, fp, tn
@@ -154,18 +153,18 @@ def curves(positive: NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats]:
     """
     order = np.argsort(-score, kind="stable")
     last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    found = np.cumsum(positive[order])[last].astype(float)
-    passed = 1.0 + last - found
+    true = np.cumsum(positive[order])[last].astype(float)
+    false = 1.0 + last - true
     thresholds = score[order][last]
-    precision = found / (found + passed)
+    precision = true / (true + false)
     with np.errstate(invalid="ignore"):
-        recall, rate = found / found[-1], passed / passed[-1]
+        recall, rate = true / true[-1], false / false[-1]
     roc = np.array([np.append(0, rate), np.append(0, recall), np.append(np.inf, thresholds)])
-    steps = np.diff(np.array([np.append(0, passed), np.append(0, found)]))
+    steps = np.diff(np.array([np.append(0, false), np.append(0, true)]))
     straight = steps[0, 1:] * steps[1, :-1] == steps[0, :-1] * steps[1, 1:]
-    kept = np.concatenate([[True], ~straight, [True]])
-    rises = np.diff(found, prepend=0.0) > 0
-    return roc[:, kept], np.array([recall, precision, thresholds])[:, rises]
+    corners = np.concatenate([[True], ~straight, [True]])
+    rises = np.diff(true, prepend=0.0) > 0
+    return roc[:, corners], np.array([recall, precision, thresholds])[:, rises]
 
 
 def _at_prevalence(counts: Floats, prevalence: float) -> dict[str, Floats]:
@@ -174,10 +173,10 @@ def _at_prevalence(counts: Floats, prevalence: float) -> dict[str, Floats]:
         sensitivity, specificity = tp / (tp + fn), tn / (fp + tn)
         true, false = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
         ppv = true / (true + false)
-        missed = (1 - sensitivity) * prevalence
-        calm = specificity * (1 - prevalence)
+        false_negative = (1 - sensitivity) * prevalence
+        true_negative = specificity * (1 - prevalence)
         return {
             "ppv_at_prevalence": ppv,
-            "npv_at_prevalence": calm / (calm + missed),
+            "npv_at_prevalence": true_negative / (true_negative + false_negative),
             "number_needed_to_biopsy": np.where(ppv > 0, 1 / ppv, np.nan),
         }

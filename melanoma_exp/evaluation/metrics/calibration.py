@@ -1,4 +1,4 @@
-"""Whether a probability means what it says, and the one number that mends most of it."""
+"""Calibration: temperature scaling, calibration error and reliability diagrams."""
 
 from dataclasses import dataclass
 
@@ -9,29 +9,29 @@ from scipy.optimize import minimize_scalar
 from melanoma_exp.evaluation.metrics.decision import softmax
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats, stack
 
-COLDEST, HOTTEST = 0.05, 20.0  # where separable or meaningless logits would run away to 0 or on
+LOWEST, HIGHEST = 0.05, 20.0  # separable or meaningless logits have no finite optimum
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Probability said against frequency seen.
+    """Predicted probability against observed frequency.
 
     Attributes:
         ece_width: Expected calibration error over bins of equal width, 0 to 1.
         ece_mass: The same over bins of equally many images.
-        said: float64 (k,), mean probability of each bin of equal mass.
-        seen: Frequency in each of them, with Wilson's interval.
+        predicted: float64 (k,), mean probability of each bin of equal mass.
+        observed: Frequency in each of them, with Wilson's interval.
         images: int64 (k,), in each of them.
     """
 
     ece_width: float
     ece_mass: float
-    said: Floats
-    seen: Estimate
+    predicted: Floats
+    observed: Estimate
     images: NDArray[np.int64]
 
 
-def temperature(logits: Floats, truth: NDArray[np.integer]) -> float:
+def fit_temperature(logits: Floats, truth: NDArray[np.integer]) -> float:
     """Returns the T for which softmax(logits / T) has the smallest log loss on the images.
 
     Guo et al., On calibration of modern neural networks, ICML 2017. The loss is convex in 1 / T, so
@@ -42,59 +42,59 @@ def temperature(logits: Floats, truth: NDArray[np.integer]) -> float:
         truth: int (n,).
     """
     logits = logits - logits.max(axis=1, keepdims=True)
-    own = logits[np.arange(len(truth)), truth].mean()
+    of_truth = logits[np.arange(len(truth)), truth].mean()
 
     def loss(log_beta: float) -> float:
         beta = np.exp(log_beta)
-        return float(np.log(np.exp(beta * logits).sum(axis=1)).mean() - beta * own)
+        return float(np.log(np.exp(beta * logits).sum(axis=1)).mean() - beta * of_truth)
 
-    bounds = (-np.log(HOTTEST), -np.log(COLDEST))
+    bounds = (-np.log(HIGHEST), -np.log(LOWEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     return float(np.exp(-found.x))
 
 
 def reliability(
-    said: Floats, happened: NDArray[np.bool_], bins: int, bootstrap: Bootstrap
+    probability: Floats, happened: NDArray[np.bool_], bins: int, bootstrap: Bootstrap
 ) -> Reliability:
-    """Compares what was said with what happened.
+    """Compares predicted probabilities with what happened.
 
-    ECE = sum over bins of (images of the bin / all) |mean said - frequency|: Naeini et al., AAAI
-    2015, with bins of equal width; Nguyen and O'Connor, EMNLP 2015, with bins of equal mass. Small
-    parts overstate it: each bin's own noise counts as error.
+    ECE = sum over bins of (images of the bin / all) |mean probability - frequency|: Naeini et al.,
+    AAAI 2015, with bins of equal width; Nguyen and O'Connor, EMNLP 2015, with bins of equal mass.
+    Small parts overstate it: the sampling noise of each bin counts as error.
 
     Args:
-        said: float64 (n,), probabilities.
+        probability: float64 (n,).
         happened: bool (n,), n >= 1.
-        bins: Their number; a tie of probabilities is never cut, so there may be fewer.
+        bins: Their number; equal probabilities share a bin, so there may be fewer.
         bootstrap: Of the n rows.
     """
-    mass = _equal_mass(said, bins)
+    mass = _equal_mass(probability, bins)
     return Reliability(
-        _error(said, happened, np.minimum((said * bins).astype(int), bins - 1)),
-        _error(said, happened, mass),
-        np.array([said[mass == k].mean() for k in range(mass.max() + 1)]),
+        _error(probability, happened, np.minimum((probability * bins).astype(int), bins - 1)),
+        _error(probability, happened, mass),
+        np.array([probability[mass == k].mean() for k in range(mass.max() + 1)]),
         stack([bootstrap.share(happened, mass == k) for k in range(mass.max() + 1)]),
         np.bincount(mass),
     )
 
 
 def of_classes(
-    logits: Floats, truth: NDArray[np.integer], heat: float, bins: int, bootstrap: Bootstrap
+    logits: Floats, truth: NDArray[np.integer], temperature: float, bins: int, bootstrap: Bootstrap
 ) -> Reliability:
     """Returns the reliability of the most probable class's probability at a temperature."""
-    probability = softmax(logits, heat)
+    probability = softmax(logits, temperature)
     return reliability(
         probability.max(axis=1), probability.argmax(axis=1) == truth, bins, bootstrap
     )
 
 
-def _equal_mass(said: Floats, bins: int) -> NDArray[np.int64]:
+def _equal_mass(probability: Floats, bins: int) -> NDArray[np.int64]:
     """Returns the bin of each image, numbered without gaps; equal probabilities share a bin."""
-    rank = np.searchsorted(np.sort(said), said)  # the same for ties
-    _, numbered = np.unique(rank * bins // len(said), return_inverse=True)
+    rank = np.searchsorted(np.sort(probability), probability)  # the same for ties
+    _, numbered = np.unique(rank * bins // len(probability), return_inverse=True)
     return numbered
 
 
-def _error(said: Floats, happened: NDArray[np.bool_], place: NDArray[np.integer]) -> float:
-    gaps = np.bincount(place, weights=said - happened)
-    return float(np.abs(gaps).sum() / len(said))
+def _error(probability: Floats, happened: NDArray[np.bool_], bin_of: NDArray[np.integer]) -> float:
+    gaps = np.bincount(bin_of, weights=probability - happened)
+    return float(np.abs(gaps).sum() / len(probability))

@@ -1,4 +1,4 @@
-"""Figures over all classes and of each class, with intervals."""
+"""Metrics over all classes and of each class, with intervals."""
 
 from dataclasses import dataclass
 
@@ -17,9 +17,10 @@ class ClassTable:
     """Per class, in class order: estimates (c,), NaN where undefined; counts int64.
 
     Attributes:
-        precision: Share of the images called so that are so (positive predictive value).
-        recall: Share of the images that are so that are called so (sensitivity).
-        specificity: Share of the other images that are not called so.
+        precision: Share of the images predicted as the class that are of it (positive predictive
+            value).
+        recall: Share of the images of the class that are predicted as it (sensitivity).
+        specificity: Share of the other images that are not predicted as it.
         f1: Harmonic mean of precision and recall.
         auc: Area under the ROC curve, the class against the rest.
         average_precision: Area under the precision-recall curve, by steps.
@@ -38,13 +39,13 @@ class ClassTable:
     groups: NDArray[np.int64]
     confusion: NDArray[np.int64]
 
-    FIGURES = ("precision", "recall", "specificity", "f1", "auc", "average_precision")
+    METRICS = ("precision", "recall", "specificity", "f1", "auc", "average_precision")
 
 
 def evaluate(
     truth: NDArray[np.integer], probability: Floats, bootstrap: Bootstrap
 ) -> tuple[dict[str, Estimate], ClassTable]:
-    """Returns the overall figures and those of each class.
+    """Returns the metrics over all classes and those of each class.
 
     A class without an image in the part, or in a resample, is left out of every mean.
 
@@ -62,26 +63,26 @@ def evaluate(
     classes = probability.shape[1]
     predicted = probability.argmax(axis=1)
     labels = np.arange(classes)
-    is_class, called = truth[:, None] == labels, predicted[:, None] == labels
+    is_class, is_predicted = truth[:, None] == labels, predicted[:, None] == labels
     rankings = [Ranking(is_class[:, k], probability[:, k], bootstrap) for k in labels]
     matrix = bootstrap.cells(truth * classes + predicted, classes**2)
-    own = probability[np.arange(len(truth)), truth]
+    of_truth = probability[np.arange(len(truth)), truth]
     losses = {
         "brier": ((probability - is_class) ** 2).sum(axis=1),
-        "log_loss": -np.log(np.maximum(own, SMALLEST)),
+        "log_loss": -np.log(np.maximum(of_truth, SMALLEST)),
     }
     sums = {
         name: bootstrap.cells(np.zeros(len(truth), int), 1, values=values)
         for name, values in losses.items()
     }
 
-    def figures(weights: Floats) -> dict[str, Floats]:
+    def metrics(weights: Floats) -> dict[str, Floats]:
         confusion = (matrix @ weights).reshape(classes, classes, -1)
         curves = [ranking.curve(weights) for ranking in rankings]
         auc = np.array([curve.auc() for curve in curves])
         total = confusion.sum(axis=(0, 1))
         return {
-            **_of_confusion(confusion),
+            **_from_confusion(confusion),
             "auc": auc,
             "average_precision": np.array([curve.average_precision() for curve in curves]),
             "macro_auc": _mean(auc),
@@ -89,15 +90,15 @@ def evaluate(
             **{name: (added @ weights)[0] / total for name, added in sums.items()},
         }
 
-    found = bootstrap.estimate(figures)
+    found = bootstrap.estimate(metrics)
     found["accuracy"] = bootstrap.share(predicted == truth, np.ones(len(truth), bool))
     found["top2_accuracy"] = bootstrap.share(
-        (probability > own[:, None]).sum(axis=1) < 2, np.ones(len(truth), bool)
+        (probability > of_truth[:, None]).sum(axis=1) < 2, np.ones(len(truth), bool)
     )
     shares = {
-        "precision": [bootstrap.share(is_class[:, k], called[:, k]) for k in labels],
-        "recall": [bootstrap.share(called[:, k], is_class[:, k]) for k in labels],
-        "specificity": [bootstrap.share(~called[:, k], ~is_class[:, k]) for k in labels],
+        "precision": [bootstrap.share(is_class[:, k], is_predicted[:, k]) for k in labels],
+        "recall": [bootstrap.share(is_predicted[:, k], is_class[:, k]) for k in labels],
+        "specificity": [bootstrap.share(~is_predicted[:, k], ~is_class[:, k]) for k in labels],
     }
     table = ClassTable(
         **{name: stack(rows) for name, rows in shares.items()},
@@ -109,14 +110,18 @@ def evaluate(
     return {name: found[name] for name in OVERALL}, table
 
 
-def _of_confusion(confusion: Floats) -> dict[str, Floats]:
-    """Returns what follows from confusion matrices (c, c, m)."""
+def _from_confusion(confusion: Floats) -> dict[str, Floats]:
+    """Returns metrics of confusion matrices (c, c, m)."""
     right = np.einsum("kkm->km", confusion)
-    true, called, total = confusion.sum(axis=1), confusion.sum(axis=0), confusion.sum(axis=(0, 1))
+    true, predicted, total = (
+        confusion.sum(axis=1),
+        confusion.sum(axis=0),
+        confusion.sum(axis=(0, 1)),
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         recall = right / true
-        f1 = 2 * right / (true + called)
-        agreed, chance = right.sum(axis=0) / total, (true * called).sum(axis=0) / total**2
+        f1 = 2 * right / (true + predicted)
+        agreed, chance = right.sum(axis=0) / total, (true * predicted).sum(axis=0) / total**2
         kappa = np.where(chance < 1, (agreed - chance) / (1 - chance), np.nan)
     f1 = np.where(true > 0, f1, np.nan)
     return {"balanced_accuracy": _mean(recall), "macro_f1": _mean(f1), "f1": f1, "kappa": kappa}

@@ -1,7 +1,7 @@
-"""What a run decides with: calibration, alert threshold and the band in which it is unsure.
+"""The decision of a run: calibration, alert threshold and the band in which it is unsure.
 
-Everything in it was chosen on the validation part alone. Whoever predicts with the run applies it
-unchanged; so does the evaluation of the test part.
+All of it is chosen on validation alone. Predictions and the evaluation of the test part apply it
+unchanged.
 """
 
 import json
@@ -20,7 +20,7 @@ Count = Annotated[int, Field(ge=0)]
 
 @dataclass(frozen=True)
 class Basis:
-    """The validation images a decision was chosen on, and what it reaches there.
+    """The validation images a decision was chosen on, and its metrics there.
 
     `sensitivity` is None without a positive image, `specificity` without another one.
     """
@@ -33,18 +33,18 @@ class Basis:
 
 @dataclass(frozen=True)
 class Decision:
-    """How logits become a calibrated probability, an alert, and a doubt.
+    """How logits become a calibrated probability, an alert, and whether that is unsure.
 
     Attributes:
         name: Of the alerted class, "melanoma" or "malignant".
         positive: Class names that make it up; empty where the dataset has none of them.
         temperature: Logits are divided by it before the softmax (Guo et al., 2017).
-        threshold: An image whose probability reaches it is alerted; None where validation could
-            not give one (no positive or no other image in it).
+        threshold: An image whose probability reaches it is alerted; None where validation has no
+            positive or no other image.
         rule: How the threshold was chosen, in words.
-        unsure: Lowest and highest probability of the band in which another validation set of the
-            same kind could have put the threshold; None as above.
-        validation: What it was chosen on.
+        unsure: Lowest and highest probability of the band in which the threshold could lie for
+            another validation set of the same kind; None as above.
+        validation: The images it was chosen on.
         out_of_distribution: The fitted score of unusual images, as `OutOfDistribution.to_dict`
             gives it; None without.
     """
@@ -65,7 +65,7 @@ class Decision:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     def to_json(self) -> str:
-        """Returns the text that `from_json` reads back without loss."""
+        """Returns the text that `from_json` reads."""
         return json.dumps(asdict(self), indent=2, allow_nan=False) + "\n"
 
     @classmethod
@@ -111,21 +111,21 @@ class Decision:
         missing = sorted(set(self.positive) - set(classes))
         if missing:
             raise UserError(
-                f"decision.json: knows {', '.join(missing)}, the model {', '.join(classes)}; "
-                "they belong to different runs"
+                f"decision.json: has the classes {', '.join(missing)}, the model "
+                f"{', '.join(classes)}; they belong to different runs"
             )
         columns = [k for k, name in enumerate(classes) if name in self.positive]
         chosen: np.ndarray = self.class_probability(logits)[:, columns].sum(axis=1)
         return np.minimum(chosen, 1.0)  # a sum of shares may round to more
 
     def alerts(self, probability: np.ndarray) -> np.ndarray:
-        """Returns which calibrated probabilities call for a look, bool; none without threshold."""
+        """Returns which calibrated probabilities are alerted, bool; none without threshold."""
         if self.threshold is None:
             return np.zeros(np.shape(probability), bool)
         return np.asarray(probability) >= self.threshold
 
-    def doubts(self, probability: np.ndarray) -> np.ndarray:
-        """Returns which calibrated probabilities lie in the unsure band, bool, edges included."""
+    def is_unsure(self, probability: np.ndarray) -> np.ndarray:
+        """Returns which calibrated probabilities are in the unsure band, bool, edges included."""
         if self.unsure is None:
             return np.zeros(np.shape(probability), bool)
         low, high = self.unsure

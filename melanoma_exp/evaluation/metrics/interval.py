@@ -1,8 +1,8 @@
-"""How far an estimate can be trusted: bootstrap by group, and Wilson's interval for shares.
+"""Confidence intervals: bootstrap by group, and Wilson's interval for shares.
 
-Images of one lesion are no independent evidence, so both count groups. Every figure is a function
-of weights, one a group: all ones give the estimate, the counts of a resample give the figure of
-that resample. Many resamples are one matrix product.
+Images of one lesion are not independent, so both count groups. Every metric is a function of
+weights, one a group: ones give the estimate, the counts of a resample give the metric of that
+resample. Many resamples are one matrix product.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,15 +16,15 @@ from scipy.stats import norm
 from melanoma_exp.system.randomness import Purpose, generator
 
 Floats = NDArray[np.float64]
-Figures = Callable[[Floats], Mapping[str, Floats]]
+Metrics = Callable[[Floats], Mapping[str, Floats]]
 
-CHUNK = 128  # resamples at a time: what is computed of them fits a cache
-DEFINED = 0.8  # share of the resamples a figure must exist in to have an interval
+CHUNK = 128  # resamples at a time, so that arrays fit the processor's cache
+DEFINED = 0.8  # share of the resamples in which a metric must exist to have an interval
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure, or one a class or row, with its interval; NaN where there is none.
+    """A metric, or one a class or row, with its interval; NaN where there is none.
 
     The three have one shape, () or (k,).
     """
@@ -34,30 +34,30 @@ class Estimate:
     high: Floats
 
     def at(self, row: int) -> "Estimate":
-        """Returns the figure of one class or row."""
+        """Returns the metric of one class or row."""
         return Estimate(self.value[row], self.low[row], self.high[row])
 
     def to_dict(self) -> dict[str, float | None]:
-        """Returns value, low and high of a single figure, None for NaN."""
+        """Returns value, low and high of a single metric, None for NaN."""
         numbers = {"value": self.value, "low": self.low, "high": self.high}
         return {k: None if np.isnan(v) else float(v) for k, v in numbers.items()}
 
 
 def stack(rows: Sequence[Estimate]) -> Estimate:
-    """Returns single figures as one column."""
+    """Returns single metrics as one column."""
     return Estimate(
         *(np.array([getattr(r, name) for r in rows]) for name in ("value", "low", "high"))
     )
 
 
 class Bootstrap:
-    """Resamples of the groups of a part, drawn once and used for every figure of the part.
+    """Resamples of the groups of a part, drawn once and used for every metric of the part.
 
     The interval is the percentile interval (Efron and Tibshirani, An Introduction to the Bootstrap,
     1993, chapter 13) over resampled groups (Field and Welsh, Bootstrapping clustered data, JRSS B
-    69, 2007). Resamples in which a figure is undefined, for want of a class, are left out. A
-    figure that is undefined in more than a fifth of them has no interval, nor has one that is the
-    same in all: two or three lesions all found are no proof of perfection.
+    69, 2007). Resamples in which a metric is undefined, for want of a class, are left out. A
+    metric that is undefined in more than a fifth of them has no interval, nor has one that is the
+    same in all: two or three lesions, all detected, do not prove perfection.
     """
 
     def __init__(self, group: NDArray[np.str_], resamples: int, seed: int, confidence: float):
@@ -99,15 +99,15 @@ class Bootstrap:
         added = np.ones(len(group)) if values is None else np.asarray(values, np.float64)
         return csr_array((added, (cell, group)), shape=(size, self.groups))
 
-    def estimate(self, figures: Figures) -> dict[str, Estimate]:
-        """Returns figures with their intervals.
+    def estimate(self, metrics: Metrics) -> dict[str, Estimate]:
+        """Returns metrics with their intervals.
 
         Args:
-            figures: From weights, float64 (groups, m), to named arrays (m,) or (k, m).
+            metrics: From weights, float64 (groups, m), to named arrays (m,) or (k, m).
         """
-        values = figures(np.ones((self.groups, 1)))
+        values = metrics(np.ones((self.groups, 1)))
         parts = [
-            figures(self._counts[:, start : start + CHUNK].astype(np.float64))
+            metrics(self._counts[:, start : start + CHUNK].astype(np.float64))
             for start in range(0, self._counts.shape[1], CHUNK)
         ]
         found = {}
@@ -140,7 +140,7 @@ class Bootstrap:
 
 
 def percentiles(drawn: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """Returns the central interval over the last axis, NaN where too little is known.
+    """Returns the central interval over the last axis, NaN where too few values are defined.
 
     Args:
         drawn: float64 (..., resamples), NaN where undefined.
@@ -154,8 +154,8 @@ def percentiles(drawn: Floats, confidence: float) -> tuple[Floats, Floats]:
         low, high = np.nanquantile(filled, tails, axis=-1)
     else:
         low, high = np.quantile(filled, tails, axis=-1)
-    told = enough & (np.nanmax(filled, axis=-1) > np.nanmin(filled, axis=-1))
-    return np.where(told, low, np.nan), np.where(told, high, np.nan)
+    defined = enough & (np.nanmax(filled, axis=-1) > np.nanmin(filled, axis=-1))
+    return np.where(defined, low, np.nan), np.where(defined, high, np.nan)
 
 
 def wilson(hits: NDArray, totals: NDArray, confidence: float) -> Estimate:

@@ -1,7 +1,4 @@
-"""Two models on the same images: is the difference more than chance? Pure functions of arrays.
-
-Every test here is paired: it looks at the same image, or the same fold, under both models.
-"""
+"""Paired tests of two models on the same images; pure functions of arrays."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +14,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class McNemar:
-    """Images that one model alone gets right, and the two-sided p-value."""
+    """Images that only one model gets right, and the two-sided p-value."""
 
     only_first: int
     only_second: int
@@ -26,7 +23,7 @@ class McNemar:
 
 @dataclass(frozen=True)
 class Resampled:
-    """A figure of each run, float64 (runs,), and under each resample, (resamples, runs)."""
+    """A metric of each run, float64 (runs,), and in each resample, (resamples, runs)."""
 
     observed: np.ndarray
     drawn: np.ndarray
@@ -35,8 +32,8 @@ class Resampled:
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     """Tests whether two models err equally often.
 
-    Of the images that exactly one model gets right, each is as likely to be the one's as the
-    other's if they are equally good: a fair coin. The binomial p-value is exact for any number.
+    Of the images that exactly one model gets right, each model is as likely to be the
+    right one if they are equally good. The binomial p-value is exact for any number.
     McNemar, Psychometrika 12 (1947) 153-157; exact form: Fagerland, Lydersen and Laake, BMC
     Medical Research Methodology 13:91 (2013).
 
@@ -51,7 +48,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
 class GroupBootstrap:
     """Draws whole groups of images with replacement, the same draws for every model.
 
-    Images of one lesion are no independent witnesses, so a group is drawn or left as a whole.
+    Images of one lesion are not independent, so a group is drawn as a whole.
     Davison and Hinkley, Bootstrap Methods and their Application (1997), section 3.8.
     """
 
@@ -95,20 +92,19 @@ class GroupBootstrap:
 
     def _by_group(self, value: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
         """Returns the sums of (n,) over each group and cell, (groups, cells)."""
-        groups, kept = self._times.shape[1], cell >= 0
-        place = self._member[kept] * cells + cell[kept]
-        return np.bincount(place, value[kept], groups * cells).reshape(groups, cells)
+        groups, counted = self._times.shape[1], cell >= 0
+        index = self._member[counted] * cells + cell[counted]
+        return np.bincount(index, value[counted], groups * cells).reshape(groups, cells)
 
 
 def difference(first: Resampled, second: Resampled, seed: int = 0) -> Difference:
-    """Compares the mean figures of two sets of runs on the same images.
+    """Compares the mean metrics of two sets of runs on the same images.
 
     Each resample draws the images (once for both) and, on each side, as many runs as there are:
-    the interval then holds the chance in the images and the chance in the training. With one run a
-    side it holds the first alone. Few runs understate the chance in the training, two by about
-    half: ask `t_tests.welch` too. Percentile interval: Efron and Tibshirani, An Introduction to the
-    Bootstrap (1993), chapter 13; p-value by inverting it, one added to both counts as in Davison
-    and Hinkley (1997), section 4.2.
+    the interval then covers sampling and training noise. With one run a side it covers sampling
+    noise alone. Few runs understate training noise, two by about half: see `t_tests.welch`.
+    Percentile interval: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13;
+    p-value by inverting it, one added to both counts as in Davison and Hinkley (1997), section 4.2.
 
     Args:
         first: From `GroupBootstrap.share`.
@@ -134,17 +130,17 @@ def swap_p(
 ) -> float:
     """Tests a difference in `GroupBootstrap.share` by swapping the two models' answers.
 
-    If the models are equally good, who gave which answer to a group of images is a coin's throw.
-    With few images that tell the models apart the bootstrap is too sure (four melanomas that one
-    model alone finds give it p = 0.04, a fair coin 0.12); this test is not. Edgington and Onghena,
-    Randomization Tests (2007). Two-sided, 2,000 throws for each group.
+    If the models are equally good, their answers to a group of images are exchangeable. With few
+    images on which the models differ the bootstrap is too sure (four melanomas that only one model
+    detects give it p = 0.04, this test 0.12). Edgington and Onghena,
+    Randomization Tests (2007). Two-sided, 2,000 random swaps of each group.
 
     Args:
         first: float (n,), share of the first model's runs that hit an image.
         second: float (n,), the second's.
         cell: int (n,), as in `GroupBootstrap.share`.
         group: (n,), images with equal values are swapped together.
-        seed: Of the throws.
+        seed: Of the swaps.
 
     Returns:
         The p-value, NaN where no cell has an image.
@@ -177,7 +173,7 @@ def contributions(hit: np.ndarray, cell: np.ndarray, training: np.ndarray) -> np
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Returns p-values adjusted for their number: the chance of any false alarm stays at the level.
+    """Returns p-values adjusted for their number: the family-wise error rate stays at the level.
 
     Holm, Scandinavian Journal of Statistics 6 (1979) 65-70.
     """

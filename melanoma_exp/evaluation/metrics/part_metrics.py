@@ -23,10 +23,10 @@ class PartMetrics:
     Attributes:
         classes: Class names.
         groups: Groups of images in the part.
-        overall: Figures over all classes; `<alert>_sensitivity` and `<alert>_specificity` among
-            them are of the most probable class, without any threshold.
+        overall: Over all classes; `<alert>_sensitivity` and `<alert>_specificity` among them are of
+            the most probable class, without any threshold.
         added: Of the metrics that the config adds, by name.
-        table: Figures of each class.
+        table: Of each class.
         alerts: By name.
         calibration: Of the most probable class ("classes") and of each alert by its name: before
             and after the temperature.
@@ -67,42 +67,42 @@ def compute(
         spec: What to report.
         bootstrap: Of the n rows.
     """
-    heat = decisions[0].temperature
-    plain, tempered = softmax(logits), softmax(logits, heat)
+    temperature = decisions[0].temperature
+    plain, tempered = softmax(logits), softmax(logits, temperature)
     right = plain.argmax(axis=1) == truth
     overall, table = classes.evaluate(truth, plain, bootstrap)
     added = bootstrap.estimate_each(
         {m.name: m.function(truth, plain, names, bootstrap) for m in spec.metrics}
     )
-    own = np.arange(len(truth)), truth
+    of_truth = np.arange(len(truth)), truth
     reliability = {
         "classes": (
             calibration.of_classes(logits, truth, 1.0, spec.bins, bootstrap),
-            calibration.of_classes(logits, truth, heat, spec.bins, bootstrap),
+            calibration.of_classes(logits, truth, temperature, spec.bins, bootstrap),
         )
     }
     alerts: dict[str, Alert] = {}
-    parts: list[Subgroup] = []
+    by_subgroup: list[Subgroup] = []
     for decision in decisions:
         columns = [k for k, name in enumerate(names) if name in decision.positive]
         positive = np.isin(truth, columns)
         before, after = (np.minimum(p[:, columns].sum(axis=1), 1.0) for p in (plain, tempered))
-        if not alerts and not parts:
-            parts = subgroups.evaluate(
+        if not alerts and not by_subgroup:
+            by_subgroup = subgroups.evaluate(
                 metadata, spec.subgroups, spec.ages, right, positive, after, decision, bootstrap
             )
         if not columns:
             continue
-        called = np.isin(plain.argmax(axis=1), columns)
-        overall[f"{decision.name}_sensitivity"] = bootstrap.share(called, positive)
-        overall[f"{decision.name}_specificity"] = bootstrap.share(~called, ~positive)
+        predicted = np.isin(plain.argmax(axis=1), columns)
+        overall[f"{decision.name}_sensitivity"] = bootstrap.share(predicted, positive)
+        overall[f"{decision.name}_specificity"] = bootstrap.share(~predicted, ~positive)
         alerts[decision.name] = alert.evaluate(positive, after, decision, spec, bootstrap)
         reliability[decision.name] = (
             calibration.reliability(before, positive, spec.bins, bootstrap),
             calibration.reliability(after, positive, spec.bins, bootstrap),
         )
     losses = [
-        float(-np.log(np.maximum(p[own], classes.SMALLEST)).mean()) for p in (plain, tempered)
+        float(-np.log(np.maximum(p[of_truth], classes.SMALLEST)).mean()) for p in (plain, tempered)
     ]
     return PartMetrics(
         tuple(names),
@@ -113,6 +113,6 @@ def compute(
         alerts,
         reliability,
         (losses[0], losses[1]),
-        parts,
-        heat,
+        by_subgroup,
+        temperature,
     )

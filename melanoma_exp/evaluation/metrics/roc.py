@@ -1,6 +1,6 @@
-"""How well a score puts positive images above the others, for many weightings of them at once.
+"""ROC and precision-recall metrics for many weightings of the images at once.
 
-Every figure changes only at the scores of positive images, so the others are merely counted
+Such a metric changes only at the scores of positive images, so the others are merely counted
 between them.
 """
 
@@ -42,8 +42,8 @@ class Ranking:
         count = len(self.thresholds)
         every = np.concatenate([[-np.inf], np.unique(score)])
         self.below = every[np.searchsorted(every, self.thresholds) - 1]
-        place = np.searchsorted(self.thresholds, score[positive])
-        self._positive = bootstrap.cells(place, count, row[positive])
+        index = np.searchsorted(self.thresholds, score[positive])
+        self._positive = bootstrap.cells(index, count, row[positive])
         # Cell 2j lies between threshold j-1 and j, cell 2j+1 on threshold j.
         others = score[~positive]
         cell = np.searchsorted(self.thresholds, others, "left") + np.searchsorted(
@@ -141,7 +141,7 @@ class Curve:
         """Returns the area between the ROC curve and the sensitivity `above`.
 
         The normalisation is that of the ISIC 2024 challenge: the plain area, from 0 to 1 - above;
-        a score that knows nothing has (1 - above)^2 / 2.
+        a random score has (1 - above)^2 / 2.
         """
         end = _ratio(self.found, self.positives)
         start = np.concatenate([end[1:], np.zeros_like(end[:1])])

@@ -1,4 +1,4 @@
-"""Whether an alert works as well for the old and the young, for women and men, on every site."""
+"""Metrics of subgroups, by age, sex, site and other columns of the metadata."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats
 from melanoma_exp.evaluation.metrics.roc import Ranking
 
 UNKNOWN = "unknown"
-_UNTOLD = ("", "unknown", "nan", "na", "n/a", "none")
+_MISSING = ("", "unknown", "nan", "na", "n/a", "none")
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Subgroup:
 
     Attributes:
         attribute: age, sex, site, ...
-        value: "unknown" where the metadata say nothing; "" where the attribute has no column.
+        value: "unknown" where it is missing; "" where the attribute has no column.
         images: How many; 0 where the attribute has no column.
         groups: Groups of images among them.
         positives: Images of the alerted class among them.
-        figures: accuracy (most probable class), and of the alert sensitivity, specificity and auc.
+        metrics: accuracy (most probable class), and of the alert sensitivity, specificity and auc.
         note: "not assessable: ..." and why, or "".
     """
 
@@ -34,18 +34,18 @@ class Subgroup:
     images: int
     groups: int
     positives: int
-    figures: dict[str, Estimate]
+    metrics: dict[str, Estimate]
     note: str
 
 
-FIGURES = ("accuracy", "sensitivity", "specificity", "auc")
+METRICS = ("accuracy", "sensitivity", "specificity", "auc")
 
 
 def evaluate(
     metadata: Sequence[Mapping[str, str]],
     attributes: Mapping[str, Sequence[str]],
     ages: Sequence[int],
-    right: NDArray[np.bool_],
+    correct: NDArray[np.bool_],
     positive: NDArray[np.bool_],
     probability: Floats,
     decision: Decision,
@@ -57,7 +57,7 @@ def evaluate(
         metadata: Columns of each of the n images.
         attributes: For each attribute the columns it may stand in.
         ages: Where the bands of the attribute `age` begin, ascending.
-        right: bool (n,), whether the most probable class is the true one.
+        correct: bool (n,), whether the most probable class is the true one.
         positive: bool (n,), whether the image is of the alerted class.
         probability: float64 (n,), calibrated, of the alerted class.
         decision: Chosen on validation.
@@ -82,36 +82,36 @@ def evaluate(
                     len(rows),
                     len(np.unique(bootstrap.index[rows])),
                     int(positive[rows].sum()),
-                    _figures(rows, right, positive, probability, decision, bootstrap),
+                    _metrics(rows, correct, positive, probability, decision, bootstrap),
                     "",
                 )
             )
     return found
 
 
-def _figures(
+def _metrics(
     rows: NDArray[np.intp],
-    right: NDArray[np.bool_],
+    correct: NDArray[np.bool_],
     positive: NDArray[np.bool_],
     probability: Floats,
     decision: Decision,
     bootstrap: Bootstrap,
 ) -> dict[str, Estimate]:
-    inside = np.zeros(len(right), bool)
+    inside = np.zeros(len(correct), bool)
     inside[rows] = True
     ranking = Ranking(positive[rows], probability[rows], bootstrap, rows)
     area = bootstrap.estimate(lambda weights: {"auc": ranking.curve(weights).auc()})
-    alerted, told = decision.alerts(probability), decision.threshold is not None
+    alerted, has_threshold = decision.alerts(probability), decision.threshold is not None
     return {
-        "accuracy": bootstrap.share(right, inside),
-        "sensitivity": bootstrap.share(alerted, inside & positive & told),
-        "specificity": bootstrap.share(~alerted, inside & ~positive & told),
+        "accuracy": bootstrap.share(correct, inside),
+        "sensitivity": bootstrap.share(alerted, inside & positive & has_threshold),
+        "specificity": bootstrap.share(~alerted, inside & ~positive & has_threshold),
         **area,
     }
 
 
 def _value(attribute: str, text: str, ages: Sequence[int]) -> str:
-    if text.lower() in _UNTOLD:
+    if text.lower() in _MISSING:
         return UNKNOWN
     if attribute != "age":
         return text
@@ -121,8 +121,8 @@ def _value(attribute: str, text: str, ages: Sequence[int]) -> str:
         return UNKNOWN
     if not math.isfinite(age) or not 0 <= age <= 130:
         return UNKNOWN
-    begun = [start for start in ages if start <= age]
-    after = [start for start in ages if start > age]
-    if not begun:
-        return f"under {after[0]}" if after else "all"
-    return f"{begun[-1]} to {after[0] - 1}" if after else f"{begun[-1]} and over"
+    below = [start for start in ages if start <= age]
+    above = [start for start in ages if start > age]
+    if not below:
+        return f"under {above[0]}" if above else "all"
+    return f"{below[-1]} to {above[0] - 1}" if above else f"{below[-1]} and over"

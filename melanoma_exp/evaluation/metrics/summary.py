@@ -1,4 +1,4 @@
-"""An assessment as files and tracked figures want it: flat numbers, rows, JSON."""
+"""The metrics of a part as flat numbers, rows of tables and JSON."""
 
 import json
 from collections.abc import Iterator
@@ -14,41 +14,41 @@ from melanoma_exp.evaluation.metrics.classes import ClassTable
 from melanoma_exp.evaluation.metrics.interval import Estimate, Floats
 from melanoma_exp.evaluation.metrics.part_metrics import PartMetrics
 
-# Overall figures that are tracked with their intervals; all others stand in the JSON with theirs.
+# Metrics that are logged with their intervals; the JSON has those of all.
 HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
 AT_THRESHOLD = ("sensitivity", "specificity")
 
 
 def flat(found: PartMetrics) -> dict[str, float]:
-    """Returns figures by name, NaN where undefined; `_low` and `_high` follow headline figures.
+    """Returns metrics by name, NaN where undefined; `_low` and `_high` are ends of intervals.
 
-    `<alert>_sensitivity` is decided by the most probable class, `<alert>_alert_sensitivity` at the
-    threshold. Of the first alert the headline figures carry intervals.
+    `<alert>_sensitivity` is of the most probable class, `<alert>_alert_sensitivity` at the
+    threshold. Those of the first alert have intervals.
     """
     first = next(iter(found.alerts), "")
-    figures: dict[str, float] = {}
-    told = {*HEADLINE, f"{first}_sensitivity", f"{first}_specificity"}
+    values: dict[str, float] = {}
+    with_interval = {*HEADLINE, f"{first}_sensitivity", f"{first}_specificity"}
     for name, estimate in found.overall.items():
-        figures |= _spread(name, estimate, name in told)
+        values |= _with_ends(name, estimate, name in with_interval)
     for name, estimate in found.added.items():
-        figures |= _spread(name, estimate, True)
+        values |= _with_ends(name, estimate, True)
     for name, alert in found.alerts.items():
-        for figure in AT_THRESHOLD:
-            if figure in alert.figures:
-                key = f"{name}_alert_{figure}"
-                figures |= _spread(key, alert.figures[figure], name == first)
-        for figure, estimate in alert.figures.items():
-            if figure not in (*AT_THRESHOLD, "ppv", "npv", "npv_at_prevalence"):
-                figures |= _spread(f"{name}_{figure}", estimate, (name, figure) == (first, "auc"))
+        for metric in AT_THRESHOLD:
+            if metric in alert.metrics:
+                key = f"{name}_alert_{metric}"
+                values |= _with_ends(key, alert.metrics[metric], name == first)
+        for metric, estimate in alert.metrics.items():
+            if metric not in (*AT_THRESHOLD, "ppv", "npv", "npv_at_prevalence"):
+                values |= _with_ends(f"{name}_{metric}", estimate, (name, metric) == (first, "auc"))
     for name, (before, after) in found.calibration.items():
         prefix = "" if name == "classes" else f"{name}_"
-        figures |= {f"{prefix}ece": before.ece_mass, f"{prefix}ece_calibrated": after.ece_mass}
-    return {**figures, "log_loss_calibrated": found.log_losses[1]}
+        values |= {f"{prefix}ece": before.ece_mass, f"{prefix}ece_calibrated": after.ece_mass}
+    return {**values, "log_loss_calibrated": found.log_losses[1]}
 
 
 def class_heads() -> list[str]:
     """Returns the heads of `class_rows`."""
-    heads = [f"{f}{end}" for f in ClassTable.FIGURES for end in ("", "_low", "_high")]
+    heads = [f"{f}{end}" for f in ClassTable.METRICS for end in ("", "_low", "_high")]
     return ["class", "images", "groups", *heads]
 
 
@@ -57,33 +57,33 @@ def class_rows(found: PartMetrics) -> Iterator[list[Any]]:
     table = found.table
     for k, name in enumerate(found.classes):
         row = [name, table.support[k], table.groups[k]]
-        for figure in ClassTable.FIGURES:
-            row += _numbers(getattr(table, figure).at(k))
+        for metric in ClassTable.METRICS:
+            row += _numbers(getattr(table, metric).at(k))
         yield row
 
 
 def subgroup_heads() -> list[str]:
     """Returns the heads of `subgroup_rows`."""
-    heads = [f"{f}{end}" for f in subgroups.FIGURES for end in ("", "_low", "_high")]
+    heads = [f"{f}{end}" for f in subgroups.METRICS for end in ("", "_low", "_high")]
     return ["attribute", "value", "images", "groups", "positives", *heads, "note"]
 
 
 def subgroup_rows(found: PartMetrics) -> Iterator[list[Any]]:
-    """Yields a row a subgroup; empty where there is nothing to tell."""
-    for part in found.subgroups:
-        row = [part.attribute, part.value, part.images, part.groups, part.positives]
-        for figure in subgroups.FIGURES:
-            row += _numbers(part.figures[figure]) if part.figures else ["", "", ""]
-        yield [*row, part.note]
+    """Yields a row a subgroup; empty where there is no metadata."""
+    for one in found.subgroups:
+        row = [one.attribute, one.value, one.images, one.groups, one.positives]
+        for metric in subgroups.METRICS:
+            row += _numbers(one.metrics[metric]) if one.metrics else ["", "", ""]
+        yield [*row, one.note]
 
 
 def to_json(found: PartMetrics, name: str, spec: Evaluation, **more: Any) -> str:
     """Returns everything as JSON text, null where undefined.
 
     Args:
-        found: The assessment.
+        found: The metrics.
         name: Of the part.
-        spec: How it was made.
+        spec: How they were computed.
         more: Further entries, JSON-serialisable.
     """
     content = {
@@ -120,7 +120,7 @@ def to_json(found: PartMetrics, name: str, spec: Evaluation, **more: Any) -> str
                 "groups": s.groups,
                 "positives": s.positives,
                 "note": s.note,
-                **{key: estimate.to_dict() for key, estimate in s.figures.items()},
+                **{key: estimate.to_dict() for key, estimate in s.metrics.items()},
             }
             for s in found.subgroups
         ],
@@ -130,8 +130,8 @@ def to_json(found: PartMetrics, name: str, spec: Evaluation, **more: Any) -> str
 
 
 def _class(table: ClassTable, k: int) -> dict[str, Any]:
-    figures = {f: getattr(table, f).at(k).to_dict() for f in ClassTable.FIGURES}
-    return {"images": int(table.support[k]), "groups": int(table.groups[k]), **figures}
+    metrics = {f: getattr(table, f).at(k).to_dict() for f in ClassTable.METRICS}
+    return {"images": int(table.support[k]), "groups": int(table.groups[k]), **metrics}
 
 
 def _alert(alert: Alert) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
         "confusion": dict(
             zip(("tp", "fn", "fp", "tn"), alert.confusion or (None,) * 4, strict=True)
         ),
-        "figures": {key: estimate.to_dict() for key, estimate in alert.figures.items()},
+        "figures": {key: estimate.to_dict() for key, estimate in alert.metrics.items()},
         "roc": dict(
             zip(("false_positive_rate", "sensitivity", "threshold"), map(_list, curve), strict=True)
         ),
@@ -168,11 +168,15 @@ def _reliability(found: Reliability) -> dict[str, Any]:
     return {
         "ece_width": found.ece_width,
         "ece_mass": found.ece_mass,
-        "bins": {"images": found.images.tolist(), "said": _list(found.said), **_lists(found.seen)},
+        "bins": {
+            "images": found.images.tolist(),
+            "said": _list(found.predicted),
+            **_lists(found.observed),
+        },
     }
 
 
-def _spread(name: str, estimate: Estimate, with_interval: bool) -> dict[str, float]:
+def _with_ends(name: str, estimate: Estimate, with_interval: bool) -> dict[str, float]:
     value, low, high = _numbers(estimate)
     ends = {f"{name}_low": low, f"{name}_high": high}
     return {name: value, **(ends if with_interval else {})}

@@ -1,7 +1,4 @@
-"""Means of few values: Student's t, which knows how little two or three of them tell.
-
-Pure functions of arrays.
-"""
+"""t-tests and t intervals of the means of few values; pure functions of arrays."""
 
 import math
 from collections.abc import Sequence
@@ -22,24 +19,24 @@ class Difference:
 
 
 def welch(first: np.ndarray, second: np.ndarray) -> Difference:
-    """Compares the mean figures of two sets of runs by the luck of their trainings.
+    """Compares the mean metrics of two sets of runs, given their training noise.
 
-    Resampling two or three runs understates how far apart runs lie; this does not. Welch,
-    Biometrika 34 (1947) 28-35. A run over folds is the sum of several trainings, each as lucky as
-    its own repeats say; variances add and degrees of freedom follow from all of them
+    Resampling two or three runs understates their variance; this does not. Welch,
+    Biometrika 34 (1947) 28-35. A run over folds is the sum of several trainings, each with the
+    variance of its own repeats; variances add and degrees of freedom follow from all of them
     (Satterthwaite, Biometrics Bulletin 2 (1946) 110-114). Trainings of one seed on different folds
-    count as independent: they share first weights, but no order of images.
+    count as independent: they share initial weights, but no order of images.
 
     Args:
         first: float64 (runs, trainings) of at least 2 runs, from `paired_tests.contributions`.
         second: Likewise.
     """
-    parts = [(x.var(axis=0, ddof=1) / len(x), len(x) - 1) for x in (first, second)]
+    variances = [(x.var(axis=0, ddof=1) / len(x), len(x) - 1) for x in (first, second)]
     mean = float(first.sum(axis=1).mean() - second.sum(axis=1).mean())
-    variance = float(sum(part.sum() for part, _ in parts))
+    variance = float(sum(part.sum() for part, _ in variances))
     if variance < 1e-24:
-        return _certain(mean)
-    freedom = variance**2 / float(sum((part**2).sum() / runs for part, runs in parts))
+        return _without_variance(mean)
+    freedom = variance**2 / float(sum((part**2).sum() / runs for part, runs in variances))
     return _student(mean, math.sqrt(variance), freedom)
 
 
@@ -47,8 +44,8 @@ def corrected_resampled_t(differences: Sequence[float], test_to_train: float) ->
     """Tests whether the mean difference over folds is zero.
 
     Folds share most of their training images, so their differences are not independent and the
-    plain t-test finds too much. The variance of the mean is s^2 (1/J + n_test/n_train) instead of
-    s^2/J. Nadeau and Bengio, Inference for the Generalization Error, Machine Learning 52 (2003)
+    plain t-test rejects too often. The variance of the mean is s^2 (1/J + n_test/n_train) instead
+    of s^2/J. Nadeau and Bengio, Inference for the Generalization Error, Machine Learning 52 (2003)
     239-281.
 
     Args:
@@ -58,7 +55,7 @@ def corrected_resampled_t(differences: Sequence[float], test_to_train: float) ->
     values = np.asarray(differences, np.float64)
     mean, n = float(values.mean()), len(values)
     error = math.sqrt(float(values.var(ddof=1)) * (1 / n + test_to_train))
-    return _certain(mean) if error < 1e-12 else _student(mean, error, n - 1)
+    return _without_variance(mean) if error < 1e-12 else _student(mean, error, n - 1)
 
 
 def t_half_width(values: Sequence[float]) -> float:
@@ -75,6 +72,6 @@ def _student(mean: float, error: float, freedom: float) -> Difference:
     return Difference(mean, mean - half, mean + half, p)
 
 
-def _certain(mean: float) -> Difference:
+def _without_variance(mean: float) -> Difference:
     """Returns a difference that does not vary."""
     return Difference(mean, mean, mean, 1.0 if abs(mean) < 1e-12 else 0.0)

@@ -1,4 +1,4 @@
-"""Chooses what a run decides with, on the validation part alone."""
+"""Chooses the decision of a run on the validation part."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,10 +22,10 @@ def decide(
 ) -> list[Decision]:
     """Returns a decision for each alert.
 
-    The threshold lies midway between the score that decides and the next lower one, so that a
-    rounding error in a later prediction changes nothing. The unsure band is the percentile
-    interval of the threshold over resampled validation groups: what lies in it would have been
-    decided otherwise had validation been drawn otherwise.
+    The threshold is midway between the deciding score and the next lower one, so that a rounding
+    error in a later prediction changes nothing. The unsure band is the percentile
+    interval of the threshold over resampled validation groups: images in it could
+    have been decided otherwise with another validation set.
 
     Args:
         logits: float64 (n, c), finite, of the validation part.
@@ -35,8 +35,8 @@ def decide(
         rule: How to choose.
         bootstrap: Of the n rows.
     """
-    heat = calibration.temperature(logits, truth)
-    probability = softmax(logits, heat)
+    temperature = calibration.fit_temperature(logits, truth)
+    probability = softmax(logits, temperature)
     decisions = []
     for name, positive in alerts.items():
         columns = [k for k, c in enumerate(classes) if c in positive]
@@ -45,16 +45,23 @@ def decide(
         threshold, band = _choose(alerted, score, rule, bootstrap)
         above = score >= (np.inf if threshold is None else threshold)
         text = f"{rule.rule} >= {rule.target:g} on validation"
-        told = threshold is not None
+        has_threshold = threshold is not None
         basis = Basis(
             len(truth),
             int(alerted.sum()),
-            float(above[alerted].mean()) if told else None,
-            float((~above[~alerted]).mean()) if told else None,
+            float(above[alerted].mean()) if has_threshold else None,
+            float((~above[~alerted]).mean()) if has_threshold else None,
         )
         decisions.append(
             Decision(
-                name, tuple(classes[k] for k in columns), heat, threshold, text, band, basis, None
+                name,
+                tuple(classes[k] for k in columns),
+                temperature,
+                threshold,
+                text,
+                band,
+                basis,
+                None,
             )
         )
     return decisions
@@ -70,15 +77,15 @@ def _choose(
     lower = np.maximum(ranking.below, 0.0)
     middle = (ranking.thresholds + lower) / 2
     middle = np.where(middle > lower, middle, ranking.thresholds)
-    # Past the last score nothing is alerted: the answer where no threshold is specific enough.
-    places = np.append(middle, (score.max() + 1) / 2)
+    # Above the highest score nothing is alerted: needed where no threshold is specific enough.
+    candidates = np.append(middle, (score.max() + 1) / 2)
 
-    def figures(weights: Floats) -> dict[str, Floats]:
+    def metrics(weights: Floats) -> dict[str, Floats]:
         curve = ranking.curve(weights)
-        found = np.where((curve.positives > 0) & (curve.others > 0), 1.0, np.nan)
-        return {"threshold": found * places[_row(curve, rule)]}
+        defined = np.where((curve.positives > 0) & (curve.others > 0), 1.0, np.nan)
+        return {"threshold": defined * candidates[_row(curve, rule)]}
 
-    chosen = bootstrap.estimate(figures)["threshold"]
+    chosen = bootstrap.estimate(metrics)["threshold"]
     threshold = float(chosen.value)
     low, high = (float(np.nan_to_num(v, nan=threshold)) for v in (chosen.low, chosen.high))
     return threshold, (min(low, threshold), max(high, threshold))

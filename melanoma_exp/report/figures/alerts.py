@@ -52,12 +52,12 @@ def alert_curves(alerts: Mapping[str, "Alert"], title: str) -> Figure:
             _unit_square(axes, across, up)
         head = f"{name} ({alert.positives} of {alert.images} images)"
         left.set_title(
-            f"{wrap(head, HALF, TITLE)}\nROC, AUC {told(alert.figures['auc'])}",
+            f"{wrap(head, HALF, TITLE)}\nROC, AUC {told(alert.metrics['auc'])}",
             fontsize=TITLE,
             loc="left",
         )
         right.set_title(
-            f"precision-recall,\naverage {told(alert.figures['average_precision'])}",
+            f"precision-recall,\naverage {told(alert.metrics['average_precision'])}",
             fontsize=TITLE,
             loc="left",
         )
@@ -86,18 +86,18 @@ def alert_curves(alerts: Mapping[str, "Alert"], title: str) -> Figure:
         )
         share = alert.positives / alert.images
         right.axhline(share, color=GREY, linewidth=0.8, linestyle=":")
-        if "sensitivity" in alert.figures:
-            sensitivity, ppv = alert.figures["sensitivity"], alert.figures["ppv"]
-            _cross(left, _turned(alert.figures["specificity"]), sensitivity)
+        if "sensitivity" in alert.metrics:
+            sensitivity, ppv = alert.metrics["sensitivity"], alert.metrics["ppv"]
+            _cross(left, _turned(alert.metrics["specificity"]), sensitivity)
             _cross(right, sensitivity, ppv)
             left.set_xlabel(
                 f"{left.get_xlabel()}\nat threshold {alert.decision.threshold:.3g}: sensitivity "
-                f"{told(sensitivity)},\nspecificity {told(alert.figures['specificity'])}",
+                f"{told(sensitivity)},\nspecificity {told(alert.metrics['specificity'])}",
                 fontsize=SMALL,
             )
             right.set_xlabel(
                 f"{right.get_xlabel()}\nat the threshold: PPV {told(ppv)},\n"
-                f"NPV {told(alert.figures['npv'])}",
+                f"NPV {told(alert.metrics['npv'])}",
                 fontsize=SMALL,
             )
     figure.suptitle(title, fontsize=TITLE, fontweight="bold")

@@ -1,4 +1,4 @@
-"""The figure about calibration: probability said against frequency seen."""
+"""The figure about calibration: predicted probability against frequency seen."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -50,10 +50,10 @@ def reliability(
             (pair[0], "as trained", ORANGE, "s", "--"),
             (pair[1], f"temperature {temperature:.2f}", BLUE, "o", "-"),
         ):
-            seen = found.seen
+            seen = found.observed
             reach = np.abs([seen.value - seen.low, seen.high - seen.value])
             axes.errorbar(
-                found.said,
+                found.predicted,
                 seen.value,
                 yerr=reach,
                 color=colour,
@@ -68,7 +68,7 @@ def reliability(
         axes.set_title(wrap(name, WIDTH / len(pairs) - 0.6, BODY), fontsize=BODY, loc="left")
         before, after = pair
         axes.set_xlabel(
-            f"probability said\nECE {before.ece_mass:.3f} → {after.ece_mass:.3f}\n"
+            f"predicted probability\nECE {before.ece_mass:.3f} → {after.ece_mass:.3f}\n"
             f"(equal width {before.ece_width:.3f} → {after.ece_width:.3f})",
             fontsize=SMALL,
         )
