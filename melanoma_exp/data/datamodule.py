@@ -23,7 +23,7 @@ class DataModule:
     Attributes:
         kind: The option of the group `dataset`.
         data: The dataset: rows, decoded pixels and the survey of all files.
-        parts: Train, val and test; train is balanced.
+        parts: Train, val and test; train is balanced, in rows or by their weights in the plan.
         plan: The rows of an epoch, synthetic children included, and the class weights.
         unbalanced: The training images before balancing.
         reader: Gives the pixels of any row.
@@ -61,6 +61,11 @@ class DataModule:
     def leaky(self) -> bool:
         """Whether anything that should be unseen was seen in training."""
         return any(share > 0 for share in self.leak.values())
+
+    @property
+    def split_digest(self) -> str:
+        """Identifies which original image is in which part, however train is balanced."""
+        return replace(self.parts, train=self.unbalanced).digest
 
     @property
     def nbytes(self) -> int:
@@ -158,6 +163,11 @@ def divide(
     """
     if split.balances_first:
         test = samples.take(samples.official == "test")
+        if balance.kind == "sampling":
+            raise UserError(
+                "balance=sampling: draws training rows every epoch and so has none to divide; "
+                "split=published balances first: choose another split or balance"
+            )
         plan = balance.apply(samples.take(samples.official != "test"), seed)
         parts = split.apply(plan.samples.join(test))
         originals = parts.train.take(parts.train.copy == 0)

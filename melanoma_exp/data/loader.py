@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reader:
-    """Gives the pixels of any rows.
+    """Reads the pixels of any rows.
 
     Attributes:
         pixels: uint8 (images, h, w, 3), the originals.
@@ -40,25 +40,25 @@ class Reader:
         return self.fetch(self.locate(samples))
 
     def locate(self, samples: Samples) -> np.ndarray:
-        """Returns where the pixels of rows are: int64 (n,), below 0 among the children."""
-        place = samples.image.astype(np.int64)
+        """Returns the indices of the pixels of rows, int64 (n,); `~index` among the children."""
+        indices = samples.image.astype(np.int64)
         if len(self.made):
             rows = np.flatnonzero(samples.copy > 0)
             names = samples.take(rows).id
             child = np.minimum(np.searchsorted(self.made, names), len(self.made) - 1)
             found = self.made[child] == names
-            place[rows[found]] = ~child[found]
-        return place
+            indices[rows[found]] = ~child[found]
+        return indices
 
-    def fetch(self, places: np.ndarray) -> np.ndarray:
-        """Returns the pixels at places that `locate` gave, uint8 (n, h, w, 3)."""
-        out = np.empty((len(places), *self.pixels.shape[1:]), np.uint8)
+    def fetch(self, indices: np.ndarray) -> np.ndarray:
+        """Returns the pixels at indices that `locate` gave, uint8 (n, h, w, 3)."""
+        out = np.empty((len(indices), *self.pixels.shape[1:]), np.uint8)
         originals, children = self._images
-        for k, place in enumerate(places.tolist()):
-            if place < 0:
-                children.read(~place, out[k])
+        for k, index in enumerate(indices.tolist()):
+            if index < 0:
+                children.read(~index, out[k])
             else:
-                originals.read(place, out[k])
+                originals.read(index, out[k])
         return out
 
     @cached_property
@@ -72,11 +72,15 @@ class Loader:
 
     Attributes:
         samples: The rows.
-        reader: Gives their pixels.
+        reader: Reads their pixels.
         batch_size: Rows a batch; the last one of an epoch may be smaller.
         class_weight: float (number of classes,), or None where all rows weigh alike.
-        policy: Draws each row anew every epoch if it is online; None for evaluation.
+        policy: Draws each row anew every epoch if it is online, and mixes images by its batch
+            steps; None for evaluation.
         seed: Of shuffling and drawing; None keeps the order of rows.
+        weights: float64 (n,), how often each row is drawn relative to the others; None visits every
+            row once an epoch.
+        per_epoch: Draws an epoch where `weights` are given.
     """
 
     samples: Samples
@@ -85,71 +89,115 @@ class Loader:
     class_weight: np.ndarray | None = None
     policy: Policy | None = None
     seed: int | None = None
+    weights: np.ndarray | None = None
+    per_epoch: int | None = None
 
     @classmethod
     def training(
         cls, plan: Plan, reader: Reader, policy: Policy, batch_size: int, seed: int
     ) -> "Loader":
-        """Returns the shuffled, weighted and (with an online policy) augmented feed of a plan."""
+        """Returns the shuffled, weighted and augmented batches of a plan."""
         weight = None if np.allclose(plan.class_weight, 1) else plan.class_weight
-        return cls(plan.samples, reader, batch_size, weight, policy, seed)
+        draws = (plan.weights, plan.per_epoch)
+        return cls(plan.samples, reader, batch_size, weight, policy, seed, *draws)
 
     @property
     def steps(self) -> int:
         """Batches an epoch."""
-        return -(-len(self.samples) // self.batch_size)
+        return -(-self.images // self.batch_size)
 
     @property
     def images(self) -> int:
         """Images an epoch."""
-        return len(self.samples)
+        return len(self.samples) if self.per_epoch is None else self.per_epoch
+
+    @property
+    def soft(self) -> bool:
+        """Whether targets are shares of all classes instead of one label."""
+        return self.policy is not None and self.seed is not None and bool(self.policy.batch)
 
     def order(self, epoch: int) -> np.ndarray:
-        """Returns the rows of an epoch in the order they are seen, int64 (n,)."""
+        """Returns the rows of an epoch in the order they are seen, int64 (images,)."""
         if self.seed is None:
             return np.arange(len(self.samples))
         order = self._orders.get(epoch)  # drawn once an epoch, not once a batch
         if order is None:
-            order = generator(self.seed, Purpose.SHUFFLE, epoch).permutation(len(self.samples))
+            random, rows = generator(self.seed, Purpose.SHUFFLE, epoch), len(self.samples)
+            if self.weights is None:
+                order = random.permutation(rows)
+            else:
+                order = random.choice(rows, self.images, p=self.weights / self.weights.sum())
             self._orders.clear()
             self._orders[epoch] = order
         return order
 
     def batch(
-        self, epoch: int, step: int, part: tuple[int, int] | None = None
+        self, epoch: int, step: int, share: tuple[int, int] | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns one batch.
 
         Args:
             epoch: From 0.
             step: From 0, below `steps`.
-            part: The first of its rows to return and the one after the last; null is all.
+            share: The first of its rows to return and the one after the last; None is all.
 
         Returns:
-            Images uint8 (b, h, w, 3), labels int64 (b,), loss weights float32 (b,).
+            Images uint8 (b, h, w, 3); targets int64 (b,), or float32 (b, classes) that sum to 1
+            each if they are `soft`; loss weights float32 (b,).
         """
-        start, end = step * self.batch_size, (step + 1) * self.batch_size
-        if part is not None:
-            start, end = start + part[0], min(start + part[1], end)
-        rows = self.order(epoch)[start:end]
-        images, label = self.reader.fetch(self._places[rows]), self.samples.label[rows]
+        start, end = step * self.batch_size, min((step + 1) * self.batch_size, self.images)
+        if share is not None:
+            start, end = start + share[0], min(start + share[1], end)
+        positions = np.arange(start, end)
+        images, target = self._varied(epoch, positions)
+        if self.soft:
+            images, target = self._mixed(epoch, positions, images, target)
+        weight = np.ones(len(positions))
+        if self.class_weight is not None:
+            weight = target @ self.class_weight if self.soft else self.class_weight[target]
+        return images, target, weight.astype(np.float32)
+
+    def _varied(self, epoch: int, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the images at positions of an epoch before mixing, and their labels."""
+        rows = self.order(epoch)[positions]
+        images = self.reader.fetch(self._indices[rows])
         if self.policy is not None and self.policy.online and self.seed is not None:
-            for k in range(len(images)):
-                random = generator(self.seed, Purpose.ONLINE, epoch, start + k)
+            for k, position in enumerate(positions.tolist()):
+                random = generator(self.seed, Purpose.ONLINE, epoch, position)
                 images[k] = self.policy.draw(images[k], random)
-        weight = np.ones(len(rows)) if self.class_weight is None else self.class_weight[label]
-        return images, label, weight.astype(np.float32)
+        return images, self.samples.label[rows]
+
+    def _mixed(
+        self, epoch: int, positions: np.ndarray, images: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns images and soft targets after the policy's batch steps.
+
+        A partner is the image of its position as it is before mixing.
+        """
+        assert self.policy is not None and self.seed is not None
+        hard = np.eye(len(self.samples.classes), dtype=np.float32)
+        targets, (height, width) = hard[labels], images.shape[1:3]
+        for k, position in enumerate(positions.tolist()):
+            random = generator(self.seed, Purpose.MIX, epoch, position)
+            for step in self.policy.batch:
+                mix = step.draw(random, self.images, height, width)
+                if mix is not None:
+                    (image,), (label,) = self._varied(epoch, np.array([mix.partner]))
+                    images[k] = mix.apply(images[k], image)
+                    share = np.float32(mix.share)
+                    targets[k] = share * targets[k] + (1 - share) * hard[label]
+        return images, targets
 
     @cached_property
     def _orders(self) -> dict[int, np.ndarray]:
         return {}
 
     @cached_property
-    def _places(self) -> np.ndarray:
+    def _indices(self) -> np.ndarray:
         return self.reader.locate(self.samples)
 
     def dataset(self, epoch: int = 0, first: int = 0) -> "tf.data.Dataset":
-        """Returns the batches of an epoch as (images, labels, weights).
+        """Returns the batches of an epoch as (images, targets, weights).
 
         Args:
             epoch: From 0.
@@ -162,12 +210,11 @@ class Loader:
         """Shape and dtype of what `batch` returns."""
         import tensorflow as tf
 
+        target = tf.TensorSpec((None,), tf.int64)
+        if self.soft:
+            target = tf.TensorSpec((None, len(self.samples.classes)), tf.float32)
         shape = (None, *self.reader.pixels.shape[1:])
-        return [
-            tf.TensorSpec(shape, tf.uint8),
-            tf.TensorSpec((None,), tf.int64),
-            tf.TensorSpec((None,), tf.float32),
-        ]
+        return [tf.TensorSpec(shape, tf.uint8), target, tf.TensorSpec((None,), tf.float32)]
 
 
 def prefetched(

@@ -88,10 +88,28 @@ class Plan:
     Attributes:
         samples: The training rows, synthetic children included.
         class_weight: float64 (number of classes,), the loss weight of each class, mean 1 over rows.
+        weights: float64 (n,), how often each row is drawn relative to the others, with replacement;
+            None visits every row once.
+        draws: Rows drawn an epoch where `weights` are given; None draws as many as there are.
     """
 
     samples: Samples
     class_weight: np.ndarray
+    weights: np.ndarray | None = None
+    draws: int | None = None
+
+    @property
+    def per_epoch(self) -> int:
+        """Images an epoch."""
+        return len(self.samples) if self.draws is None else self.draws
+
+    @property
+    def digest(self) -> str:
+        """Identifies what an epoch sees, independent of the order of rows."""
+        weights = np.ones(len(self.samples)) if self.weights is None else self.weights
+        rows = zip(map(str, self.samples.id), weights.tolist(), strict=True)
+        drawn = self.weights is not None
+        return digest([sorted(rows), self.class_weight.tolist(), drawn, self.per_epoch])
 
 
 @dataclass(frozen=True)
@@ -125,8 +143,9 @@ class Parts:
 
     @property
     def digest(self) -> str:
-        """Identifies the split: which row is where, independent of the order of rows."""
-        return digest({part: sorted(map(str, samples.id)) for part, samples in self.items()})
+        """Identifies the split: which original image is where, independent of the order of rows."""
+        originals = {part: samples.take(samples.copy == 0) for part, samples in self.items()}
+        return digest({part: sorted(map(str, s.source)) for part, s in originals.items()})
 
     def leak(self) -> dict[str, float]:
         """Measures how much of what should be unseen the training set has seen.

@@ -74,7 +74,7 @@ class Recorder:
         self._run.set_tags(
             {
                 "dataset_digest": data.digest,
-                "split_digest": parts.digest,
+                "split_digest": datamodule.split_digest,
                 "config_digest": experiment.digest,
                 "leaky": str(datamodule.leaky).lower(),
                 **provenance.collect(),

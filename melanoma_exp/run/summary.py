@@ -27,7 +27,7 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
     facts = {
         "run": experiment.run_name,
         "data": f"{experiment.dataset.kind}, {height}x{width} pixels, digest "
-        f"{datamodule.data.digest}, split {experiment.split.kind} {datamodule.parts.digest}",
+        f"{datamodule.data.digest}, split {experiment.split.kind} {datamodule.split_digest}",
         "augment": augment if augment == "none" else f"{augment} ({when})",
         "balance": experiment.balance.kind,
         "model": f"{experiment.model.name}, {parameters:,} parameters, {train.precision}",

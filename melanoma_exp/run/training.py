@@ -78,7 +78,8 @@ def build(
             {
                 "config": experiment.digest,
                 "dataset": datamodule.data.digest,
-                "split": datamodule.parts.digest,
+                "split": datamodule.split_digest,
+                "plan": datamodule.plan.digest,
                 "version of melanoma_exp": __version__,
             }
         )

@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     FIGURE = 6
     BOOTSTRAP = 7
     EXPLANATION = 8
+    MIX = 9
 
 
 def generator(seed: int, purpose: Purpose, first: int = 0, second: int = 0) -> np.random.Generator:

@@ -1,0 +1,31 @@
+"""Rows drawn anew every epoch, rare classes more often."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from melanoma_exp.data.balance.base import Balance, class_weights
+from melanoma_exp.data.samples import Plan, Samples
+
+
+class Sampling(Balance):
+    """Draws the rows of every epoch with replacement, by weight = (share of the class) ** -power.
+
+    A row of a rare class is thus seen several times an epoch and no child is made. With a power of
+    0 classes keep their shares, with 1 all are seen alike, with 0.5 shares follow the square root:
+    Mahajan et al., Exploring the Limits of Weakly Supervised Pretraining, ECCV 2018.
+
+    Attributes:
+        images: Draws an epoch; null draws as many as there are rows.
+    """
+
+    kind: Literal["sampling"]
+    power: float = Field(ge=0, le=1)
+    images: int | None = Field(ge=1)
+
+    def apply(self, samples: Samples, seed: int) -> Plan:
+        """Plans an epoch; `seed` is not needed: the loader draws, anew every epoch."""
+        counts = samples.counts()
+        weights = (counts[samples.label] / max(len(samples), 1)) ** -self.power
+        alike = class_weights(counts, "none", 0)
+        return Plan(samples, alike, weights, self.images or len(samples))
