@@ -87,12 +87,12 @@ def test_every_verb_teaches_itself_and_tells_an_unknown_option(verb: str) -> Non
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
 
 
-def test_jobs_of_a_sweep_are_told_apart_by_what_was_set() -> None:
+def test_jobs_of_a_sweep_are_named_by_what_was_set() -> None:
     words = ["dataset=demo", "dataset.root=a/b", "seed=2", "model.dropout=0.1", "split.fold=1"]
-    assert plan.told_apart("m1-s2", words) == "m1-s2 dropout=0.1"
-    assert plan.told_apart("m1-s2", ["split.path=a/b"]) == "m1-s2 path=a_b"
-    assert len(plan.told_apart("m1-s2", ["train.x=" + "y" * 200])) == 100
-    assert plan.told_apart("m1", ["model.dropout=0.11513602"]) == "m1 dropout=0.115"
+    assert plan.distinct_name("m1-s2", words) == "m1-s2 dropout=0.1"
+    assert plan.distinct_name("m1-s2", ["split.path=a/b"]) == "m1-s2 path=a_b"
+    assert len(plan.distinct_name("m1-s2", ["train.x=" + "y" * 200])) == 100
+    assert plan.distinct_name("m1", ["model.dropout=0.11513602"]) == "m1 dropout=0.115"
 
 
 def test_cfg_job_prints_the_composed_config(tmp_path: Path) -> None:
