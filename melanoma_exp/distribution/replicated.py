@@ -16,7 +16,7 @@ that are here, and the number of all its rows.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -24,6 +24,7 @@ import tensorflow as tf
 
 from melanoma_exp.training import fused, keras_internals
 
+_Layer: Any = keras.layers.Layer if TYPE_CHECKING else object
 _tracing = threading.local()  # replicas on one machine are traced in threads of their own
 
 
@@ -148,11 +149,11 @@ class FusedDropout(fused.Dropout):
         return _rows(super().mask(_whole(shape, position), dtype), shape, position)
 
 
-class Dropout(keras.layers.Dropout):
-    """As `FusedDropout`, with the mask that Keras draws."""
+class WholeBatchMask(_Layer):
+    """Goes before a layer that multiplies by random values: they are those of the whole batch."""
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Drops out; inputs float (rows, ...)."""
+        """Multiplies; inputs float (rows, ...)."""
         position = getattr(_tracing, "position", None)
         if not training or position is None:
             return super().call(inputs, training=training)
@@ -169,8 +170,10 @@ class BatchNormalization(keras_internals.BatchNormalization):
         position = getattr(_tracing, "position", None)
         if position is None:
             return super().batch_moments(inputs, mask)
-        shape, axes = tf.shape(inputs, tf.int64), list(range(inputs.shape.rank - 1))
-        count = tf.cast(tf.reduce_prod(shape[1:-1]) * position[2], inputs.dtype)
+        rank = inputs.shape.rank
+        axes = [axis for axis in range(rank) if axis != self.axis % rank]
+        pixels = tf.size(inputs[0], tf.int64) // inputs.shape[self.axis]
+        count = tf.cast(pixels * position[2], inputs.dtype)
         present = tf.cast(position[1] > 0, inputs.dtype)
         mean = _all_reduce(tf.reduce_sum(inputs, axes) * present) / count
         squares = tf.math.squared_difference(inputs, tf.stop_gradient(mean))
@@ -179,8 +182,16 @@ class BatchNormalization(keras_internals.BatchNormalization):
 
 WHOLE_BATCH: dict[type, type] = {
     fused.Dropout: FusedDropout,
-    keras.layers.Dropout: Dropout,
     keras.layers.BatchNormalization: BatchNormalization,
+    **{
+        cls: type(cls.__name__, (WholeBatchMask, cls), {})
+        for cls in (
+            keras.layers.Dropout,
+            keras.layers.SpatialDropout1D,
+            keras.layers.SpatialDropout2D,
+            keras.layers.GaussianDropout,
+        )
+    },
 }
 
 

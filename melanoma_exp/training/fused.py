@@ -11,12 +11,15 @@ import tensorflow as tf
 
 from melanoma_exp.training import keras_internals
 
+MAX_RATE = 255 / 256  # of a dropout that is fused
+
 
 def fuse(model: keras.Model) -> None:
     """Makes dropout layers draw as `Dropout` does and moves ReLUs behind pools, in place."""
     for layer in keras_internals.all_layers(model):
         if type(layer) is keras.layers.Dropout:
-            keras_internals.change_class(layer, Dropout)
+            if layer.noise_shape is None and layer.rate <= MAX_RATE:
+                keras_internals.change_class(layer, Dropout)
         elif type(layer) is keras.layers.MaxPooling2D and (conv := _rectified(layer)):
             conv.activation = keras.activations.linear
             keras_internals.change_class(layer, RectifiedMaxPooling2D)
@@ -45,8 +48,7 @@ class Dropout(keras.layers.Dropout):
     """Draws eight random bits a value, where Keras draws 32 and converts them to a float.
 
     256 levels do not hold a rate such as 0.2, so each mask takes the level below it or the one
-    above, at random: each value is dropped with the probability `rate`, to 2**-32. `rate` is at
-    most 255/256.
+    above, at random: each value is dropped with the probability `rate`, to 2**-32.
     """
 
     def call(self, inputs: Any, training: bool = False) -> Any:

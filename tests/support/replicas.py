@@ -33,11 +33,13 @@ def make(fused: bool) -> keras.Model:
             layers.BatchNormalization(),
             layers.ReLU(),
             layers.MaxPool2D(),
+            layers.SpatialDropout2D(0.3),
             layers.Dropout(0.2),
             layers.Flatten(),
             layers.Dense(8, "relu"),
             layers.BatchNormalization(),
             layers.Dropout(0.5),
+            layers.GaussianDropout(0.1),
             layers.Dense(3),
         ]
     )
@@ -134,7 +136,7 @@ def main(replicas: int) -> None:
         difference(strategy, batches, fused=True, soft=False),
         difference(strategy, batches, fused=True, soft=True),
         difference(strategy, batches, fused=False, soft=False),
-        *keras_alone(strategy),
+        *(keras_alone(strategy) if replicas == 2 else ()),
     )
 
 

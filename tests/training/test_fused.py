@@ -18,6 +18,14 @@ def dropout(rate: float, seed: int = 1) -> keras.layers.Dropout:
     return layer
 
 
+@pytest.mark.parametrize("options", [{"rate": 0.999}, {"rate": 0.5, "noise_shape": (None, 1)}])
+def test_what_it_cannot_draw_keras_draws(options: dict) -> None:
+    inputs = keras.Input((3,))
+    layer = keras.layers.Dropout(**options)
+    fused.fuse(keras.Model(inputs, layer(inputs)))
+    assert type(layer) is keras.layers.Dropout
+
+
 @pytest.mark.parametrize("rate", [0.001, 0.2, 0.5, 0.99])
 def test_every_value_is_dropped_with_the_rate_and_no_other(rate: float) -> None:
     layer, steps, values = dropout(rate), 1000, 40_000
