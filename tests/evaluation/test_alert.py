@@ -1,4 +1,4 @@
-"""The threshold comes from validation alone; what it is worth elsewhere follows by the formulas."""
+"""The threshold comes from validation alone; its metrics elsewhere follow by the formulas."""
 
 import dataclasses
 import json
@@ -92,7 +92,7 @@ def test_equal_scores_still_give_a_threshold(spec: Any) -> None:
         assert Decision.from_json(found.to_json()) == found
 
 
-def test_a_dataset_without_the_class_is_decided_nothing(spec: Any) -> None:
+def test_a_dataset_without_the_class_has_no_threshold(spec: Any) -> None:
     logits, truth = part(1, 30)
     found = threshold.decide(
         logits, truth, CLASSES, {"melanoma": ("mel",)}, spec.threshold, draws(30)
@@ -110,7 +110,7 @@ def by_hand(spec: Any) -> Alert:
     return alert.evaluate(positive, chance, decision(0.5), spec, draws(10))
 
 
-def test_figures_at_the_threshold_by_hand(spec: Any) -> None:
+def test_metrics_at_the_threshold_by_hand(spec: Any) -> None:
     found = by_hand(spec)
     assert found.confusion == (3, 1, 2, 4)
     values = {name: float(e.value) for name, e in found.metrics.items()}
@@ -148,14 +148,14 @@ def test_curves_are_scikit_learns_without_points_on_straight_lines() -> None:
     assert set(zip(*precision_recall[:2].round(9), precision_recall[2], strict=True)) <= points
 
 
-def test_an_alert_without_a_found_case_has_no_number_needed(spec: Any) -> None:
+def test_an_alert_without_a_true_positive_has_no_number_needed_to_biopsy(spec: Any) -> None:
     positive, chance = np.array([1, 1, 0, 0], bool), np.array([0.1, 0.2, 0.1, 0.9])
     found = alert.evaluate(positive, chance, decision(0.5), spec, draws(4))
     assert np.isnan(found.metrics["number_needed_to_biopsy"].value)
     assert found.metrics["ppv_at_prevalence"].value == 0
 
 
-def test_the_assessment_scales_before_it_alerts_and_not_before_it_classifies(spec: Any) -> None:
+def test_temperature_is_applied_to_alerts_and_not_to_classification(spec: Any) -> None:
     logits, truth = part(5, 240, heat=3.0)
     decisions = threshold.decide(logits, truth, CLASSES, ALERTS, spec.threshold, draws(240))
     found = part_metrics.compute(logits, truth, CLASSES, [{}] * 240, decisions, spec, draws(240))
@@ -174,7 +174,7 @@ def test_the_assessment_scales_before_it_alerts_and_not_before_it_classifies(spe
     assert flat["melanoma_auc_low"] < flat["melanoma_auc"] < flat["melanoma_auc_high"]
 
 
-def test_test_images_never_move_the_threshold(spec: Any) -> None:
+def test_test_images_never_change_the_threshold(spec: Any) -> None:
     val, label = part(5, 240)
     decisions = threshold.decide(val, label, CLASSES, ALERTS, spec.threshold, draws(240))
     logits, truth = part(6, 90)
@@ -185,27 +185,27 @@ def test_test_images_never_move_the_threshold(spec: Any) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_output_that_is_no_number_is_one_clear_line(bad: float) -> None:
+def test_logits_that_are_not_finite_are_refused_in_one_line(bad: float) -> None:
     logits = part(1, 5)[0]
     logits[[1, 3], 2] = bad
     with pytest.raises(UserError, match="not a number for 2 of 5 images: training diverged"):
         check_finite(logits)
 
 
-def test_the_json_keeps_its_keys_whatever_is_undefined(spec: Any) -> None:
+def test_the_json_has_all_keys_whatever_is_undefined(spec: Any) -> None:
     def keys(content: Any) -> Any:
         return {k: keys(v) for k, v in content.items()} if isinstance(content, dict) else None
 
-    told = []
+    texts = []
     for n in (240, 1):
         logits, truth = part(5, 240)
         decisions = threshold.decide(logits, truth, CLASSES, ALERTS, spec.threshold, draws(240))
         found = part_metrics.compute(
             logits[:n], truth[:n], CLASSES, [{"age": "50"}] * n, decisions, spec, draws(n)
         )
-        told.append(json.loads(summary.to_json(found, "test", spec, more={"a": 1})))
-    assert keys(told[0]) == keys(told[1]) and told[0]["more"] == {"a": 1}
-    assert told[1]["overall"]["macro_auc"] == {"value": None, "low": None, "high": None}
+        texts.append(json.loads(summary.to_json(found, "test", spec, more={"a": 1})))
+    assert keys(texts[0]) == keys(texts[1]) and texts[0]["more"] == {"a": 1}
+    assert texts[1]["overall"]["macro_auc"] == {"value": None, "low": None, "high": None}
     without = dataclasses.replace(decisions[0], threshold=None, unsure=None)
     found = part_metrics.compute(logits, truth, CLASSES, [{}] * 240, [without], spec, draws(240))
     assert (

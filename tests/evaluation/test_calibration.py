@@ -1,4 +1,4 @@
-"""Temperature and calibration error: found again, by hand, at the edges."""
+"""Temperature and calibration error: recovered, by hand, at the edges."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,8 @@ def draws(n: int) -> Bootstrap:
     return Bootstrap(np.array([f"g{k}" for k in range(n)]), 100, 1, 0.95)
 
 
-def test_the_temperature_is_found_again() -> None:
-    """Labels drawn from softmax(logits); the logits are then made 2.5 times too sure."""
+def test_a_known_temperature_is_recovered() -> None:
+    """Labels drawn from softmax(logits); the logits are then 2.5 times overconfident."""
     random = np.random.default_rng(3)
     logits = 2 * random.normal(size=(20_000, 3))
     truth = (random.random((20_000, 1)) > softmax(logits).cumsum(axis=1)).sum(axis=1)

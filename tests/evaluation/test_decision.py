@@ -1,4 +1,4 @@
-"""What a run decides with survives its file to the bit, and damage is told in one line."""
+"""A decision survives its file to the bit, and damage is reported in one line."""
 
 import dataclasses
 import json
@@ -52,20 +52,20 @@ def test_a_file_with_the_old_key_novelty_is_still_read() -> None:
         {"positive": "melanoma"},
     ],
 )
-def test_damage_is_told_in_one_line(change: dict[str, Any]) -> None:
+def test_damage_is_reported_in_one_line(change: dict[str, Any]) -> None:
     text = json.dumps({**json.loads(DECISION.to_json()), **change})
-    with pytest.raises(UserError, match="decision.json: is damaged") as told:
+    with pytest.raises(UserError, match="decision.json: is damaged") as refused:
         Decision.from_json(text)
-    assert len(told.value.lines) == 1 and "\n" not in told.value.lines[0]
+    assert len(refused.value.lines) == 1 and "\n" not in refused.value.lines[0]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", DECISION.to_json()[:-40]])
-def test_a_torn_file_is_told_in_one_line(text: str) -> None:
+def test_a_truncated_file_is_reported_in_one_line(text: str) -> None:
     with pytest.raises(UserError, match="decision.json: is damaged"):
         Decision.from_json(text)
 
 
-def test_probabilities_are_tempered_and_summed_over_the_positive_classes() -> None:
+def test_probabilities_are_scaled_and_summed_over_the_positive_classes() -> None:
     two = dataclasses.replace(DECISION, positive=("a", "c"))
     logits = np.log([[0.2, 0.5, 0.3]]) * 1.7
     np.testing.assert_allclose(two.probability(logits, ("a", "b", "c")), [0.5])

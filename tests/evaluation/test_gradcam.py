@@ -1,4 +1,4 @@
-"""Grad-CAM finds what a class hangs on, for every head and precision, and changes with weights."""
+"""Grad-CAM shows the evidence for a class, for every head, and follows the weights."""
 
 import keras
 import numpy as np
@@ -38,8 +38,8 @@ def pictures(count: int) -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (count, 32, 24, 3)).astype(np.uint8)
 
 
-def test_a_map_lies_where_the_class_is_decided() -> None:
-    """One filter passes red on, another green; the logits are their sums: maps must part them."""
+def test_a_map_highlights_the_evidence_for_its_class() -> None:
+    """One filter passes red on, another green; the logits are their sums: maps separate them."""
     images = np.zeros((1, 16, 16, 3), np.uint8)
     images[0, :6, :6, 0] = 200  # red above on the left
     images[0, 10:, 10:, 1] = 200
@@ -57,7 +57,7 @@ def test_a_map_lies_where_the_class_is_decided() -> None:
     assert neither.max() == 0
 
 
-def test_it_is_the_formula_of_the_paper_whatever_the_batch() -> None:
+def test_it_is_the_formula_of_the_paper_for_any_batch() -> None:
     """Before global average pooling and a linear head, the gradient is known: W / (h w)."""
     keras.utils.set_random_seed(3)
     inputs, images = keras.Input((32, 24, 3), dtype="uint8"), pictures(40)
@@ -77,14 +77,14 @@ def test_it_is_the_formula_of_the_paper_whatever_the_batch() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"head_units": 1}, {"head_units": 2}])
-def test_both_classes_of_two_are_explained_differently(changes: dict[str, int]) -> None:
+def test_maps_of_two_classes_differ(changes: dict[str, int]) -> None:
     model, images = cnn(**changes), pictures(3)
     first, second = grad_cam(model, images, 0), grad_cam(model, images, 1)
     assert max(first.max(), second.max()) == 1
     assert first.min() >= 0 and not np.allclose(first, second)
 
 
-def test_a_bfloat16_model_is_explained_in_float32() -> None:
+def test_maps_of_a_bfloat16_model_are_float32() -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = cnn()
@@ -112,7 +112,7 @@ def test_random_weights_keep_the_size_and_nothing_else(changes: dict[str, int]) 
     assert all(np.array_equal(a, b) for a, b in zip(same, other.get_weights(), strict=True))
 
 
-def test_rank_correlation_is_one_for_equal_and_absent_for_flat_maps() -> None:
+def test_rank_correlation_is_one_for_equal_and_nan_for_constant_maps() -> None:
     maps = np.random.default_rng(0).random((3, 5, 5)).astype(np.float32)
     others = np.stack([maps[0] ** 2, 1 - maps[1], np.zeros((5, 5), np.float32)])
     found = gradcam.rank_correlation(maps, others)

@@ -1,4 +1,4 @@
-"""Intervals are the named ones, count groups and not images, and depend on nothing but the data."""
+"""Intervals are those of the literature, count groups and not images, and are reproducible."""
 
 import numpy as np
 import pytest
@@ -46,13 +46,13 @@ def test_images_of_a_lesion_that_agree_count_once() -> None:
     )
 
 
-def test_images_of_a_lesion_that_contradict_each_other_count_no_more_than_apart() -> None:
+def test_images_of_a_lesion_that_disagree_count_no_more_than_independent_ones() -> None:
     apart = wilson(np.arange(40) % 2, np.ones(40), 0.95)
     found = wilson(np.ones(20), np.full(20, 2), 0.95)
     assert (found.low, found.high) == (apart.low, apart.high)
 
 
-def test_nothing_has_no_share() -> None:
+def test_no_rows_have_no_share() -> None:
     found = wilson(np.zeros(3), np.zeros(3), 0.95)
     assert np.isnan([found.value, found.low, found.high]).all()
 
@@ -84,7 +84,7 @@ def test_equal_seeds_draw_equally_whatever_the_order_of_rows() -> None:
     assert first.low != other.low
 
 
-def test_what_never_varies_or_mostly_fails_has_no_interval() -> None:
+def test_a_metric_that_never_varies_or_is_mostly_undefined_has_no_interval() -> None:
     assert np.isnan(percentiles(np.ones(500), 0.95)).all()
     assert np.isnan(percentiles(np.append(np.arange(70.0), np.full(30, np.nan)), 0.95)).all()
     low, high = percentiles(np.append(np.arange(90.0), np.full(10, np.nan)), 0.9)

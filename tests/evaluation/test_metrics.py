@@ -1,4 +1,4 @@
-"""Every figure equals scikit-learn's or a hand-computed one, also where a class is absent."""
+"""Every metric equals scikit-learn's or a hand-computed one, also where a class is absent."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from melanoma_exp.evaluation.metrics import classes
 from melanoma_exp.evaluation.metrics.interval import Bootstrap
 
 
-def judged(truth: np.ndarray, probability: np.ndarray, group: list[str] | None = None):  # noqa: ANN201
+def evaluated(truth: np.ndarray, probability: np.ndarray, group: list[str] | None = None):  # noqa: ANN201
     names = np.array(group or [f"g{k:05d}" for k in range(len(truth))])
     return classes.evaluate(truth, probability, Bootstrap(names, 200, 1, 0.95))
 
@@ -22,10 +22,10 @@ def case() -> tuple[np.ndarray, np.ndarray]:
     return truth, probability
 
 
-def test_overall_figures_are_scikit_learns(case: tuple[np.ndarray, np.ndarray]) -> None:
+def test_overall_metrics_are_scikit_learns(case: tuple[np.ndarray, np.ndarray]) -> None:
     truth, probability = case
     predicted = probability.argmax(axis=1)
-    overall, _ = judged(truth, probability)
+    overall, _ = evaluated(truth, probability)
     area = {"multi_class": "ovr"}
     expected = {
         "accuracy": reference.accuracy_score(truth, predicted),
@@ -43,10 +43,10 @@ def test_overall_figures_are_scikit_learns(case: tuple[np.ndarray, np.ndarray]) 
         assert estimate.low < estimate.value < estimate.high, name
 
 
-def test_figures_of_classes_are_scikit_learns(case: tuple[np.ndarray, np.ndarray]) -> None:
+def test_metrics_of_classes_are_scikit_learns(case: tuple[np.ndarray, np.ndarray]) -> None:
     truth, probability = case
     predicted = probability.argmax(axis=1)
-    _, table = judged(truth, probability)
+    _, table = evaluated(truth, probability)
     precision, recall, f1, support = reference.precision_recall_fscore_support(truth, predicted)
     matrix = reference.confusion_matrix(truth, predicted)
     np.testing.assert_allclose(table.precision.value, precision)
@@ -67,7 +67,7 @@ def test_figures_of_classes_are_scikit_learns(case: tuple[np.ndarray, np.ndarray
 
 def test_a_hand_computed_case() -> None:
     truth = np.array([0, 0, 0, 1, 1, 2])
-    overall, table = judged(truth, np.eye(3)[[0, 0, 1, 1, 2, 2]])
+    overall, table = evaluated(truth, np.eye(3)[[0, 0, 1, 1, 2, 2]])
     assert overall["accuracy"].value == pytest.approx(4 / 6)
     assert overall["balanced_accuracy"].value == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
     assert overall["macro_f1"].value == pytest.approx((0.8 + 0.5 + 2 / 3) / 3)
@@ -80,21 +80,23 @@ def test_a_hand_computed_case() -> None:
 
 def test_intervals_of_shares_are_wilsons(case: tuple[np.ndarray, np.ndarray]) -> None:
     truth, probability = case
-    overall, table = judged(truth, probability)
+    overall, table = evaluated(truth, probability)
     right = int((probability.argmax(axis=1) == truth).sum())
     z, share = 1.959964, right / 200
     half = z / (1 + z**2 / 200) * np.sqrt(share * (1 - share) / 200 + z**2 / 4 / 200**2)
     centre = (share + z**2 / 400) / (1 + z**2 / 200)
     found = overall["accuracy"]
     np.testing.assert_allclose([found.low, found.high], [centre - half, centre + half], atol=1e-6)
-    grouped, _ = judged(truth, probability, [f"g{k // 4}" for k in np.argsort(np.argsort(truth))])
+    grouped, _ = evaluated(
+        truth, probability, [f"g{k // 4}" for k in np.argsort(np.argsort(truth))]
+    )
     assert grouped["accuracy"].value == found.value
     assert np.isfinite(table.auc.low).all()
 
 
 def test_a_class_without_images_is_left_out_of_every_mean() -> None:
     truth, probability = np.array([0, 0, 1, 1]), np.eye(3)[[0, 1, 1, 2]]
-    overall, table = judged(truth, probability)
+    overall, table = evaluated(truth, probability)
     assert overall["balanced_accuracy"].value == pytest.approx(0.5)
     assert np.isfinite(overall["macro_auc"].value) and np.isfinite(overall["macro_f1"].value)
     for figure in ("recall", "f1", "auc", "average_precision"):
@@ -103,8 +105,8 @@ def test_a_class_without_images_is_left_out_of_every_mean() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 3])
-def test_one_class_only_is_told_as_far_as_it_goes(rows: int) -> None:
-    overall, table = judged(np.zeros(rows, int), np.tile([0.6, 0.4], (rows, 1)))
+def test_one_class_only_has_the_metrics_that_are_defined(rows: int) -> None:
+    overall, table = evaluated(np.zeros(rows, int), np.tile([0.6, 0.4], (rows, 1)))
     assert overall["accuracy"].value == overall["balanced_accuracy"].value == 1
     assert 0 < overall["accuracy"].low < overall["accuracy"].high == 1
     assert np.isnan(overall["balanced_accuracy"].low)  # no resample differs: nothing is known
@@ -112,20 +114,20 @@ def test_one_class_only_is_told_as_far_as_it_goes(rows: int) -> None:
     assert np.isnan(table.specificity.value[0]) and np.isnan(table.recall.value[1])
 
 
-def test_equal_probabilities_know_nothing_and_a_zero_is_survived() -> None:
+def test_equal_probabilities_are_chance_and_a_zero_has_a_finite_loss() -> None:
     truth = np.array([0, 1, 2, 0])
-    overall, table = judged(truth, np.full((4, 3), 1 / 3))
+    overall, table = evaluated(truth, np.full((4, 3), 1 / 3))
     assert overall["macro_auc"].value == 0.5 and overall["kappa"].value == 0
     assert overall["log_loss"].value == pytest.approx(np.log(3))
     np.testing.assert_allclose(table.average_precision.value, [0.5, 0.25, 0.25])
-    overall, _ = judged(truth, np.eye(3)[[1, 1, 2, 0]])
+    overall, _ = evaluated(truth, np.eye(3)[[1, 1, 2, 0]])
     assert np.isfinite(overall["log_loss"].value)
 
 
-def test_two_lesions_of_a_class_are_no_proof() -> None:
+def test_two_lesions_of_a_class_prove_little() -> None:
     """One class with one lesion: its recall is wide, its area has no interval at all."""
     truth = np.array([0] * 20 + [1])
     probability = np.column_stack([1 - truth * 0.9, truth * 0.9])
-    _, table = judged(truth, probability)
+    _, table = evaluated(truth, probability)
     assert table.recall.value[1] == 1 and table.recall.low[1] < 0.25
     assert table.auc.value[1] == 1 and np.isnan(table.auc.low[1])

@@ -1,4 +1,4 @@
-"""Pictures that are no lesions are told apart from those a network was trained on."""
+"""Images that are no lesions are flagged as out-of-distribution."""
 
 import json
 from pathlib import Path
@@ -56,7 +56,7 @@ def fitted() -> OutOfDistribution:
     return found
 
 
-def test_images_like_training_pass_and_mistakes_are_flagged(fitted: OutOfDistribution) -> None:
+def test_in_distribution_images_pass_and_others_are_flagged(fitted: OutOfDistribution) -> None:
     assert share(fitted, lesions(200, 2)) == pytest.approx(out_of_distribution.FLAGGED, abs=0.006)
     assert share(fitted, lesions(300, 3)) < 0.06
     for name, images in mistakes(lesions(20, 4)).items():
@@ -96,7 +96,7 @@ def test_it_survives_the_file_and_damage_is_one_line(fitted: OutOfDistribution) 
         assert len(refused.value.lines) == 1
 
 
-def test_real_lesions_pass_and_mistakes_are_flagged(real_folder) -> None:
+def test_real_lesions_pass_and_other_images_are_flagged(real_folder) -> None:
     def read(paths: list[Path]) -> np.ndarray:
         return np.stack([decode(p, (SIDE, SIDE), "bilinear", 10**8) for p in paths])
 

@@ -1,4 +1,4 @@
-"""Paired statistics against cases worked out by hand."""
+"""Paired tests against cases computed by hand."""
 
 import math
 
@@ -26,7 +26,7 @@ def rights(only_first: int, only_second: int, both: int, neither: int) -> tuple[
         (2, 8, 2 * (1 + 10 + 45) / 1024),
     ],
 )
-def test_mcnemar_is_a_fair_coin(b: int, c: int, p: float) -> None:
+def test_mcnemar_is_the_exact_binomial_test(b: int, c: int, p: float) -> None:
     result = paired_tests.mcnemar(*rights(b, c, 20, 30))
     assert (result.only_first, result.only_second) == (b, c)
     assert result.p == pytest.approx(p)
@@ -67,7 +67,7 @@ def test_welch_is_the_formula() -> None:
     assert math.isnan(t_tests.welch(same * math.nan, other).p)
 
 
-def test_trainings_on_folds_add_up_to_the_figure_and_each_tells_of_luck() -> None:
+def test_trainings_on_folds_add_up_to_the_metric_and_each_has_its_noise() -> None:
     random = np.random.default_rng(0)
     cell, fold = random.integers(-1, 3, 60), random.integers(0, 5, 60)
     hit = random.random((2, 60)) < 0.6
@@ -95,7 +95,7 @@ def test_two_equal_recipes_over_folds_are_rarely_called_different() -> None:
     assert 0.01 < alarms < 0.055  # two seeds a side: on the careful side
 
 
-def test_folds_that_do_not_vary_are_no_division_by_zero() -> None:
+def test_folds_without_variance_do_not_divide_by_zero() -> None:
     assert t_tests.corrected_resampled_t([0.0, 0.0], 0.25).p == 1.0
     assert t_tests.corrected_resampled_t([0.1, 0.1], 0.25).p == 0.0
 
@@ -163,7 +163,7 @@ def test_several_runs_widen_the_interval_by_their_own_spread() -> None:
     assert result.p > 0.5
 
 
-def test_four_witnesses_are_a_coin_thrown_four_times_where_the_bootstrap_is_too_sure() -> None:
+def test_four_discordant_images_are_four_coin_tosses_where_the_bootstrap_is_too_sure() -> None:
     first = np.array([1.0] * 4 + [0.0] * 12)
     second = np.zeros(16)
     cell, group = np.zeros(16, int), np.arange(16)

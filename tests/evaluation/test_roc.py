@@ -1,4 +1,4 @@
-"""Curves and areas equal scikit-learn's, weighted as resamples weigh, with ties."""
+"""Curves and areas equal scikit-learn's, with the weights of resamples and with ties."""
 
 import numpy as np
 import pytest

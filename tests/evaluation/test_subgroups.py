@@ -34,7 +34,7 @@ def found(metadata: list[dict[str, str]], **changes: Any) -> dict[tuple[str, str
     return {(row.attribute, row.value): row for row in rows}
 
 
-def test_what_has_no_column_is_named_and_not_assessable() -> None:
+def test_an_attribute_without_a_column_is_not_assessable() -> None:
     rows = found([{"sex": "female"}] * 6)
     assert (
         "not assessable" in rows["skin tone", ""].note and "not assessable" in rows["age", ""].note
@@ -43,7 +43,7 @@ def test_what_has_no_column_is_named_and_not_assessable() -> None:
     assert rows["sex", "female"].note == ""
 
 
-def test_figures_are_those_of_the_rows_alone() -> None:
+def test_metrics_are_those_of_the_rows_alone() -> None:
     rows = found([{"sex": "female" if k < 8 else "male"} for k in range(20)])
     women = rows["sex", "female"]
     assert (women.images, women.groups, women.positives) == (8, 8, 4)
@@ -81,7 +81,7 @@ def test_bands_come_in_order_and_the_unknown_last() -> None:
     assert names == ["under 30", "30 to 59", "60 and over", "unknown"]
 
 
-def test_a_small_group_gets_a_wide_interval_and_not_silence() -> None:
+def test_a_small_group_has_a_wide_interval() -> None:
     rows = found([{"sex": "male" if k == 0 else "female"} for k in range(30)])
     one = rows["sex", "male"].metrics
     assert one["sensitivity"].value == 1 and one["sensitivity"].low < 0.25

@@ -41,7 +41,7 @@ if "FIXED" in os.environ:
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_a_sweep_survives_its_jobs_and_is_resumed(images: Path, tmp_path: Path) -> None:
-    """One raises, one is killed, one has no memory, and one is well."""
+    """One raises, one is killed, one runs out of memory, and one finishes."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(SABOTAGE)
     environment = {

@@ -1,4 +1,4 @@
-"""Sweeps that start at once share a store that does not exist yet, and the work on their data."""
+"""Sweeps that start at once share a new store, and prepare their data once."""
 
 import json
 import math

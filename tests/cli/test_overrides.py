@@ -1,4 +1,4 @@
-"""The words of sweeps and searches: what they range over, and what cannot be read."""
+"""Overrides of sweeps and searches: globs, spaces, and those that cannot be read."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a sweep decides without a job: threads and GPUs, the best job, its folder."""
+"""A sweep without running jobs: threads and GPUs, the best job, its folder."""
 
 import importlib.util
 import json
