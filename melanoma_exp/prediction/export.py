@@ -1,8 +1,8 @@
-"""Hands a run's network to other software, and proves that it says the same there.
+"""Exports a run's network to other formats, and checks that the predictions agree.
 
 Every format takes uint8 (n, h, w, 3) and gives logits float32 (n, classes); calibration, threshold
-and decoding stay with the run. A file gets its final name only after its probabilities agreed with
-the network's on real images.
+and decoding stay with the run. A file gets its final name only after its probabilities agree with
+those of the network on real images.
 """
 
 import shutil
@@ -29,15 +29,15 @@ Logits = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Format:
-    """A way to write a network.
+    """One export format.
 
     Attributes:
         suffix: Of the file; "" for a folder.
-        tolerance: Largest difference of a probability that is accepted. Keras and SavedModel run
-            the same operations again; the other two order sums differently.
-        needs: Packages beyond TensorFlow's.
+        tolerance: Largest accepted difference of a probability. Keras and SavedModel run the same
+            operations; the other two sum in another order.
+        needs: Packages besides TensorFlow.
         write: Writes the network to a path.
-        read: Returns what the written file computes.
+        read: Returns a function that computes the logits of the written file.
     """
 
     suffix: str
@@ -49,7 +49,7 @@ class Format:
 
 @dataclass(frozen=True)
 class Exported:
-    """An export and the largest difference of a probability over the images it was checked on."""
+    """An export, and the largest difference of a probability over the checked images."""
 
     path: Path
     difference: float
@@ -57,7 +57,7 @@ class Exported:
 
     @property
     def agrees(self) -> bool:
-        """Whether it may be used; one that may not was not left behind."""
+        """Whether it may be used; otherwise no file was left."""
         return self.difference <= self.tolerance
 
 
@@ -68,7 +68,7 @@ def export(saved: SavedModel, name: str, images: np.ndarray, target: Path) -> Ex
         saved: The run, its network in float32.
         name: One of `FORMATS`.
         images: uint8 (n, h, w, 3), n >= 1, as the run decodes them.
-        target: Where to, without suffix; an earlier export there is replaced once this one agrees.
+        target: Path without suffix; an earlier export there is replaced once this one agrees.
 
     Raises:
         UserError: A package is missing, or the file cannot be written.
@@ -83,8 +83,8 @@ def export(saved: SavedModel, name: str, images: np.ndarray, target: Path) -> Ex
     final = target.with_name(target.name + chosen.suffix)
     wanted = softmax(saved.logits(images))
     try:
-        with tempfile.TemporaryDirectory(dir=final.parent, prefix=".export-") as place:
-            aside = Path(place) / f"model{chosen.suffix}"
+        with tempfile.TemporaryDirectory(dir=final.parent, prefix=".export-") as folder:
+            aside = Path(folder) / f"model{chosen.suffix}"
             with _quiet():
                 _converted(name, chosen, saved.network, aside)
                 found = softmax(chosen.read(aside)(images))
@@ -105,7 +105,7 @@ def _converted(name: str, chosen: Format, network: "keras.Model", path: Path) ->
         raise
     except Exception as error:  # converters raise anything where a layer has no counterpart
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"export: {name} has no form for this network: {reason}") from error
+        raise UserError(f"export: {name} cannot express this network: {reason}") from error
 
 
 def _write_keras(network: "keras.Model", path: Path) -> None:
@@ -166,7 +166,7 @@ def _read_tflite(path: Path) -> Logits:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps what converters print off the screen; their errors are raised all the same."""
+    """Hides what converters print; their errors are raised all the same."""
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         yield
 

@@ -1,4 +1,4 @@
-"""Real images to compare an export on."""
+"""Real images to check an export on."""
 
 import csv
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def images(
     saved: SavedModel, archive: "Archive", run_id: str, given: Sequence[Path] | None, most: int
 ) -> tuple[np.ndarray, str]:
-    """Returns decoded images, uint8 (n, h, w, 3), and in words where they are from.
+    """Returns decoded images, uint8 (n, h, w, 3), and a description of their source.
 
     Args:
         saved: The run.
-        archive: Holds its record.
+        archive: Where the run is recorded.
         run_id: Of the run.
-        given: Where the user wants them from; None takes the run's own validation images.
+        given: Paths from the user; None takes the run's own validation images.
         most: At most so many, evenly spread.
 
     Raises:
@@ -51,7 +51,7 @@ def _read(saved: SavedModel, path: Path) -> np.ndarray | None:
 
 
 def _validation(saved: SavedModel, archive: "Archive", run_id: str) -> list[Path]:
-    """Returns the files of the run's validation part, found by their names below its dataset."""
+    """Returns the files of the run's validation part, looked up by name in its dataset."""
     dataset, cache = saved.experiment.dataset, saved.experiment.cache.root()
     if isinstance(dataset, Absent):
         raise UserError(
@@ -59,10 +59,10 @@ def _validation(saved: SavedModel, archive: "Archive", run_id: str) -> list[Path
             "loaded; name it with extend=FILE, or images with --images PATH"
         )
     listing = dataset.find(cache)
-    place = dict(zip(map(str, listing.samples.source), listing.paths, strict=True))
+    paths = dict(zip(map(str, listing.samples.source), listing.paths, strict=True))
     rows = csv.DictReader(archive.text(run_id, "split.csv").splitlines())
     wanted = dict.fromkeys(row["source"] for row in rows if row["part"] == "val")
-    found = [place[source] for source in wanted if source in place]
+    found = [paths[source] for source in wanted if source in paths]
     if not found:
         raise UserError(
             f"export: none of the run's validation images is in its dataset ({dataset.kind}); "

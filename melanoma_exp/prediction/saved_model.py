@@ -1,7 +1,7 @@
 """A finished run's network, ready to predict.
 
-The architecture is built from the run's own `experiment.json`, the weights are numbers from an
-HDF5 file whose checksum the run recorded. Nothing is unpickled and no code comes from a file.
+The architecture is built from the run's own `experiment.json`, the weights come from an HDF5 file
+whose checksum the run recorded. Nothing is unpickled and no code is loaded from a file.
 """
 
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ FILES = ("experiment.json", manifest.NAME, "decision.json", manifest.WEIGHTS)
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A run's network and what it decides with.
+    """A run's network with its decision rule.
 
     Attributes:
         name: The run's name.
-        experiment: What the run was told to do.
-        classes: Of the logits, in their order.
+        experiment: The config of the run.
+        classes: In the order of the logits.
         decision: Calibration, threshold and unsure band, chosen on validation.
         out_of_distribution: Score of unusual images; None where the run had too few images.
         network: Images uint8 (n, h, w, 3) to logits float32 (n, classes).
@@ -68,7 +68,7 @@ def fetch(archive: "Archive", run_id: str) -> tuple[str, dict[str, Path]]:
     """Returns a run's name and local copies of the files a prediction needs.
 
     Raises:
-        UserError: There is no such run, it is not finished, or a file is not there.
+        UserError: There is no such run, it is not finished, or a file is missing.
     """
     run = archive.run(run_id)
     if run.deleted:
@@ -86,8 +86,8 @@ def load(name: str, files: dict[str, Path], precision: str | None = None) -> Sav
 
     Args:
         name: The run's name.
-        files: The place of each of `FILES`.
-        precision: Computes in another than the run's.
+        files: The path of each of `FILES`.
+        precision: To compute in, instead of the run's own.
 
     Raises:
         UserError: A file is damaged, or the weights are not those the run recorded.

@@ -1,8 +1,8 @@
 """What `mlflow models serve` runs: bytes of a JPEG or PNG in, probabilities and alert out.
 
 MLflow keeps a copy of this file with the logged model and runs the copy when the model is loaded.
-It only names what the installed package does, so nothing is pickled; the package must be installed
-where the model is served. docs/serving.md has the signature and an example.
+It only calls the installed package, so nothing is pickled; the package must be installed where the
+model is served. docs/serving.md has the signature and an example.
 """
 
 import threading
@@ -15,22 +15,22 @@ import pandas as pd
 from mlflow.pyfunc import PythonModel
 
 from melanoma_exp.prediction import saved_model
-from melanoma_exp.prediction.predict import judge
-from melanoma_exp.prediction.worklist import record
+from melanoma_exp.prediction.predict import predict_batch
+from melanoma_exp.prediction.worklist import to_record
 from melanoma_exp.report.console import DISCLAIMER
 
-LARGEST = 32 * 2**20  # bytes of an image
-MOST = 256  # images a request
+MAX_BYTES = 32 * 2**20  # of an image
+MAX_IMAGES = 256  # in a request
 
 
 class ServedModel(PythonModel):
-    """Answers one record an image, in the order of the images."""
+    """Returns one record for each image, in order."""
 
     def load_context(self, context: Any) -> None:
         """Builds the network and reads its weights, once a process."""
         files = {name: Path(path) for name, path in context.artifacts.items()}
         self._saved = saved_model.load("served", files)
-        self._one_at_a_time = threading.Lock()
+        self._lock = threading.Lock()
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: Any = None
@@ -40,18 +40,18 @@ class ServedModel(PythonModel):
         Args:
             context: MLflow's.
             model_input: A data frame with a column `image` of bytes.
-            params: None are known.
+            params: Ignored.
         """
         contents = list(model_input["image"])
-        if len(contents) > MOST:
+        if len(contents) > MAX_IMAGES:
             raise mlflow.exceptions.MlflowException.invalid_parameter_value(
-                f"at most {MOST} images a request (got {len(contents)})"
+                f"at most {MAX_IMAGES} images a request (got {len(contents)})"
             )
         decoded = [self._decoded(content) for content in contents]
         good = [image for image in decoded if not isinstance(image, str)]
-        judged = iter(self._judged(good))
+        predicted = iter(self._predicted(good))
         return [
-            {"error": one, "notice": DISCLAIMER} if isinstance(one, str) else next(judged)
+            {"error": one, "notice": DISCLAIMER} if isinstance(one, str) else next(predicted)
             for one in decoded
         ]
 
@@ -59,20 +59,20 @@ class ServedModel(PythonModel):
         """Returns the pixels, or why there are none."""
         if not isinstance(content, bytes):
             return "expected the bytes of a JPEG or PNG image, base64 in JSON"
-        if len(content) > LARGEST:
-            return f"{len(content)} bytes are over the limit of {LARGEST} for one image"
+        if len(content) > MAX_BYTES:
+            return f"{len(content)} bytes are over the limit of {MAX_BYTES} for one image"
         try:
             return self._saved.decode(content)
         except Exception as error:  # a damaged image can make a decoder raise anything
             return str(error) or type(error).__name__
 
-    def _judged(self, images: list[np.ndarray]) -> list[dict[str, Any]]:
+    def _predicted(self, images: list[np.ndarray]) -> list[dict[str, Any]]:
         if not images:
             return []
-        with self._one_at_a_time:
-            predictions = judge(self._saved, [Path()] * len(images), np.stack(images))
+        with self._lock:
+            predictions = predict_batch(self._saved, [Path()] * len(images), np.stack(images))
         return [
-            {**record(p, self._saved.classes), "error": None, "notice": DISCLAIMER}
+            {**to_record(p, self._saved.classes), "error": None, "notice": DISCLAIMER}
             for p in predictions
         ]
 

@@ -1,4 +1,4 @@
-"""From the paths of a command line to image files."""
+"""Finds the image files that the paths of a command line name."""
 
 import csv
 import os
@@ -16,7 +16,7 @@ class Sources:
 
     Attributes:
         files: Each once, in the order of the paths; files of a folder by name.
-        absent: Named on the command line or in a CSV, but not there.
+        absent: Named on the command line or in a CSV, but missing.
         ignored: Files in folders that are not images by their suffix.
     """
 
@@ -60,9 +60,9 @@ def find(paths: Sequence[Path]) -> Sources:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
+    for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place) / name for name in sorted(files) if not name.startswith("."))
+        yield from (Path(root) / name for name in sorted(files) if not name.startswith("."))
 
 
 def _listed(path: Path) -> list[Path]:

@@ -1,10 +1,9 @@
-"""What a prediction says on the screen: progress, the worklist, files that could not be read."""
+"""Predictions on the screen: progress, the worklist, files that could not be read."""
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,26 +15,22 @@ from melanoma_exp.prediction.worklist import Worklist
 from melanoma_exp.report.console import DISCLAIMER, PLAIN_EVERY
 
 SHOWN = 40  # rows of the table
-SHOWN_UNREAD = 20
-
-
-class Tell(Protocol):
-    """Is told how many are done."""
-
-    def __call__(self, done: int) -> None:
-        """So many are done."""
+SHOWN_UNREADABLE = 20
 
 
 @contextmanager
-def counting(screen: Console, what: str, total: int) -> Iterator[Tell]:
-    """Shows how far work has come: a moving line in a terminal, now and then a line elsewhere.
+def progress_bar(screen: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Shows progress: a bar in a terminal, a line now and then elsewhere.
 
     Args:
         screen: Where to.
-        what: Is counted, e.g. "images".
+        what: What is counted, e.g. "images".
         total: How many there are.
+
+    Yields:
+        A function to call with the number that is done.
     """
-    spoken = time.monotonic()
+    printed = time.monotonic()
     with Progress(
         TextColumn(what),
         BarColumn(),
@@ -47,14 +42,14 @@ def counting(screen: Console, what: str, total: int) -> Iterator[Tell]:
     ) as bar:
         task = bar.add_task(what, total=total)
 
-        def tell(done: int) -> None:
-            nonlocal spoken
+        def update(done: int) -> None:
+            nonlocal printed
             bar.update(task, completed=done)
-            if not screen.is_terminal and time.monotonic() - spoken > PLAIN_EVERY:
+            if not screen.is_terminal and time.monotonic() - printed > PLAIN_EVERY:
                 screen.print(f"{done}/{total} {what}")
-                spoken = time.monotonic()
+                printed = time.monotonic()
 
-        yield tell
+        yield update
 
 
 def print_worklist(screen: Console, worklist: Worklist) -> None:
@@ -78,21 +73,21 @@ def print_worklist(screen: Console, worklist: Worklist) -> None:
         screen.print(f"… and {rest} more, less urgent; --out FILE.csv lists all of them")
     for line in summary(worklist):
         screen.print(line, markup=False, soft_wrap=True)
-    for bad in worklist.unread[:SHOWN_UNREAD]:
+    for bad in worklist.unreadable[:SHOWN_UNREADABLE]:
         screen.print(f"unreadable: {bad.path}: {bad.reason}", markup=False, soft_wrap=True)
-    if len(worklist.unread) > SHOWN_UNREAD:
-        screen.print(f"… and {len(worklist.unread) - SHOWN_UNREAD} more unreadable files")
+    if len(worklist.unreadable) > SHOWN_UNREADABLE:
+        screen.print(f"… and {len(worklist.unreadable) - SHOWN_UNREADABLE} more unreadable files")
     screen.print(DISCLAIMER)
 
 
 def summary(worklist: Worklist) -> list[str]:
-    """Returns what the list comes to, in sentences."""
+    """Returns a summary of the list, a line each."""
     found = worklist.predictions
     counts = {
         "alerts": sum(bool(p.alert) for p in found),
         "unsure": sum(p.unsure for p in found),
         "unlike the training images": sum(bool(p.unusual) for p in found),
-        "unreadable": len(worklist.unread),
+        "unreadable": len(worklist.unreadable),
     }
     lines = [", ".join(f"{n} {what}" for what, n in counts.items())]
     if worklist.threshold is None:
@@ -100,7 +95,7 @@ def summary(worklist: Worklist) -> list[str]:
     else:
         lines.append(f"alert: calibrated {worklist.name} probability from {worklist.threshold:.3f}")
     if found and found[0].unusual is None:
-        lines.append("the run had too few images to tell unusual ones")
+        lines.append("the run had too few images for an out-of-distribution score")
     return lines
 
 
@@ -114,11 +109,11 @@ def common_folder(worklist: Worklist) -> str:
 
 def _row(rank: int, one: Prediction, folder: str) -> tuple[str, ...]:
     style = "bold red" if one.alert else "yellow" if one.advice else ""
-    share = max(one.probability)
+    share = max(one.probabilities)
     return (
         str(rank),
         escape(os.path.relpath(one.path, folder) if folder else str(one.path)),
         f"[{style}]{one.advice}[/]" if style else "",
-        "-" if one.chance is None else f"{one.chance:.3f}",
+        "-" if one.alert_probability is None else f"{one.alert_probability:.3f}",
         f"{escape(one.predicted)} {share:.2f}",
     )

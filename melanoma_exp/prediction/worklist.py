@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from melanoma_exp.prediction.predict import Prediction, Unread
+from melanoma_exp.prediction.predict import Prediction, UnreadableFile
 from melanoma_exp.prediction.saved_model import SavedModel
 from melanoma_exp.report.console import DISCLAIMER
 from melanoma_exp.spec import UserError
-from melanoma_exp.system.files import aside
+from melanoma_exp.system.files import write
 
 SUFFIXES = (".csv", ".json")
 
 
 @dataclass(frozen=True)
 class Worklist:
-    """What a run says about a set of images, the most urgent first.
+    """The predictions of a run for a set of images, the most urgent first.
 
     Attributes:
         run_id: Of the run.
@@ -28,7 +28,7 @@ class Worklist:
         name: Of the alerted class, "melanoma" or "malignant".
         threshold: Of the alert; None where the run has none.
         predictions: Alerts first, then by falling probability.
-        unread: Files that could not be read.
+        unreadable: Files that could not be read.
     """
 
     run_id: str
@@ -37,7 +37,7 @@ class Worklist:
     name: str
     threshold: float | None
     predictions: tuple[Prediction, ...]
-    unread: tuple[Unread, ...]
+    unreadable: tuple[UnreadableFile, ...]
 
     @classmethod
     def of(
@@ -45,11 +45,11 @@ class Worklist:
         run_id: str,
         saved: SavedModel,
         predictions: Sequence[Prediction],
-        unread: Sequence[Unread],
+        unreadable: Sequence[UnreadableFile],
     ) -> "Worklist":
         """Sorts predictions; equal ones keep the order of their files."""
         decision = saved.decision
-        first = sorted(predictions, key=lambda p: (not p.alert, -(p.chance or 0.0)))
+        first = sorted(predictions, key=lambda p: (not p.alert, -(p.alert_probability or 0.0)))
         return cls(
             run_id,
             saved.name,
@@ -57,7 +57,7 @@ class Worklist:
             decision.name,
             decision.threshold,
             tuple(first),
-            tuple(unread),
+            tuple(unreadable),
         )
 
     def to_csv(self) -> str:
@@ -65,39 +65,26 @@ class Worklist:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         shares = [f"probability {name}" for name in self.classes]
-        writer.writerow(
-            [
-                "path",
-                "advice",
-                "alert",
-                f"{self.name}_probability",
-                "unsure",
-                "predicted",
-                "unusual",
-                *shares,
-                "error",
-                "run",
-                "notice",
-            ]
-        )
+        heads = f"path advice alert {self.name}_probability unsure predicted unusual".split()
+        writer.writerow([*heads, *shares, "error", "run", "notice"])
         for p in self.predictions:
             writer.writerow(
                 [
                     p.path,
                     p.advice,
                     _word(p.alert),
-                    "" if p.chance is None else f"{p.chance:.8f}",
+                    "" if p.alert_probability is None else f"{p.alert_probability:.8f}",
                     _word(p.unsure),
                     p.predicted,
                     p.unusual or "",
-                    *(f"{share:.8f}" for share in p.probability),
+                    *(f"{share:.8f}" for share in p.probabilities),
                     "",
                     self.run_id,
                     DISCLAIMER,
                 ]
             )
         empty = [""] * (len(shares) + 6)
-        for bad in self.unread:
+        for bad in self.unreadable:
             writer.writerow([bad.path, *empty, bad.reason, self.run_id, DISCLAIMER])
         return text.getvalue()
 
@@ -109,42 +96,43 @@ class Worklist:
             "run_name": self.run_name,
             "alerted_class": self.name,
             "threshold": self.threshold,
-            "images": [{"path": str(p.path), **record(p, self.classes)} for p in self.predictions],
-            "unreadable": [{"path": str(u.path), "reason": u.reason} for u in self.unread],
+            "images": [
+                {"path": str(p.path), **to_record(p, self.classes)} for p in self.predictions
+            ],
+            "unreadable": [{"path": str(u.path), "reason": u.reason} for u in self.unreadable],
         }
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
     def write(self, path: Path) -> None:
-        """Writes CSV or JSON, as the suffix says; a reader never meets half a file.
+        """Writes CSV or JSON, by the suffix; the file appears whole or not at all.
 
         Raises:
             UserError: The file cannot be written.
         """
-        write_aside(path, self.to_csv() if path.suffix.lower() == ".csv" else self.to_json())
+        write_text(path, self.to_csv() if path.suffix.lower() == ".csv" else self.to_json())
 
 
-def record(prediction: Prediction, classes: Sequence[str]) -> dict[str, Any]:
-    """Returns a prediction as plain values, JSON-serialisable; `path` is left to the caller."""
+def to_record(prediction: Prediction, classes: Sequence[str]) -> dict[str, Any]:
+    """Returns a prediction without its path as plain values for JSON."""
     return {
         "advice": prediction.advice,
         "alert": prediction.alert,
-        "alert_probability": prediction.chance,
+        "alert_probability": prediction.alert_probability,
         "unsure": prediction.unsure,
         "unusual": prediction.unusual,
         "predicted": prediction.predicted,
-        "probabilities": dict(zip(classes, prediction.probability, strict=True)),
+        "probabilities": dict(zip(classes, prediction.probabilities, strict=True)),
     }
 
 
-def write_aside(path: Path, text: str) -> None:
-    """Writes a text file aside and renames it.
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, whole or not at all.
 
     Raises:
         UserError: It cannot be written.
     """
     try:
-        with aside(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+        write(path, text)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
 

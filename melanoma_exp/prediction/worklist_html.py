@@ -1,4 +1,4 @@
-"""The worklist as one HTML page that needs no network: pictures and Grad-CAM maps are inside."""
+"""The worklist as one self-contained HTML page with pictures and Grad-CAM maps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,9 @@ from melanoma_exp.evaluation.gradcam import grad_cam
 from melanoma_exp.prediction import terminal
 from melanoma_exp.prediction.predict import BATCH, Prediction
 from melanoma_exp.prediction.saved_model import SavedModel
-from melanoma_exp.prediction.worklist import Worklist, write_aside
+from melanoma_exp.prediction.worklist import Worklist, write_text
 from melanoma_exp.report.console import DISCLAIMER
+from melanoma_exp.spec import UserError
 from melanoma_exp.system.html import data_uri, templates
 
 SHOWN = 200  # images with pictures; more would make the page too heavy for a mail
@@ -23,7 +24,7 @@ CLASSES = 3  # most probable classes that are named
 
 @dataclass(frozen=True)
 class Card:
-    """One image on the page; pictures are data URIs."""
+    """One image on the page; pictures are data URIs, the map is "" where there is none."""
 
     rank: int
     prediction: Prediction
@@ -39,17 +40,17 @@ def write(path: Path, worklist: Worklist, saved: SavedModel, console: Console) -
         path: The file.
         worklist: What it shows; pictures for the first `SHOWN`.
         saved: The run.
-        console: Told how far the pictures are.
+        console: Shows the progress of the pictures.
 
     Raises:
         UserError: The file cannot be written.
     """
     shown = worklist.predictions[:SHOWN]
     cards: list[Card] = []
-    with terminal.counting(console, "pictures", len(shown)) as tell:
+    with terminal.progress_bar(console, "pictures", len(shown)) as update:
         for start in range(0, len(shown), BATCH):
             cards += _cards(shown[start : start + BATCH], start, saved)
-            tell(len(cards))
+            update(len(cards))
     text = (
         templates(Path(__file__).parent)
         .get_template("worklist.html.j2")
@@ -63,33 +64,44 @@ def write(path: Path, worklist: Worklist, saved: SavedModel, console: Console) -
             notice=DISCLAIMER,
         )
     )
-    write_aside(path, text)
+    write_text(path, text)
 
 
 def _cards(predictions: Sequence[Prediction], before: int, saved: SavedModel) -> list[Card]:
     images = np.stack([saved.decode(p.path) for p in predictions])
-    layer = saved.experiment.model.gradcam_layer(saved.network)
-    explained = np.array([_explained(p, saved) for p in predictions])
-    maps = grad_cam(saved.network, layer, images, explained)
+    maps = _maps(predictions, saved, images)
     return [
         Card(
             before + k + 1,
             p,
             data_uri(images[k], SIDE),
-            data_uri(_overlaid(images[k], maps[k]), SIDE),
+            data_uri(_overlaid(images[k], maps[k]), SIDE) if len(maps) else "",
             tuple(
-                (saved.classes[c], p.probability[c])
-                for c in np.argsort(-np.array(p.probability))[:CLASSES]
+                (saved.classes[c], p.probabilities[c])
+                for c in np.argsort(-np.array(p.probabilities))[:CLASSES]
             ),
         )
         for k, p in enumerate(predictions)
     ]
 
 
+def _maps(
+    predictions: Sequence[Prediction], saved: SavedModel, images: np.ndarray
+) -> np.ndarray | tuple[()]:
+    """Returns Grad-CAM maps float (n, h, w), none for a network without feature maps."""
+    try:
+        layer = saved.experiment.model.gradcam_layer(saved.network)
+    except UserError:
+        return ()
+    return grad_cam(
+        saved.network, layer, images, np.array([_explained(p, saved) for p in predictions])
+    )
+
+
 def _explained(prediction: Prediction, saved: SavedModel) -> int:
-    """Returns the class whose evidence is shown: the likeliest alerted one, if there is any."""
+    """Returns the class to explain: the most probable alerted one, if there is any."""
     wanted = [k for k, name in enumerate(saved.classes) if name in saved.decision.positive]
-    return max(wanted or range(len(saved.classes)), key=lambda k: prediction.probability[k])
+    return max(wanted or range(len(saved.classes)), key=lambda k: prediction.probabilities[k])
 
 
 def _overlaid(image: np.ndarray, heat: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Files on their way to a run."""
+"""Writes artifacts of a run: figures, texts and tables."""
 
 import csv
 from collections.abc import Callable, Iterable
@@ -12,36 +12,36 @@ from melanoma_exp.tracking.base import Run
 
 
 class Artifacts:
-    """Writes files into a folder and hands them to a run."""
+    """Writes files into a folder and logs them to a run."""
 
-    def __init__(self, run: Run, place: Path, draws: bool) -> None:
+    def __init__(self, run: Run, folder: Path, draws: bool) -> None:
         """Prepares.
 
         Args:
-            run: Where they are kept.
-            place: A folder for them until then.
+            run: Where they are saved.
+            folder: Holds them until then.
             draws: Whether figures are drawn.
         """
-        self._run, self.place, self._draws = run, place, draws
+        self._run, self.folder, self._draws = run, folder, draws
 
     def figure(self, name: str, draw: Callable[[], Figure]) -> None:
-        """Keeps a figure as `figures/<name>.png`, where figures are drawn."""
+        """Saves a figure as `figures/<name>.png`, where figures are drawn."""
         if not self._draws:
             return
-        path = self.place / f"{name}.png"
+        path = self.folder / f"{name}.png"
         figures.save(draw(), path)
         self._run.log_file(path, "figures")
 
     def text(self, name: str, text: str) -> None:
-        """Keeps a text, in UTF-8; a name may have folders."""
-        path = self.place / name
+        """Saves a text in UTF-8; a name may have folders."""
+        path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        self._run.log_file(path, "" if path.parent == self.place else str(Path(name).parent))
+        self._run.log_file(path, "" if path.parent == self.folder else str(Path(name).parent))
 
     def table(self, name: str, heads: list[str], rows: Iterable[Iterable[Any]]) -> None:
-        """Keeps rows as CSV, in UTF-8."""
-        path = self.place / name
+        """Saves rows as CSV in UTF-8."""
+        path = self.folder / name
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(heads)

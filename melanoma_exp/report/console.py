@@ -1,4 +1,4 @@
-"""What a run says on the screen: the plan, the progress, the result."""
+"""Terminal output of a run: the plan, the progress, the result."""
 
 import math
 import time
@@ -24,7 +24,7 @@ ADVICE = (
     "the images come too slowly for the model: keep cache.dir on a local disk, leave a core free "
     "for them or use a cheaper augment policy"
 )
-WAITED = 0.03  # share of an epoch's steps spent waiting for data from which it is told
+REPORTED_WAIT = 0.03  # share of an epoch's time spent waiting for data from which on it is reported
 PLAIN_EVERY = 30.0  # seconds between lines within an epoch where there is no terminal
 
 
@@ -37,13 +37,13 @@ def console() -> Console:
 def print_plan(
     screen: Console, parts: Parts, facts: Mapping[str, str], notes: Sequence[str]
 ) -> None:
-    """Prints what is about to happen.
+    """Prints the plan of a run.
 
     Args:
         screen: Where to.
         parts: After balancing.
         facts: Lines of name and value, in order.
-        notes: What a reader should know before believing the result.
+        notes: What a reader should know before relying on the result.
     """
     table = Table(title="Images", title_justify="left", show_footer=True)
     train = parts.train
@@ -67,11 +67,11 @@ def print_plan(
 
 
 def print_resumed(screen: Console, run_id: str, saved: "SavedCheckpoint | None") -> None:
-    """Prints where a run goes on, and which checkpoints were of no use."""
+    """Prints from where a run resumes, and which checkpoints were skipped."""
     for line in saved.skipped if saved else ():
         screen.print(f"[yellow]warning[/] {line}", soft_wrap=True)
     if saved is None:
-        screen.print(f"run {run_id} has no checkpoint: it starts again", soft_wrap=True)
+        screen.print(f"run {run_id} has no checkpoint: it starts over", soft_wrap=True)
     else:
         where = f"after epoch {saved.state['epoch']}"
         where += f", step {saved.state['step']}" if saved.state["step"] else ""
@@ -85,13 +85,13 @@ def print_audit(
     images: int,
     notes: Sequence[str],
 ) -> None:
-    """Prints how many findings there are of each kind and sort, with an example.
+    """Prints the number of findings of each kind and detail, with an example.
 
     Args:
         screen: Where to.
-        kinds: What each kind of finding means, gravest first.
+        kinds: What each kind of finding means, most serious first.
         findings: All of them.
-        images: How many images were looked at.
+        images: How many images were checked.
         notes: What else a reader should know.
     """
     table = Table(title=f"Audit of {images} images", title_justify="left")
@@ -120,18 +120,18 @@ def print_result(
     mark: str,
     lines: Sequence[str],
 ) -> None:
-    """Prints the headline figures of each part side by side and what to do next.
+    """Prints the headline metrics of each part side by side and what to do next.
 
     Args:
         screen: Where to.
-        scores: For each part its figures; those that have a `<name>_low` and `<name>_high` are
-            shown, with them as interval.
+        scores: For each part its metrics; those that have a `<name>_low` and `<name>_high` are
+            shown, with these as interval.
         confidence: Of the intervals.
-        mark: A warning that goes with every figure, or "".
+        mark: A warning beside every metric, or "".
         lines: Printed below.
     """
     table = Table(title=f"Result{f' ({mark})' if mark else ''}", title_justify="left")
-    table.add_column(f"figure ({100 * confidence:g} % interval)")
+    table.add_column(f"metric ({100 * confidence:g} % interval)")
     for part in scores:
         table.add_column({"val": "validation"}.get(part, part), justify="right")
     shown = next(iter(scores.values()))
@@ -161,8 +161,8 @@ class Screen(ProgressListener):
             steps: Steps an epoch.
         """
         self._screen, self._epochs, self._steps = screen, epochs, steps
-        self._start = self._spoken = time.monotonic()
-        self._first: int | None = None  # steps that were done before, by a run that is gone on with
+        self._start = self._printed = time.monotonic()
+        self._first: int | None = None  # steps done before this process resumed the run
         self._advised = False
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -184,7 +184,7 @@ class Screen(ProgressListener):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Takes the line away."""
+        """Removes the line."""
         self._bar.stop()
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
@@ -194,32 +194,32 @@ class Screen(ProgressListener):
             self._first = done - 1
             self._bar.reset(self._task, completed=self._first)
         self._bar.update(self._task, completed=done, epoch=epoch, loss=loss, accuracy=accuracy)
-        if not self._screen.is_terminal and time.monotonic() - self._spoken > PLAIN_EVERY:
+        if not self._screen.is_terminal and time.monotonic() - self._printed > PLAIN_EVERY:
             figures = f"loss {loss:.3f} accuracy {accuracy:.3f}"
-            self._say(epoch, f"step {step}/{self._steps} {figures}", step)
+            self._print(epoch, f"step {step}/{self._steps} {figures}", step)
 
     def epoch(self, epoch: int, figures: Mapping[str, float]) -> None:
-        """Prints the epoch's figures."""
+        """Prints the epoch's metrics."""
         shown = [f"{k} {v:.3f}" for k, v in figures.items() if k.split("/")[0] in ("train", "val")]
         shown.append(f"{figures['images_per_second']:.0f} images/s")
         waited = figures.get("data/wait_share", 0.0)
-        if waited > WAITED:
+        if waited > REPORTED_WAIT:
             shown.append(f"waited for data {waited:.0%}")
-        self._say(epoch, "  ".join(shown), self._steps)
-        if waited > WAITED and not self._advised:
+        self._print(epoch, "  ".join(shown), self._steps)
+        if waited > REPORTED_WAIT and not self._advised:
             self._advised = True
             self._screen.print(f"[yellow]note[/] {ADVICE}", soft_wrap=True)
 
     def warn(self, line: str) -> None:
-        """Prints what went wrong without ending the run."""
+        """Prints a warning."""
         self._screen.print(f"[yellow]warning[/] {line}", soft_wrap=True)
 
-    def _say(self, epoch: int, text: str, step: int) -> None:
-        self._spoken = time.monotonic()
+    def _print(self, epoch: int, text: str, step: int) -> None:
+        self._printed = time.monotonic()
         done = (epoch - 1) * self._steps + step
         line = f"epoch {epoch}/{self._epochs}  {text}"
         if self._first is not None:  # else only an epoch's validation was left to do
-            passed = self._spoken - self._start
+            passed = self._printed - self._start
             left = passed / (done - self._first) * (self._epochs * self._steps - done)
             line += f"  {left / 60:.0f} min left" if left >= 90 else f"  {left:.0f} s left"
         self._screen.print(line, soft_wrap=True)

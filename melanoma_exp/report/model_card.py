@@ -1,4 +1,4 @@
-"""The model card of a finished run, from what the run knows and nothing else.
+"""The model card of a finished run, from what the run recorded.
 
 Headings follow model cards (Mitchell et al., 2019), CLEAR Derm (Daneshjou et al., 2022) and
 TRIPOD+AI (Collins et al., 2024), each where this project has something to say. What a run cannot
@@ -24,7 +24,7 @@ from melanoma_exp.system import provenance
 from melanoma_exp.system.html import templates
 
 UNKNOWN = "not known"
-FEW = 30  # images of a class below which its figures are called weak
+FEW = 30  # images of a class below which the card warns
 PARTS = {"train": "training", "val": "validation", "test": "test"}
 ORIGINS = {
     "demo": "drawn by this software, no photographs",
@@ -52,7 +52,7 @@ def write(
     """
     # Markdown: `cell` keeps names from breaking tables.
     environment = templates(Path(__file__).parent, escape=False)
-    environment.filters |= {"figure": figure, "cell": _cell}
+    environment.filters |= {"estimate": format_estimate, "cell": _cell}
     text: str = environment.get_template("model_card.md.j2").render(
         experiment=experiment,
         datamodule=datamodule,
@@ -74,8 +74,8 @@ def write(
     return text.rstrip() + "\n"
 
 
-def figure(estimate: Estimate) -> str:
-    """Returns a figure with its interval, as far as both are defined."""
+def format_estimate(estimate: Estimate) -> str:
+    """Returns a value with its interval, as far as both are defined."""
     if np.isnan(estimate.value):
         return UNKNOWN
     if np.isnan(estimate.low) or np.isnan(estimate.high):
@@ -88,7 +88,7 @@ def _cell(text: Any) -> str:
 
 
 def _parts(datamodule: DataModule) -> list[dict[str, Any]]:
-    """Returns for each part its images, synthetic ones, groups and images by class."""
+    """Returns for each part its images, synthetic images, groups and images by class."""
     return [
         {
             "name": PARTS[name],
@@ -102,16 +102,16 @@ def _parts(datamodule: DataModule) -> list[dict[str, Any]]:
 
 
 def _label_source(datamodule: DataModule) -> str:
-    """Says how diagnoses were confirmed, where the metadata tell it (HAM10000's `dx_type`)."""
-    told = Counter(row.get("dx_type", "") for row in datamodule.data.metadata.values())
-    told.pop("", None)
-    if not told:
+    """Says how diagnoses were confirmed, where the metadata has it (HAM10000's `dx_type`)."""
+    sources = Counter(row.get("dx_type", "") for row in datamodule.data.metadata.values())
+    sources.pop("", None)
+    if not sources:
         return UNKNOWN
-    return ", ".join(f"{name} {count}" for name, count in told.most_common())
+    return ", ".join(f"{name} {count}" for name, count in sources.most_common())
 
 
 def _faults(datamodule: DataModule) -> list[tuple[str, int]]:
-    """Returns what the audit looks for and how often it found it."""
+    """Returns the kinds of label faults and how many the audit found."""
     count = Counter(finding.kind for finding in datamodule.audit.findings)
     return [(KINDS[kind], count[kind]) for kind in FAULTS]
 
@@ -120,16 +120,16 @@ def _limits(
     datamodule: DataModule, evaluations: Mapping[str, PartEvaluation], decision: Decision
 ) -> list[str]:
     found = [
-        "One training of one seed on one split: another seed gives other figures.",
-        "No images from elsewhere: figures are of the dataset it was trained on.",
+        "One training of one seed on one split: another seed gives other metrics.",
+        "No external validation: all metrics are on the dataset it was trained on.",
         "Only the image is used; age, sex, site and history are not.",
     ]
     if datamodule.leaky:
-        found.insert(
-            0, "LEAKY: training has seen images it is evaluated on. Its figures are too good."
-        )
+        found.insert(0, "LEAKY: evaluation images were in training. Its metrics are optimistic.")
     if "test" not in evaluations:
-        found.append("No test part: the figures below are of validation, where choices were made.")
+        found.append(
+            "No test part: the metrics below are on validation, which was used for model selection."
+        )
     for name, part in evaluations.items():
         table = part.metrics.table
         few = [

@@ -1,4 +1,4 @@
-"""What is left of an evaluated part: predictions, tables, figures."""
+"""Records an evaluated part: predictions, tables, figures."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def record(
     spec: Evaluation,
     mark: str,
 ) -> None:
-    """Keeps everything that is told about a part.
+    """Saves all tables and figures of a part.
 
     Args:
         files: Where to.
@@ -31,7 +31,7 @@ def record(
         part: The part.
         datamodule: Its data.
         spec: How it was evaluated.
-        mark: A warning that goes with every figure, or "".
+        mark: A warning in every title, or "".
     """
     _predictions(files, name, part, datamodule)
     found = part.metrics
@@ -59,9 +59,9 @@ def record(
 def record_worth(
     files: Artifacts, name: str, part: PartEvaluation, spec: Evaluation, mark: str
 ) -> None:
-    """Keeps the figures about probabilities: calibration and decision curves.
+    """Saves the figures about probabilities: calibration and decision curves.
 
-    Arguments as of `record`. On validation, where the temperature was fitted, they flatter.
+    Arguments as of `record`. On validation, where the temperature was fitted, they are optimistic.
     """
     found, title = part.metrics, _title(name, mark, spec)
     if found.alerts:
@@ -83,17 +83,17 @@ def record_explained(
     datamodule: DataModule,
     mark: str,
 ) -> None:
-    """Keeps the figure of Grad-CAM for images of a part."""
+    """Saves the Grad-CAM figure for images of a part."""
     chosen, classes = part.samples.take(seen.rows), part.samples.classes
     heads = [
         f"{outcome}: {classes[label]} {chance:.2f}"
         for outcome, label, chance in zip(seen.outcomes, chosen.label, seen.chance, strict=True)
     ]
-    asked = ", ".join(sorted({classes[k] for k in seen.target}))
+    explained = ", ".join(sorted({classes[k] for k in seen.target}))
     title = (
-        f"{_title(name, mark)}: what speaks for {asked} (true class, calibrated probability); "
-        f"rank correlation with random weights {seen.mean_correlation:.2f} (0: shows what was "
-        "learnt, 1: shows the image alone)"
+        f"{_title(name, mark)}: evidence for {explained} (true class, calibrated probability); "
+        f"rank correlation with random weights {seen.mean_correlation:.2f} (0: depends on the "
+        "weights, 1: on the image alone)"
     )
     images, ids = datamodule.reader.read(chosen), [Path(i).stem for i in chosen.id]
     files.figure(
@@ -103,8 +103,8 @@ def record_explained(
 
 
 def _title(name: str, mark: str, spec: Evaluation | None = None) -> str:
-    told = TITLES[name] + (f" ({mark})" if mark else "")
-    return f"{told}, {100 * spec.confidence:g} % intervals" if spec else told
+    title = TITLES[name] + (f" ({mark})" if mark else "")
+    return f"{title}, {100 * spec.confidence:g} % intervals" if spec else title
 
 
 def _predictions(files: Artifacts, name: str, part: PartEvaluation, datamodule: DataModule) -> None:

@@ -58,7 +58,7 @@ class Recorder:
         """Records what is known before training, so that a killed run can be understood too."""
         experiment, datamodule = self._experiment, self._datamodule
         parts, data = datamodule.parts, datamodule.data
-        self._run.log_file(self._files.place / "experiment.json")
+        self._run.log_file(self._files.folder / "experiment.json")
         for name, text in record.sources(experiment.extend).items():
             self._files.text(name, text)
         self._files.text("split.csv", parts.to_csv(data.samples))
@@ -122,7 +122,7 @@ class Recorder:
         Raises:
             UserError: The model's output is not finite.
         """
-        weights = self._files.place / manifest.WEIGHTS
+        weights = self._files.folder / manifest.WEIGHTS
         model.save_weights(weights)
         self._run.log_file(weights)
         decision, evaluations = self._evaluate(model)
@@ -154,7 +154,7 @@ class Recorder:
         files = self._files
         files.text("decision.json", decision.to_json())
         files.text(manifest.NAME, Manifest.of(self._datamodule.classes, weights).to_json())
-        needed = {name: files.place / name for name in saved_model.FILES}
+        needed = {name: files.folder / name for name in saved_model.FILES}
         self._run.log_model(Path(prediction.__file__).with_name("served_model.py"), needed)
 
     def _record_parts(

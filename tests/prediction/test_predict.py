@@ -17,7 +17,7 @@ from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.evaluation import out_of_distribution
 from melanoma_exp.evaluation.metrics.decision import softmax
 from melanoma_exp.prediction import saved_model, sources
-from melanoma_exp.prediction.predict import Prediction, Unread, predict
+from melanoma_exp.prediction.predict import Prediction, UnreadableFile, predict
 from melanoma_exp.prediction.saved_model import SavedModel
 from melanoma_exp.prediction.worklist import Worklist
 from melanoma_exp.report.console import DISCLAIMER
@@ -70,10 +70,12 @@ def test_probability_alert_and_doubt_follow_the_runs_decision(
     assert saved.decision.threshold is not None and saved.decision.unsure is not None
     low, high = saved.decision.unsure
     for prediction, share in zip(found, shares, strict=True):
-        assert prediction.probability == pytest.approx(share, abs=1e-6)
-        assert prediction.chance == pytest.approx(share[0], abs=1e-6)  # melanoma comes first
-        assert prediction.alert == (prediction.chance >= saved.decision.threshold)
-        assert prediction.unsure == (low <= prediction.chance <= high)
+        assert prediction.probabilities == pytest.approx(share, abs=1e-6)
+        assert prediction.alert_probability == pytest.approx(
+            share[0], abs=1e-6
+        )  # melanoma comes first
+        assert prediction.alert == (prediction.alert_probability >= saved.decision.threshold)
+        assert prediction.unsure == (low <= prediction.alert_probability <= high)
         assert prediction.predicted == saved.classes[share.argmax()]
 
 
@@ -89,7 +91,7 @@ def test_the_worklist_has_alerts_first_then_by_probability(saved: SavedModel) ->
     assert "a,,,,false,naevus" in without.to_csv().splitlines()[1]
 
 
-def test_bad_files_are_listed_at_the_end_and_told_by_the_exit_code(
+def test_bad_files_are_listed_at_the_end_and_set_the_exit_code(
     finished: Any, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mixed = tmp_path / "mixed" / "deep"
@@ -163,11 +165,11 @@ def test_another_order_and_many_batches_change_nothing(
     paths = sorted(images.glob("*/*.png")) * 8
     paths.insert(100, tmp_path / "bad.png")
     told: list[int] = []
-    found, unread = predict(saved, paths, told.append)
+    found, unreadable = predict(saved, paths, told.append)
     assert [p.path for p in found] == [p for p in paths if p.name != "bad.png"]
-    assert unread == [Unread(tmp_path / "bad.png", "not a readable JPEG or PNG image")]
+    assert unreadable == [UnreadableFile(tmp_path / "bad.png", "not a readable JPEG or PNG image")]
     assert told == sorted(told) and told[-1] == len(paths)
-    chances = np.array([p.chance for p in found])
+    chances = np.array([p.alert_probability for p in found])
     np.testing.assert_allclose(chances[:42], chances[42:84], atol=1e-6)
 
 
@@ -232,7 +234,7 @@ def test_a_damaged_file_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize("content", [b"no HDF5", None])
-def test_weights_that_are_none_are_refused_even_with_their_checksum(
+def test_a_file_without_weights_is_refused_even_with_their_checksum(
     files: dict[str, Path], tmp_path: Path, content: bytes | None
 ) -> None:
     from melanoma_exp.prediction.manifest import Manifest

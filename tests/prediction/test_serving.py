@@ -30,7 +30,7 @@ def expected(finished: Any, images: Path) -> dict[str, Any]:
     ((found,), _) = predict(saved, [images / "melanoma" / "melanoma0.png"])
     return {
         "alert": found.alert,
-        "alert_probability": pytest.approx(found.chance, abs=1e-6),
+        "alert_probability": pytest.approx(found.alert_probability, abs=1e-6),
         "predicted": found.predicted,
         "error": None,
         "notice": DISCLAIMER,

@@ -38,10 +38,10 @@ def predict(words: list[str]) -> None:
     archive = compose_storage("predict", overrides).tracking.archive()
     saved = saved_model.load(*saved_model.fetch(archive, given.run_id))
     console = report.console()
-    with terminal.counting(console, "images", len(sought.files)) as tell:
-        predictions, unread = engine.predict(saved, sought.files, tell)
-    unread += [engine.Unread(path, "there is no such file") for path in sought.absent]
-    found = worklist.Worklist.of(given.run_id, saved, predictions, unread)
+    with terminal.progress_bar(console, "images", len(sought.files)) as update:
+        predictions, unreadable = engine.predict(saved, sought.files, update)
+    unreadable += [engine.UnreadableFile(path, "there is no such file") for path in sought.absent]
+    found = worklist.Worklist.of(given.run_id, saved, predictions, unreadable)
     terminal.print_worklist(console, found)
     if sought.ignored:
         console.print(f"ignored {sought.ignored} files in folders that are not JPEG or PNG")
@@ -53,7 +53,7 @@ def predict(words: list[str]) -> None:
 
         worklist_html.write(given.html, found, saved, console)
         console.print(f"page: {given.html}", soft_wrap=True)
-    if unread:
+    if unreadable:
         sys.exit(3)
 
 

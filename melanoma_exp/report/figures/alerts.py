@@ -17,10 +17,10 @@ from melanoma_exp.report.figures.style import (
     TITLE,
     VERMILLION,
     WIDTH,
+    format_estimate,
     legend_below,
     new_figure,
     plain_axes,
-    told,
     wrap,
 )
 
@@ -52,12 +52,12 @@ def alert_curves(alerts: Mapping[str, "Alert"], title: str) -> Figure:
             _unit_square(axes, across, up)
         head = f"{name} ({alert.positives} of {alert.images} images)"
         left.set_title(
-            f"{wrap(head, HALF, TITLE)}\nROC, AUC {told(alert.metrics['auc'])}",
+            f"{wrap(head, HALF, TITLE)}\nROC, AUC {format_estimate(alert.metrics['auc'])}",
             fontsize=TITLE,
             loc="left",
         )
         right.set_title(
-            f"precision-recall,\naverage {told(alert.metrics['average_precision'])}",
+            f"precision-recall,\naverage {format_estimate(alert.metrics['average_precision'])}",
             fontsize=TITLE,
             loc="left",
         )
@@ -92,12 +92,13 @@ def alert_curves(alerts: Mapping[str, "Alert"], title: str) -> Figure:
             _cross(right, sensitivity, ppv)
             left.set_xlabel(
                 f"{left.get_xlabel()}\nat threshold {alert.decision.threshold:.3g}: sensitivity "
-                f"{told(sensitivity)},\nspecificity {told(alert.metrics['specificity'])}",
+                f"{format_estimate(sensitivity)},\n"
+                f"specificity {format_estimate(alert.metrics['specificity'])}",
                 fontsize=SMALL,
             )
             right.set_xlabel(
-                f"{right.get_xlabel()}\nat the threshold: PPV {told(ppv)},\n"
-                f"NPV {told(alert.metrics['npv'])}",
+                f"{right.get_xlabel()}\nat the threshold: PPV {format_estimate(ppv)},\n"
+                f"NPV {format_estimate(alert.metrics['npv'])}",
                 fontsize=SMALL,
             )
     figure.suptitle(title, fontsize=TITLE, fontweight="bold")

@@ -1,4 +1,4 @@
-"""The one look of all figures: palette, sizes, line breaks and the file they are saved as.
+"""The common style of all figures: palette, sizes, line breaks and file format.
 
 Settings are passed artist by artist: `matplotlib.rc_context` changes the settings of the whole
 process while it is open, so another thread drawing at that moment would be affected.
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 if TYPE_CHECKING:
     from melanoma_exp.evaluation.metrics.interval import Estimate
 
-# Okabe-Ito: told apart with any common colour blindness, and of different lightness in grey.
+# Okabe-Ito: distinct with any common colour blindness, and of different lightness in grey.
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
 VERMILLION = "#D55E00"
@@ -54,7 +54,7 @@ def wrap(text: str, inches: float, points: float) -> str:
     """Break a text into lines that fit a width.
 
     Args:
-        text: Words parted by blanks; a word longer than a line is broken, a no-break space kept.
+        text: Words separated by blanks; a word longer than a line is broken, a no-break space kept.
         inches: Width to fit, above 0.
         points: Size of the font, above 0.
     """
@@ -86,7 +86,7 @@ def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
     )
 
 
-def told(estimate: "Estimate", digits: int = 2) -> str:
+def format_estimate(estimate: "Estimate", digits: int = 2) -> str:
     """Return e.g. "0.90 (0.87–0.93)", "-" where undefined."""
     if np.isnan(estimate.value):
         return "-"

@@ -77,7 +77,7 @@ def sweep_curves(curves: Sequence[SweepCurve]) -> Figure:
     if not is_named:
         leaky = sum(curve.leaky for curve in drawn)
         first = {curve.leaky: handle for curve, handle in list(zip(drawn, handles, strict=True))}
-        told = {False: f"{len(drawn) - leaky} runs", True: f"{leaky} leaky runs"}
-        handles, labels = list(first.values()), [told[kind] for kind in first]
+        counts = {False: f"{len(drawn) - leaky} runs", True: f"{leaky} leaky runs"}
+        handles, labels = list(first.values()), [counts[kind] for kind in first]
     figure.legend(handles, labels, loc="outside lower left", frameon=False, fontsize=TINY)
     return figure

@@ -26,7 +26,7 @@ from melanoma_exp.report.figures.style import (
     wrap,
 )
 
-# Told apart by marker and dashes too, for print in grey; the open square, drawn last, leaves a
+# Distinct by marker and dashes too, for print in grey; the open square, drawn last, leaves a
 # dot at the same place visible.
 _SERIES: dict[str, dict[str, Any]] = {
     "train": {"label": "training", "color": BLUE, "marker": "o", "markersize": 3},
