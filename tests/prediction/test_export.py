@@ -80,7 +80,7 @@ def test_what_cannot_be_exported_is_one_line(
         raise NotImplementedError("no such layer\nat all")
 
     monkeypatch.setitem(exporting.FORMATS, "keras", replace(keras, write=fails))
-    with pytest.raises(UserError, match="keras has no form for this network: no such layer$"):
+    with pytest.raises(UserError, match="keras cannot express this network: no such layer$"):
         exporting.export(saved, "keras", pixels, tmp_path / "a")
     monkeypatch.setitem(exporting.FORMATS, "keras", replace(keras, needs=("no_such_package",)))
     with pytest.raises(UserError, match=r"needs no_such_package; install .*\.\[export\]"):
