@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from small_run import SMALL, runs
-from test_resume import same_weights
+from stopped_run import same_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"

@@ -8,8 +8,8 @@ from pathlib import Path
 import extension
 import pytest
 from small_run import runs, store
+from stopped_run import interrupt, same_weights
 from sweeps import ended, jobs_csv, melanoma_exp
-from test_resume import interrupt, same_weights
 
 from melanoma_exp import config
 from melanoma_exp.cli import compose

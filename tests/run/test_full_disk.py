@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from small_run import experiment, runs, store
-from test_resume import verb
+from stopped_run import run_command
 
 from melanoma_exp.report import console
 from melanoma_exp.run import runner
@@ -86,7 +86,7 @@ def test_a_run_outlives_a_disk_that_is_full_for_a_while_and_ends_in_one_line_oth
     monkeypatch.undo()
     # The process that runs the test is alive, and a full disk may have kept the end from the store.
     store(small).set_terminated(run_id, "FAILED")
-    verb("resume", small, run_id)
+    run_command("resume", small, run_id)
     (run,) = runs(small)
     assert run.info.status == "FINISHED"
     points = store(small).get_metric_history(run_id, "val/loss")

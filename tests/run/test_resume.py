@@ -1,23 +1,18 @@
-"""A run that was killed or stopped anywhere and gone on with ends as one that never was."""
+"""A run that was killed or stopped anywhere and resumed ends as one that never stopped."""
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from small_run import experiment, overrides, runs, store
+from stopped_run import interrupted, run_command, same_weights
 
-from melanoma_exp.cli.commands import COMMANDS
-from melanoma_exp.config import Experiment
 from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import provenance, watchdog
-from melanoma_exp.training.signals import Interrupted
 
 RESUMED = [
     "augment=dihedral",
@@ -56,24 +51,6 @@ def killed_again_and_again(images: Path, place: Path, kills: int, seed: int) -> 
     assert not (place / "mlruns" / "checkpoints" / run.info.run_id).exists()
 
 
-def same_weights(one: Path, other: Path) -> bool:
-    import h5py
-
-    found: list[dict[str, np.ndarray]] = []
-    for path in (one, other):
-        arrays: dict[str, np.ndarray] = {}
-        with h5py.File(path) as file:
-            file.visititems(
-                lambda name, node, arrays=arrays: (
-                    arrays.update({name: node[()]}) if isinstance(node, h5py.Dataset) else None
-                )
-            )
-        found.append(arrays)
-    return found[0].keys() == found[1].keys() and all(
-        np.array_equal(found[0][name], found[1][name]) for name in found[0]
-    )
-
-
 def test_a_run_that_is_killed_five_times_ends_as_one_that_never_was(
     images: Path, tmp_path: Path
 ) -> None:
@@ -89,47 +66,20 @@ def test_a_run_that_is_killed_a_hundred_times_in_all(
     killed_again_and_again(images, tmp_path, kills=10, seed=seed)
 
 
-def interrupt(asked: Experiment, place: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Leaves a run that was stopped after its first epoch; returns its id."""
-    from melanoma_exp.report import console
-
-    def stop(self: Any, epoch: int, figures: Any) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(console.Screen, "epoch", stop)
-        with pytest.raises(Interrupted) as stopped:
-            runner.run(asked, place / "job", {})
-    (run,) = runs(place)
-    words = " ".join([run.info.run_id, *asked.command_overrides()])
-    assert f"tracking.folder={place}/mlruns" in words
-    assert run.info.status == "KILLED"
-    assert stopped.value.message == f"resume with: melanoma-exp resume {words}"
-    return run.info.run_id
-
-
-def interrupted(images: Path, place: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> str:
-    return interrupt(experiment(images, place, *more), place, monkeypatch)
-
-
-def verb(name: str, place: Path, *words: str) -> None:
-    COMMANDS[name]([*words, f"tracking.folder={place}/mlruns", f"cache.dir={place}/cache"])
-
-
-def test_the_verb_goes_on_with_a_stopped_run_once(
+def test_resume_continues_a_stopped_run_once(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     run_id = interrupted(images, tmp_path, monkeypatch)
     with monkeypatch.context() as patch:  # by `launch`, each of whose workers would do it alone
         patch.setenv(watchdog.LAUNCHED, "0")
         with pytest.raises(UserError, match=r"one process .distribution=single.; resume with: "):
-            verb("resume", tmp_path, run_id)
-    verb("resume", tmp_path, run_id)
+            run_command("resume", tmp_path, run_id)
+    run_command("resume", tmp_path, run_id)
     assert f"run {run_id} resumes after epoch 1" in capsys.readouterr().out
     (run,) = runs(tmp_path)
     assert run.info.status == "FINISHED"
     with pytest.raises(UserError, match=f"{run_id} has finished; `melanoma-exp rerun"):
-        verb("resume", tmp_path, run_id)
+        run_command("resume", tmp_path, run_id)
 
 
 def test_another_config_or_dataset_is_refused_with_the_difference(
@@ -155,20 +105,20 @@ def test_a_run_whose_process_is_gone_is_marked_and_one_at_work_is_left_alone(
     run_id = interrupted(images, tmp_path, monkeypatch)
     client = store(tmp_path)
     client.update_run(run_id, status="RUNNING")
-    verb("reconcile", tmp_path)
+    run_command("reconcile", tmp_path)
     assert "is running" in capsys.readouterr().out
     with pytest.raises(UserError, match=f"is still running, as process {os.getpid()}"):
-        verb("resume", tmp_path, run_id)
+        run_command("resume", tmp_path, run_id)
     child = subprocess.Popen(["true"])
     child.wait()
     host, _, started = provenance.process().rsplit(":", 2)
     client.set_tag(run_id, "process", f"{host}:{child.pid}:{started}")
-    verb("reconcile", tmp_path)
+    run_command("reconcile", tmp_path)
     assert "marked KILLED" in capsys.readouterr().out
     assert client.get_run(run_id).info.status == "KILLED"
     client.update_run(run_id, status="RUNNING")
     client.set_tag(run_id, "process", "elsewhere:1:2")
-    verb("reconcile", tmp_path)
+    run_command("reconcile", tmp_path)
     assert "was started on elsewhere, left alone" in capsys.readouterr().out
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from small_run import CHILDREN, JUDGED, experiment, runs, store
+from stopped_run import same_weights
 
 from melanoma_exp import config
 from melanoma_exp.cli.commands import COMMANDS
@@ -207,8 +208,6 @@ def test_the_logged_model_gives_the_recorded_predictions(images: Path, finished:
 def test_a_rerun_ends_with_identical_figures_and_weights(
     finished: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import h5py
-
     place, run, artifacts = finished
     monkeypatch.chdir(place)
     COMMANDS["rerun"](
@@ -219,15 +218,5 @@ def test_a_rerun_ends_with_identical_figures_and_weights(
     for name, value in run.data.metrics.items():
         if name.startswith(("final/", "train/", "val/", "leak/")):
             assert again.data.metrics[name] == value, name
-    weights = []
-    for folder in (artifacts, Path(again.info.artifact_uri.removeprefix("file://"))):
-        found: dict[str, np.ndarray] = {}
-        with h5py.File(folder / "model.weights.h5") as file:
-            file.visititems(
-                lambda name, node, found=found: (
-                    found.update({name: node[()]}) if isinstance(node, h5py.Dataset) else None
-                )
-            )
-        weights.append(found)
-    assert weights[0].keys() == weights[1].keys() and weights[0]
-    assert all(np.array_equal(weights[0][k], weights[1][k]) for k in weights[0])
+    folders = artifacts, Path(again.info.artifact_uri.removeprefix("file://"))
+    assert same_weights(*(folder / "model.weights.h5" for folder in folders))

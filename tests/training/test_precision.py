@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import pytest
 from small_run import experiment, runs
-from test_resume import interrupted
+from stopped_run import interrupted
 from test_training import train_spec, trained
 
 from melanoma_exp.run import runner
