@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from small_run import experiment, runs
-from test_resume import interrupt, same_weights
+from stopped_run import interrupt, same_weights
 
 from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.run import runner
