@@ -9,24 +9,31 @@ from melanoma_exp.spec import UserError
 if TYPE_CHECKING:
     from melanoma_exp.config import Experiment
 
+READS_RUN = """
+
+tracking=... and cache... say where runs are recorded and images are cached. A run that used options
+of your own needs their file again: extend=my_lab.py"""
 _OVERRIDE = re.compile(r"[+~]*[A-Za-z_][\w.@/]*=")
 
 
 class Parser(argparse.ArgumentParser):
     """Parses the words of one command; a mistake is one line and exit code 2."""
 
-    def __init__(self, command: str, description: str | None, example: str) -> None:
+    def __init__(
+        self, command: str, description: str | None, example: str, reads_run: bool = False
+    ) -> None:
         """Prepares the parser; arguments are added as to any other.
 
         Args:
             command: Its name.
             description: Its docstring.
             example: A command line to learn from.
+            reads_run: Whether it rebuilds what a run recorded.
         """
         super().__init__(
             f"melanoma-exp {command}",
             description=(description or "").split(": ", 1)[-1],
-            epilog=f"example: {example}",
+            epilog=f"example: {example}" + (READS_RUN if reads_run else ""),
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )

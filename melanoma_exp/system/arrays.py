@@ -13,9 +13,9 @@ import numpy as np
 
 
 class Images:
-    """Gives rows of an array, of a memory-mapped one by reading its file. Safe for threads.
+    """Rows of an array; those of a memory-mapped one are read from its file. Safe for threads.
 
-    It travels to other processes as the file's path.
+    It is pickled as the file's path.
     """
 
     def __init__(self, array: np.ndarray) -> None:
@@ -27,14 +27,14 @@ class Images:
         self.shape, self._array = array.shape, array
         self._file = -1
         if isinstance(array, np.memmap) and array.filename is not None:
-            self._place, self._offset = Path(array.filename), int(array.offset)
-            # Held open: a file that somebody removes can still be read.
-            self._file = os.open(self._place, os.O_RDONLY)
+            self._path, self._offset = Path(array.filename), int(array.offset)
+            # Held open: a removed file can still be read.
+            self._file = os.open(self._path, os.O_RDONLY)
             weakref.finalize(self, os.close, self._file)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickles the path, or the array if it is in memory."""
-        return (_opened, (self._place,)) if self._file >= 0 else (Images, (self._array,))
+        return (_opened, (self._path,)) if self._file >= 0 else (Images, (self._array,))
 
     def take(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Returns the given rows, uint8 (m, height, width, 3), as `read` does."""
@@ -52,21 +52,21 @@ class Images:
         if self._file < 0:
             image[...] = self._array[row]
         elif os.preadv(self._file, [image.data], self._offset + row * image.nbytes) != image.nbytes:
-            raise OSError(f"{self._place} is shorter than it was when it was opened")
+            raise OSError(f"{self._path} is shorter than it was when it was opened")
 
 
 def create(path: Path, shape: tuple[int, ...]) -> int:
-    """Makes a file for a uint8 array and claims its disk blocks: a full disk is an error now.
+    """Makes a file for a uint8 array and allocates its disk blocks: a full disk fails here.
 
     Args:
         path: Of a new `.npy` file.
         shape: Of the array.
 
     Returns:
-        Where the first row begins, in bytes.
+        The offset of the first row, in bytes.
 
     Raises:
-        OSError: There is no room for it.
+        OSError: The disk is full.
     """
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     with path.open("wb") as file:
@@ -80,7 +80,7 @@ def create(path: Path, shape: tuple[int, ...]) -> int:
 
 
 def write(path: Path, offset: int, images: np.ndarray) -> None:
-    """Writes rows at a place of a file; several threads and processes may at once.
+    """Writes rows at an offset of a file; safe for several threads and processes.
 
     Args:
         path: From `create`.

@@ -1,4 +1,4 @@
-"""How a process ends: what is told, and its exit code."""
+"""How a process ends: what it prints, and its exit code."""
 
 import sys
 import traceback
@@ -9,11 +9,11 @@ from melanoma_exp.system.disk import why_unwritable
 
 
 def exit_code(work: Callable[[], None]) -> int:
-    """Does the work and tells how it ended.
+    """Does the work and prints how it ended.
 
     Returns:
-        0; 2, or its own code, after what the user can mend, told in one line each; 1 after any
-        other error, told with a traceback; 128 and its number after a signal.
+        0; 2, or the error's own code, after a `UserError`, printed in one line each; 1 after any
+        other error, printed with a traceback; 128 plus its number after a signal.
     """
     try:
         work()

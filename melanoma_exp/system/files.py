@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, and the SHA-256 of a file."""
+"""Files and folders that are complete or absent, and the SHA-256 of a file."""
 
 import hashlib
 import os
@@ -10,55 +10,55 @@ from pathlib import Path
 
 
 @contextmanager
-def aside(place: Path) -> Iterator[Path]:
-    """Gives a path beside `place` to make a file or folder at.
+def aside(target: Path) -> Iterator[Path]:
+    """Gives a path beside `target` to write a file or folder to.
 
-    When the block ends it is synced and renamed to `place`, so a reader never meets half of it;
-    when the block fails it is removed. A file replaces one that is there, a folder does not.
+    When the block ends it is synced and renamed to `target`, so no reader sees half of it; when the
+    block fails it is removed. A file replaces an existing one, a folder does not.
 
     Args:
-        place: What is made; until then it has the name that `partial_of` gives.
+        target: The final path; until then it has the name that `partial_of` gives.
 
     Raises:
         OSError: It cannot be written.
     """
-    partial = partial_of(place)
+    partial = partial_of(target)
     try:
         yield partial
         for path in [partial] if partial.is_file() else partial.rglob("*"):
             if path.is_file():
                 sync(path)
-        os.replace(partial, place)
+        os.replace(partial, target)
     finally:
         remove(partial)
 
 
-def write(place: Path, text: str) -> None:
-    """Writes a text file whole or not at all; errors as in `aside`."""
-    with aside(place) as partial:
+def write(target: Path, text: str) -> None:
+    """Writes a text file completely or not at all; errors as in `aside`."""
+    with aside(target) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
-def sync(place: Path) -> None:
+def sync(target: Path) -> None:
     """Returns when a file's content, or the names in a folder, would survive a power cut."""
-    descriptor = os.open(place, os.O_RDONLY)
+    descriptor = os.open(target, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def partial_of(place: Path) -> Path:
-    """Returns a name beside `place` that no other has: `.NAME.<8 hex digits>.tmp`."""
-    return place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.tmp")
+def partial_of(target: Path) -> Path:
+    """Returns a unique path beside `target`: `.NAME.<8 hex digits>.tmp`."""
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
 
 
-def remove(place: Path) -> None:
-    """Removes a file or a folder with all it holds, if it is there."""
-    if place.is_dir() and not place.is_symlink():
-        shutil.rmtree(place, ignore_errors=True)
+def remove(target: Path) -> None:
+    """Removes a file or a folder with everything in it, if it exists."""
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target, ignore_errors=True)
     else:
-        place.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:

@@ -1,7 +1,6 @@
-"""Pages that need nothing but themselves: strict templates, pictures inside.
+"""Self-contained pages: strict templates, embedded pictures.
 
-Every page and card is rendered through here, so that a name missing from a template is an error on
-all of them.
+Every page and card is rendered here, so that a name missing from any template is an error.
 """
 
 import base64

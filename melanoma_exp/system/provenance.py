@@ -44,12 +44,12 @@ def collect() -> dict[str, str]:
 
 
 def process() -> str:
-    """Returns what tells this process from any other: host, number, and second of its start."""
+    """Returns what identifies this process: host, number, and second of its start."""
     return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.0f}"
 
 
 def is_alive(identity: str) -> bool | None:
-    """Whether a process is still there; None where that cannot be told from this machine.
+    """Whether a process still runs; None where this machine cannot know.
 
     Args:
         identity: What `process` returned in it.

@@ -1,7 +1,7 @@
-"""No process stays behind when the one that started it is gone, even by kill -9.
+"""Ends a process when the one that started it is gone, even by kill -9.
 
-The system closes the pipes of a process that ends in any way. A thread waits for the end of one
-whose other end the starting process alone holds.
+The system closes the pipes of a process however it ends. A thread waits for the end of a pipe whose
+other end only the starting process holds.
 """
 
 import os
@@ -16,7 +16,7 @@ LAUNCHED = "MELANOMA_EXP_LAUNCHED"  # the descriptor to wait for, in the environ
 
 
 def exit_with(sentinel: int, grace: float) -> None:
-    """Ends this process when another is gone: by SIGTERM, as if asked to stop.
+    """Ends this process when another is gone: by SIGTERM, as if it was asked to stop.
 
     Args:
         sentinel: A descriptor that becomes readable then.
@@ -25,14 +25,14 @@ def exit_with(sentinel: int, grace: float) -> None:
 
     def watch() -> None:
         wait([sentinel])
-        # The main thread alone hears signals in Python, also where it waits in a system call.
+        # Only Python's main thread handles signals, even while it waits in a system call.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         time.sleep(grace)
         with suppress(ProcessLookupError):
             os.killpg(os.getpid(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    threading.Thread(target=watch, name="orphans", daemon=True).start()
+    threading.Thread(target=watch, name="watchdog", daemon=True).start()
 
 
 def exit_with_parent(grace: float) -> None:

@@ -65,7 +65,7 @@ def test_a_disagreeing_file_is_an_error_and_not_left_behind(
     with pytest.raises(SystemExit) as ended:
         COMMANDS["export"](words(finished, "--format", "keras", "--out", tmp_path))
     assert ended.value.code == 1
-    assert "keras: " in (printed := capsys.readouterr().out) and "DIFFERS, not kept" in printed
+    assert "keras: " in (printed := capsys.readouterr().out) and "DIFFERS, removed" in printed
     assert not list(tmp_path.iterdir())
 
 

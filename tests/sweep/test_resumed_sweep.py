@@ -27,7 +27,7 @@ def test_a_stopped_sweep_says_how_to_resume_it_and_resumes(images: Path, tmp_pat
     assert f"resume with: melanoma-exp resume-sweep {tmp_path}/sweep" in said
     assert [row["state"] for row in jobs_csv(tmp_path)] == ["stopped", "waiting"]
     assert parent_of(tmp_path).info.status == "KILLED"
-    assert "goes on: " in ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", "--dry-run"))[1]
+    assert "resumes: " in ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", "--dry-run"))[1]
 
 
 @pytest.mark.slow

@@ -130,7 +130,7 @@ def test_a_killed_search_ends_as_one_that_was_not(images: Path, tmp_path: Path) 
     os.killpg(int(status["process"].split(":")[1]), signal.SIGKILL)
     process.wait()
     code, said = ended(melanoma_exp(broken, "resume-sweep", "sweep", "--dry-run"))
-    assert code == 0 and "job 2 (running) goes on" in said, said
+    assert code == 0 and "job 2 (running) resumes" in said, said
     assert "until there are 5" in said
     # From another folder: relative paths stay what they were.
     code, said = ended(melanoma_exp(tmp_path, "resume-sweep", "broken/sweep"), 500)

@@ -67,7 +67,7 @@ def test_a_sweep_survives_its_jobs_and_is_resumed(images: Path, tmp_path: Path) 
     assert statuses == ["FAILED", "FAILED", "FINISHED", "KILLED"]
 
     code, said = ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", "--dry-run"))
-    assert code == 0 and "3 of 4 jobs are missing" in said and "job 2 (killed) goes on" in said
+    assert code == 0 and "3 of 4 jobs are missing" in said and "job 2 (killed) resumes" in said
 
     (tmp_path / "fixed").touch()
     code, said = ended(melanoma_exp(tmp_path, "resume-sweep", "sweep", **environment), 700)

@@ -91,11 +91,11 @@ def test_what_a_dead_process_left_is_swept_and_what_a_live_one_makes_is_not(tmp_
     wait_for(lambda: list(tmp_path.glob("decoded/.k1.*.tmp/first")))
     left = tmp_path / "decoded" / ".k2.12345678.tmp"
     left.mkdir()
-    assert maintenance.sweep(tmp_path) == [left] and not left.exists()
-    assert len(maintenance.half_made(tmp_path)) == 1
+    assert maintenance.remove_partial(tmp_path) == [left] and not left.exists()
+    assert len(maintenance.list_partial(tmp_path)) == 1
     alive.kill()
     alive.communicate()
-    assert len(maintenance.sweep(tmp_path)) == 1 and names(tmp_path) == []
+    assert len(maintenance.remove_partial(tmp_path)) == 1 and names(tmp_path) == []
 
 
 def damage_a_byte(folder: Path) -> None:
@@ -114,12 +114,12 @@ def damage_a_byte(folder: Path) -> None:
         (lambda folder: (folder / "entry.json").unlink(), "entry.json is missing"),
     ],
 )
-def test_a_damaged_entry_is_made_anew_and_that_is_said(tmp_path, capsys, harm, said):
+def test_a_damaged_entry_is_made_again_and_reported(tmp_path, capsys, harm, said):
     put(tmp_path, "k", bytes(9000)).close()
     harm(tmp_path / "decoded" / "k")
     kept = put(tmp_path, "k", bytes(9000))
     (line,) = capsys.readouterr().err.splitlines()
-    assert said in line and "is damaged and made anew" in line
+    assert said in line and "is damaged and made again" in line
     assert (kept.folder / "x").read_bytes() == bytes(9000) and names(tmp_path) == ["k"]
     put(tmp_path, "k", b"not made again")
     assert (kept.folder / "x").read_bytes() == bytes(9000) and not capsys.readouterr().err
@@ -195,12 +195,12 @@ def test_the_verb_lists_removes_by_kind_and_key_and_nothing_else(tmp_path, capsy
     told = capsys.readouterr().out
     assert "removed: children b1" in told and "removed: decoded a2" in told
     assert "9.8 KiB removed" in told
-    left = {kept.key for kept in maintenance.listed(tmp_path)}
+    left = {kept.key for kept in maintenance.list_items(tmp_path)}
     assert left == {"a1", "c1", "old.npy"}
     with pytest.raises(UserError, match=r"nothing in .* is called zz"):
         COMMANDS["cache"](["clear", "zz", here])
     COMMANDS["cache"](["clear", here])
-    assert not maintenance.listed(tmp_path)
+    assert not maintenance.list_items(tmp_path)
     assert (tmp_path / "thesis.txt").exists() and (tmp_path / "photos").exists()
     COMMANDS["cache"]([f"cache.dir={tmp_path / 'none'}"])
     assert "0 entries" in capsys.readouterr().out and not (tmp_path / "none").exists()
@@ -233,9 +233,9 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
 
 def test_a_lock_file_removed_by_its_holder_is_no_lock(tmp_path):
     place = tmp_path / "decoded" / "k"
-    with locks.alone(place), pytest.raises(BlockingIOError), locks.alone(place, wait=False):
+    with locks.exclusive(place), pytest.raises(BlockingIOError), locks.exclusive(place, wait=False):
         pass
-    with locks.alone(place, wait=False):
+    with locks.exclusive(place, wait=False):
         assert (tmp_path / "decoded" / ".k.lock").exists()
     assert names(tmp_path) == []
 
@@ -244,6 +244,6 @@ def test_an_entry_names_what_it_is(tmp_path):
     put(tmp_path, "k").close()
     content = json.loads((tmp_path / "decoded" / "k" / "entry.json").read_text())
     assert content["belongs"] == "a set" and content["images"] == 3 and content["bytes"] == 7
-    (kept,) = maintenance.listed(tmp_path)
+    (kept,) = maintenance.list_items(tmp_path)
     assert (kept.kind, kept.key, kept.bytes) == ("decoded", "k", 7)
     assert time.time() - kept.used < 100

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def audit(words: list[str]) -> None:
-    """dataset=...: finds doubled, contradictory and odd images; writes audit.csv and audit.html."""
+    """dataset=...: finds duplicate, contradictory and odd images; writes audit.csv and .html."""
     parser = Parser("audit", audit.__doc__, "melanoma-exp audit dataset=isic9 dataset.root=DIR")
     parser.add_argument("--out", default=".", help="folder for audit.csv and audit.html")
     given, overrides = parser.split(words)
@@ -35,22 +35,22 @@ def audit(words: list[str]) -> None:
         raise UserError(f"--out: cannot write {out}: {error.strerror}") from error
     notes = survey.listing.notes
     console.print_audit(screen, findings.KINDS, made.findings, len(survey.listing.paths), notes)
-    told = f"every finding: {out / 'audit.csv'}; with pictures: {out / 'audit.html'}"
-    screen.print(told, soft_wrap=True)
+    found = f"every finding: {out / 'audit.csv'}; with pictures: {out / 'audit.html'}"
+    screen.print(found, soft_wrap=True)
     if experiment.tracking.kind != "off":
         screen.print(f"tracked: {_record(experiment, survey, made)}", soft_wrap=True)
 
 
 def _record(experiment: "Experiment", survey: "Survey", made: "Audit") -> str:
-    """Keeps the audit as a run in an experiment of its own, and returns where."""
+    """Records the audit as a run of a separate experiment, and returns where."""
     from melanoma_exp.data.audit.findings import KINDS
     from melanoma_exp.tracking.mlflow_tracking import MlflowTracking
 
     tracking = experiment.tracking
     assert isinstance(tracking, MlflowTracking)
-    # Beside training runs it would be a row without figures in every comparison.
-    place = tracking.model_copy(update={"experiment": f"{tracking.experiment}_audits"})
-    run = place.start(f"audit-{experiment.dataset.kind}", Path.cwd())
+    # Among training runs it would be a row without results in every comparison.
+    audits = tracking.model_copy(update={"experiment": f"{tracking.experiment}_audits"})
+    run = audits.start(f"audit-{experiment.dataset.kind}", Path.cwd())
     of_dataset = {k: v for k, v in experiment.flat().items() if k.startswith("dataset.")}
     run.log_params(of_dataset)
     run.set_tags({"audit_digest": survey.digest})
@@ -59,4 +59,4 @@ def _record(experiment: "Experiment", survey: "Survey", made: "Audit") -> str:
     for path in made.files:
         run.log_file(path)
     run.end("FINISHED")
-    return f"{place.describe()}, experiment {place.experiment}, run {run.id}"
+    return f"{audits.describe()}, experiment {audits.experiment}, run {run.id}"

@@ -10,21 +10,21 @@ CHECKED = 64  # images
 DETAILS = """\
 Every export takes uint8 images (n, height, width, 3) and gives logits. It is compared with the
 run's network on real images: those of --images, else the run's own validation images where its
-dataset is still there. Exit code: 0 all agree, 1 one does not (its file is not kept), 2 wrong
+dataset is still there. Exit code: 0 all agree, 1 one does not (its file is removed), 2 wrong
 usage. Research software, not a medical device."""
 
 
 def export(words: list[str]) -> None:
-    """RUN_ID --format onnx: hands a run's network to other software and checks that it agrees."""
+    """RUN_ID --format onnx: exports a run's network for other software and checks it."""
     example = "melanoma-exp export RUN_ID --format onnx --format tflite --out exported"
-    parser = Parser("export", export.__doc__, example)
+    parser = Parser("export", export.__doc__, example, reads_run=True)
     parser.description = f"{parser.description}\n\n{DETAILS}"
     parser.add_argument("run_id", help="of a finished run, as MLflow shows it")
     parser.add_argument(
         "--format", action="append", required=True, choices=NAMES, help="one of them; repeatable"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path(), metavar="DIR", help="made if it is not there"
+        "--out", type=Path, default=Path(), metavar="DIR", help="created if it does not exist"
     )
     parser.add_argument(
         "--images",
@@ -34,8 +34,8 @@ def export(words: list[str]) -> None:
         help="compare on these images: files, folders or a CSV with a column path; repeatable",
     )
     given, overrides = parser.split(words)
-    from melanoma_exp.prediction import export as exporting
     from melanoma_exp.prediction import parity, saved_model
+    from melanoma_exp.prediction.export import export as export_as
     from melanoma_exp.report import console
 
     here = compose_storage("export", overrides)
@@ -47,8 +47,8 @@ def export(words: list[str]) -> None:
     target = given.out / f"{name}-{given.run_id[:8]}"
     failed = 0
     for wanted in dict.fromkeys(given.format):
-        done = exporting.export(saved, wanted, images, target)
-        verdict = "agrees" if done.agrees else "DIFFERS, not kept"
+        done = export_as(saved, wanted, images, target)
+        verdict = "agrees" if done.agrees else "DIFFERS, removed"
         print(
             f"{wanted}: {done.path}: {verdict}: largest probability difference "
             f"{done.difference:.1e}, tolerance {done.tolerance:.0e}"

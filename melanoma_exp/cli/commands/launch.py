@@ -6,14 +6,14 @@ from melanoma_exp.cli.arguments import Parser
 
 DETAILS = """\
 The words after the options are those of any training, or `resume RUN_ID`. Worker 0 records the run
-and keeps this terminal; what the others say goes to worker-N.log below the run's folder. When one
-fails all end, and so they do with this process. Exit code: that of the first worker that failed, 3
-where it told of another that was lost. TensorFlow listens on all addresses and trusts whoever
-connects: not for a machine that others can reach without a firewall."""
+and keeps this terminal; the output of the others goes to worker-N.log below the run's folder. When
+one fails or this process ends, all end. Exit code: that of the first worker that failed, 3 where it
+had lost another. TensorFlow listens on all addresses and trusts whoever connects: do not use it on
+a machine that others can reach without a firewall."""
 
 
 def launch(words: list[str]) -> None:
-    """--workers N ...: trains on several processes of this machine, to try it out."""
+    """--workers N ...: trains with several processes on this machine, to try it out."""
     example = "melanoma-exp launch --workers 2 model=m1 train.epochs=3"
     parser = Parser("launch", launch.__doc__, example)
     parser.description = f"{parser.description}\n\n{DETAILS}"
@@ -23,7 +23,7 @@ def launch(words: list[str]) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="begin again from the last checkpoint up to N times when a worker is lost",
+        help="restart from the last checkpoint up to N times when a worker is lost",
     )
     parser.add_argument("words", nargs="*", help="key=value ..., or resume RUN_ID")
     given, overrides = parser.split(words)

@@ -13,10 +13,9 @@ usage. Research software, not a medical device."""
 
 
 def predict(words: list[str]) -> None:
-    """RUN_ID PATH...: what a finished run says about images, as a worklist, alerts first."""
-    parser = Parser(
-        "predict", predict.__doc__, "melanoma-exp predict RUN_ID images/ --out list.csv"
-    )
+    """RUN_ID PATH...: predicts images with a finished run; prints a worklist, alerts first."""
+    example = "melanoma-exp predict RUN_ID images/ --out list.csv"
+    parser = Parser("predict", predict.__doc__, example, reads_run=True)
     parser.description = f"{parser.description}\n\n{DETAILS}"
     parser.add_argument("run_id", help="of a finished run, as MLflow shows it")
     parser.add_argument(
@@ -24,35 +23,38 @@ def predict(words: list[str]) -> None:
         nargs="+",
         type=Path,
         metavar="PATH",
-        help="images, folders with all below them, or a CSV with a column path",
+        help="images, folders with everything below them, or a CSV with a column path",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write all as .csv or .json")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write all predictions as .csv or .json"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with pictures")
     given, overrides = parser.split(words)
     _check_targets(given.out, given.html)
-    from melanoma_exp.prediction import predict as engine
     from melanoma_exp.prediction import saved_model, sources, terminal, worklist
-    from melanoma_exp.report import console as report
+    from melanoma_exp.prediction.predict import UnreadableFile
+    from melanoma_exp.prediction.predict import predict as predict_files
+    from melanoma_exp.report import console
 
     sought = sources.find(given.paths)
     archive = compose_storage("predict", overrides).tracking.archive()
     saved = saved_model.load(*saved_model.fetch(archive, given.run_id))
-    console = report.console()
-    with terminal.progress_bar(console, "images", len(sought.files)) as update:
-        predictions, unreadable = engine.predict(saved, sought.files, update)
-    unreadable += [engine.UnreadableFile(path, "there is no such file") for path in sought.absent]
+    screen = console.console()
+    with terminal.progress_bar(screen, "images", len(sought.files)) as update:
+        predictions, unreadable = predict_files(saved, sought.files, update)
+    unreadable += [UnreadableFile(path, "there is no such file") for path in sought.absent]
     found = worklist.Worklist.of(given.run_id, saved, predictions, unreadable)
-    terminal.print_worklist(console, found)
+    terminal.print_worklist(screen, found)
     if sought.ignored:
-        console.print(f"ignored {sought.ignored} files in folders that are not JPEG or PNG")
+        screen.print(f"ignored {sought.ignored} files in folders that are not JPEG or PNG")
     if given.out:
         found.write(given.out)
-        console.print(f"all images: {given.out}", soft_wrap=True)
+        screen.print(f"all images: {given.out}", soft_wrap=True)
     if given.html:
         from melanoma_exp.prediction import worklist_html
 
-        worklist_html.write(given.html, found, saved, console)
-        console.print(f"page: {given.html}", soft_wrap=True)
+        worklist_html.write(given.html, found, saved, screen)
+        screen.print(f"page: {given.html}", soft_wrap=True)
     if unreadable:
         sys.exit(3)
 

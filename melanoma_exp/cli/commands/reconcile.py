@@ -4,7 +4,7 @@ from melanoma_exp.cli.arguments import Parser, compose_storage
 
 
 def reconcile(words: list[str]) -> None:
-    """[tracking=...]: marks runs as KILLED whose process is gone and that nobody ended."""
+    """[tracking=...]: marks runs as KILLED that are recorded as running but have no process."""
     example = "melanoma-exp reconcile tracking.folder=mlruns"
     parser = Parser("reconcile", reconcile.__doc__, example)
     _, overrides = parser.split(words)
@@ -21,7 +21,7 @@ def reconcile(words: list[str]) -> None:
         elif alive:
             print(f"{run.id} {run.name}: is running")
         else:
-            place = owner.split(":")[0] or "an unknown machine"
-            print(f"{run.id} {run.name}: was started on {place}, left alone")
+            machine = owner.split(":")[0] or "an unknown machine"
+            print(f"{run.id} {run.name}: was started on {machine}, left as it is")
     if not running:
         print("no run is recorded as running")

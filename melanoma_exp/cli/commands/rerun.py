@@ -7,7 +7,9 @@ from melanoma_exp.cli.arguments import Parser, compose_storage
 
 def rerun(words: list[str]) -> None:
     """RUN_ID: starts the same run again from its own experiment.json."""
-    parser = Parser("rerun", rerun.__doc__, "melanoma-exp rerun RUN_ID tracking.folder=mlruns")
+    parser = Parser(
+        "rerun", rerun.__doc__, "melanoma-exp rerun RUN_ID tracking.folder=mlruns", reads_run=True
+    )
     parser.add_argument("run_id", help="of the run to repeat, as MLflow shows it")
     given, overrides = parser.split(words)
     from melanoma_exp import config

@@ -9,16 +9,16 @@ from melanoma_exp.system.watchdog import LAUNCHED
 
 
 def resume(words: list[str]) -> None:
-    """RUN_ID: goes on with an interrupted run from its last checkpoint, to the same end."""
-    parser = Parser("resume", resume.__doc__, "melanoma-exp resume RUN_ID")
+    """RUN_ID: resumes an interrupted run from its last checkpoint, with the same result."""
+    parser = Parser("resume", resume.__doc__, "melanoma-exp resume RUN_ID", reads_run=True)
     parser.add_argument("run_id", help="of a run that was stopped or killed, as MLflow shows it")
     given, overrides = parser.split(words)
-    from melanoma_exp.run import resume as resuming
     from melanoma_exp.run import runner
+    from melanoma_exp.run.resume import load
 
     here = compose_storage("resume", overrides)
     here.tracking.sync(given.run_id)  # the store must know how far the run got
-    before, folder = resuming.load(here.tracking.archive(), given.run_id)
+    before, folder = load(here.tracking.archive(), given.run_id)
     if LAUNCHED in os.environ and before.distribution.kind != "multi_worker":
         raise UserError(
             f"run {given.run_id} trains in one process (distribution={before.distribution.kind}); "

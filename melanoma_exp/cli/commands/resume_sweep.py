@@ -15,7 +15,7 @@ LAUNCHER, TRIALS = "hydra.launcher.", "hydra.sweeper.n_trials="
 
 
 def resume_sweep(words: list[str]) -> None:
-    """DIR: runs what is missing of a sweep; interrupted jobs go on from their checkpoints."""
+    """DIR: runs the missing jobs of a sweep; interrupted ones resume from their checkpoints."""
     example = "melanoma-exp resume-sweep mlruns/hydra/DATE/TIME hydra.launcher.slots=2"
     parser = Parser("resume-sweep", resume_sweep.__doc__, example)
     parser.add_argument("folder", type=Path, metavar="DIR", help="as the sweep printed it")
@@ -24,8 +24,8 @@ def resume_sweep(words: list[str]) -> None:
     strange = [word for word in overrides if not word.startswith((LAUNCHER, TRIALS))]
     if strange:
         raise UserError(
-            f"resume-sweep: takes {LAUNCHER}... overrides only, of a search {TRIALS}... too (got "
-            f"{' '.join(strange)}): the jobs are as they were"
+            f"resume-sweep: takes {LAUNCHER}... overrides only, for a search {TRIALS}... too (got "
+            f"{' '.join(strange)}): the jobs do not change"
         )
     from dataclasses import replace
 
@@ -45,12 +45,12 @@ def resume_sweep(words: list[str]) -> None:
     missing = launch.missing(sweep.jobs)
     if given.dry_run:
         for job in missing:
-            how = "goes on" if launch.begun(job) else "starts"
+            how = "resumes" if launch.begun(job) else "starts"
             print(f"job {job.number} ({job.status().state}) {how}: {job.name}")
         print(f"{len(missing)} of {len(sweep.jobs)} jobs are missing")
         if config.exists(sweep.folder):
             asked = config.read(sweep.folder).options.n_trials
-            print(f"a search: new jobs are asked for until there are {asked}")
+            print(f"a search: new jobs are drawn until there are {asked}")
         return
     if missing:
         launcher.check()

@@ -1,5 +1,5 @@
-"""What is made once and kept between runs: decoded images, children, surveys, audits, the demo set.
+"""What is made once and reused by later runs: decoded images, children, fingerprints, audits, demo.
 
-`entry.obtain` gives an entry, making it where it is missing or damaged; `upkeep` lists, checks and
-removes entries. An entry is a folder `KIND/KEY` below the cache's folder.
+`entry.obtain` returns an entry, making it where it is missing or damaged; `maintenance` lists,
+checks and removes entries. An entry is a folder `KIND/KEY` below the cache's folder.
 """

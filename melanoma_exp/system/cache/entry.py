@@ -1,9 +1,9 @@
-"""One entry of the cache: made by one process, checked when opened, in use until it is let go.
+"""One entry of the cache: made by one process, checked when opened, in use until it is closed.
 
-An entry is a folder whose `entry.json` names its files with their checksums. It is made aside and
-renamed. Two locks, both freed by the system when a process dies: whoever makes or removes an entry
-holds `.KEY.lock` beside it alone, whoever uses one shares `entry.json`. What lies beside an entry
-as `.KEY.*.tmp` is thus half-made by the holder of the lock, or by nobody that still lives.
+An entry is a folder whose `entry.json` names its files with their checksums. It is written under a
+temporary name and renamed. Two locks, both freed by the system when a process dies: whoever makes
+or removes an entry holds `.KEY.lock` beside it exclusively, whoever uses one shares `entry.json`. A
+`.KEY.*.tmp` beside an entry thus belongs to the holder of the lock, or to a process that died.
 """
 
 import errno
@@ -24,12 +24,12 @@ from melanoma_exp.system.files import aside, partial_of, remove
 MANIFEST = "entry.json"
 Owner = TypeVar("Owner")
 SCHEMA = 1
-CHECKED = 2**29  # bytes of an entry that are read whenever it is opened; see `sums.differing`
+CHECKED = 2**29  # bytes of an entry that are read whenever it is opened; see `checksums.differing`
 
 
 @dataclass(frozen=True)
 class About:
-    """What an entry is, for people.
+    """What an entry holds, for its users to read.
 
     Attributes:
         belongs: The dataset, size and policy it was made for.
@@ -41,30 +41,30 @@ class About:
 
 
 class Entry:
-    """An entry that is whole and stays so: nobody removes it before this object is gone."""
+    """A complete entry; nobody removes it before this object is gone."""
 
     def __init__(self, folder: Path, lock: IO[bytes]) -> None:
         """Takes over the shared lock.
 
         Args:
             folder: Holds the entry's files.
-            lock: Closing it lets the entry go.
+            lock: Closing it releases the entry.
         """
         self.folder, self._lock = folder, lock
 
     def close(self) -> None:
-        """Lets the entry go."""
+        """Releases the entry."""
         self._lock.close()
 
 
 def hold(owner: Owner, entry: Entry) -> Owner:
-    """Keeps an entry in use as long as an object is there, and returns the object."""
+    """Keeps an entry in use as long as an object exists, and returns the object."""
     weakref.finalize(owner, entry.close)
     return owner
 
 
 class DamageError(Exception):
-    """An entry is not what was written, for the reason it is given."""
+    """An entry is not what was written; the message says why."""
 
 
 def obtain(root: Path, kind: str, key: str, about: About, make: Callable[[Path], None]) -> Entry:
@@ -76,33 +76,33 @@ def obtain(root: Path, kind: str, key: str, about: About, make: Callable[[Path],
         root: The cache's folder.
         kind: What sort of entry, the folder below `root`.
         key: Identifies its content.
-        about: Kept with it.
+        about: Stored with it.
         make: Writes its files into an empty folder.
 
     Raises:
         UserError: The cache cannot be written.
     """
-    place = root / kind / key
+    folder = root / kind / key
     try:
         with suppress(DamageError):
-            if found := _opened(place):
+            if found := _opened(folder):
                 return found
-        with locks.alone(place):
+        with locks.exclusive(folder):
             try:
-                found = _opened(place)  # another process may have made it meanwhile
+                found = _opened(folder)  # another process may have made it in the meantime
             except DamageError as damage:
                 found = None
-                locks.say(f"cache: {place} is damaged and made anew: {damage}")
+                locks.warn(f"cache: {folder} is damaged and made again: {damage}")
             if found is None:
-                _make(place, kind, about, make)
-                found = Entry(place, locks.share(place / MANIFEST))
+                _make(folder, kind, about, make)
+                found = Entry(folder, locks.shared(folder / MANIFEST))
             return found
     except OSError as error:
         hint = ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             hint = "; free some, set cache.dir=FOLDER, or see melanoma-exp cache --help"
         reason = error.strerror or error
-        raise UserError(f"cache.dir: cannot write {place.parent}: {reason}{hint}") from error
+        raise UserError(f"cache.dir: cannot write {folder.parent}: {reason}{hint}") from error
 
 
 def check(folder: Path, budget: int | None = None) -> dict[str, Any]:
@@ -136,42 +136,42 @@ def check(folder: Path, budget: int | None = None) -> dict[str, Any]:
     return content
 
 
-def discard(folder: Path) -> None:
-    """Removes an entry: at once for all who look for it, then from disk."""
+def remove_entry(folder: Path) -> None:
+    """Removes an entry: at once for every reader, then from disk."""
     gone = partial_of(folder)
     folder.rename(gone)
     remove(gone)
 
 
-def _opened(place: Path) -> Entry | None:
+def _opened(folder: Path) -> Entry | None:
     """Returns the entry in use, None where there is none.
 
     Raises:
         DamageError: It is not what was written.
     """
     try:
-        lock = locks.share(place / MANIFEST)
+        lock = locks.shared(folder / MANIFEST)
     except FileNotFoundError:
-        if place.is_dir():
+        if folder.is_dir():
             raise DamageError(f"{MANIFEST} is missing") from None
         return None
     try:
-        if not locks.is_at(lock, place / MANIFEST):  # removed or made anew between the two
+        if not locks.is_same_file(lock, folder / MANIFEST):  # removed or made again between the two
             lock.close()
             return None
-        check(place, CHECKED)
+        check(folder, CHECKED)
     except DamageError:
         lock.close()
         raise
     with suppress(OSError):  # the cache may be another user's
-        os.utime(place / MANIFEST)
-    return Entry(place, lock)
+        os.utime(folder / MANIFEST)
+    return Entry(folder, lock)
 
 
-def _make(place: Path, kind: str, about: About, make: Callable[[Path], None]) -> None:
-    for left in place.parent.glob(f".{place.name}.*.tmp"):
+def _make(folder: Path, kind: str, about: About, make: Callable[[Path], None]) -> None:
+    for left in folder.parent.glob(f".{folder.name}.*.tmp"):
         remove(left)
-    with aside(place) as folder:
+    with aside(folder) as folder:
         folder.mkdir()
         make(folder)
         paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -189,5 +189,5 @@ def _make(place: Path, kind: str, about: About, make: Callable[[Path], None]) ->
             "files": files,
         }
         (folder / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
-        if place.exists():
-            discard(place)
+        if folder.exists():
+            remove_entry(folder)

@@ -10,15 +10,15 @@ from typing import IO
 
 
 @contextmanager
-def alone(place: Path, wait: bool = True) -> Iterator[None]:
+def exclusive(entry: Path, wait: bool = True) -> Iterator[None]:
     """Lets one process at a time make or remove an entry.
 
     Raises:
         BlockingIOError: Another one does, and `wait` is false.
         OSError: The folder cannot be written.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    path = place.with_name(f".{place.name}.lock")
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    path = entry.with_name(f".{entry.name}.lock")
     while True:
         with path.open("wb") as lock:
             try:
@@ -26,10 +26,10 @@ def alone(place: Path, wait: bool = True) -> Iterator[None]:
             except BlockingIOError:
                 if not wait:
                     raise
-                say(f"cache: waiting for another process that makes {place}")
+                warn(f"cache: waiting for another process that makes {entry}")
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            if not is_at(lock, path):
-                continue  # the one before has removed the lock's file: there may be a newer one
+            if not is_same_file(lock, path):
+                continue  # the previous holder has removed the lock's file: there may be a new one
             try:
                 yield
             finally:
@@ -37,7 +37,7 @@ def alone(place: Path, wait: bool = True) -> Iterator[None]:
             return
 
 
-def share(path: Path) -> IO[bytes]:
+def shared(path: Path) -> IO[bytes]:
     """Opens a file that must not go meanwhile; closing it lets it go.
 
     It may have gone just before: see `is_at`.
@@ -50,8 +50,8 @@ def share(path: Path) -> IO[bytes]:
     return lock
 
 
-def is_shared(path: Path) -> bool:
-    """Whether a process shares a file that is there."""
+def is_in_use(path: Path) -> bool:
+    """Whether a process uses an existing file."""
     try:
         with path.open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,14 +62,14 @@ def is_shared(path: Path) -> bool:
     return False
 
 
-def is_at(opened: IO[bytes], path: Path) -> bool:
-    """Whether an open file is still what lies at a path."""
+def is_same_file(opened: IO[bytes], path: Path) -> bool:
+    """Whether an open file is still the one at a path."""
     try:
         return os.path.samestat(os.fstat(opened.fileno()), path.stat())
     except FileNotFoundError:
         return False
 
 
-def say(line: str) -> None:
-    """Tells the user what takes time or was mended."""
+def warn(line: str) -> None:
+    """Reports what takes time or was repaired."""
     print(line, file=sys.stderr, flush=True)
