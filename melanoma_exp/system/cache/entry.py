@@ -171,13 +171,13 @@ def _opened(folder: Path) -> Entry | None:
 def _make(folder: Path, kind: str, about: About, make: Callable[[Path], None]) -> None:
     for left in folder.parent.glob(f".{folder.name}.*.tmp"):
         remove(left)
-    with aside(folder) as folder:
-        folder.mkdir()
-        make(folder)
-        paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    with aside(folder) as partial:
+        partial.mkdir()
+        make(partial)
+        paths = [path for path in sorted(partial.rglob("*")) if path.is_file()]
         sizes = [path.stat().st_size for path in paths]
         files = {
-            path.relative_to(folder).as_posix(): {"bytes": size, "sums": checksums.of_file(path)}
+            path.relative_to(partial).as_posix(): {"bytes": size, "sums": checksums.of_file(path)}
             for path, size in zip(paths, sizes, strict=True)
         }
         content = {
@@ -188,6 +188,6 @@ def _make(folder: Path, kind: str, about: About, make: Callable[[Path], None]) -
             "bytes": sum(sizes),
             "files": files,
         }
-        (folder / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
+        (partial / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
         if folder.exists():
             remove_entry(folder)
