@@ -99,7 +99,8 @@ class DataModule:
         if absent:
             found.append(f"no training image of: {', '.join(absent)}")
         kind, has_children = self.augment.kind, (self.parts.train.copy > 0).any()
-        if kind != "none" and not self.augment.online and not has_children:
+        idle = not (self.augment.online or self.augment.batch or has_children)
+        if kind != "none" and idle:
             found.append(
                 f"augment={kind} draws synthetic children only, and balance={self.balance} asks "
                 "for none: nothing is augmented"

@@ -24,11 +24,12 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
     memory = 16 * parameters + train.batch_size * height * width * 3 * 4
     augment = experiment.augment.kind
     when = "every epoch" if experiment.augment.online else "children only"
+    mixed = "".join(f", then {step.kind}" for step in experiment.augment.batch)
     facts = {
         "run": experiment.run_name,
         "data": f"{experiment.dataset.kind}, {height}x{width} pixels, digest "
         f"{datamodule.data.digest}, split {experiment.split.kind} {datamodule.split_digest}",
-        "augment": augment if augment == "none" else f"{augment} ({when})",
+        "augment": (augment if augment == "none" else f"{augment} ({when})") + mixed,
         "balance": experiment.balance.kind,
         "model": f"{experiment.model.name}, {parameters:,} parameters, {train.precision}",
         "training": f"{train.epochs} epochs of {built.steps} steps, batch {train.batch_size}, "
