@@ -1,5 +1,7 @@
 """What the options that record runs with MLflow have in common."""
 
+import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,18 +42,42 @@ class MlflowTracking(Tracking):
         return MlflowRun(self, name, resumed)
 
     def start_sweep(self, name: str, process: str, resumed: str | None) -> str:
-        """Creates the parent run of a sweep's jobs, or reopens it, and returns its id."""
-        from melanoma_exp.tracking import mlflow_sweep
+        """Creates the parent run of a sweep's jobs, or reopens it, and returns its id.
+
+        Args:
+            name: Of the sweep.
+            process: Of the launcher: the run is stale when that process is gone.
+            resumed: The id of the parent run that an earlier start created.
+        """
+        from melanoma_exp.tracking.connection import connect, store_errors
+        from melanoma_exp.tracking.mlflow_run import experiment_id
 
         self.prepare()
-        experiment = self.experiment, self.artifact_root()
-        return mlflow_sweep.start(self.describe(), experiment, name, process, resumed)
+        client = connect(self.describe())
+        with store_errors(self.describe()):
+            if resumed is not None:
+                client.update_run(resumed, status="RUNNING")
+                client.set_tag(resumed, "process", process)
+                return resumed
+            experiment = experiment_id(self.experiment, self.artifact_root())
+            tags = {"sweep_parent": name, "process": process}
+            run = client.create_run(experiment, run_name=f"sweep {name}", tags=tags)
+        return run.info.run_id
 
     def end_sweep(self, run_id: str, ended: SweepEnd) -> None:
         """Records the outcome of a sweep in its parent run and closes that."""
-        from melanoma_exp.tracking import mlflow_sweep
+        from mlflow.entities import Metric, RunTag
 
-        mlflow_sweep.end(self.describe(), run_id, ended)
+        from melanoma_exp.tracking.connection import connect, store_errors
+
+        client, now = connect(self.describe()), int(time.time() * 1000)
+        metrics = [Metric(k, v, now, 0) for k, v in ended.metrics.items() if math.isfinite(v)]
+        tags = [RunTag(key, value) for key, value in ended.tags.items()]
+        with store_errors(self.describe()):
+            for path in ended.files:
+                client.log_artifact(run_id, str(path))
+            client.log_batch(run_id, metrics=metrics, tags=tags)
+            client.set_terminated(run_id, ended.status)
 
     def sync(self, run_id: str) -> None:
         """Uploads what is pending of a run, to the address of this option; see the base class."""

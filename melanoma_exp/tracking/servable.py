@@ -1,4 +1,4 @@
-"""The model of a run as `mlflow models serve` takes it, written to a folder."""
+"""Writes the model of a run to a folder, in the form that `mlflow models serve` takes."""
 
 import warnings
 from collections.abc import Mapping
@@ -20,29 +20,29 @@ REQUIREMENTS = (
     "pydantic",
     "scikit-learn",
 )
-ANSWER: list[
-    Any
-] = [  # of the served model, for each image; all but the last two are absent on an error
-    ColSpec("string", "advice", required=False),
-    ColSpec("boolean", "alert", required=False),
-    ColSpec("double", "alert_probability", required=False),
-    ColSpec("boolean", "unsure", required=False),
-    ColSpec("string", "unusual", required=False),
-    ColSpec("string", "predicted", required=False),
-    ColSpec(Map(DataType.double), "probabilities", required=False),
-    ColSpec("string", "error", required=False),
-    ColSpec("string", "notice"),
-]
+# Fields of the record of an image; where it cannot be read, all but `error` and `notice` are absent.
+RECORD: dict[str, Any] = {
+    "advice": "string",
+    "alert": "boolean",
+    "alert_probability": "double",
+    "unsure": "boolean",
+    "unusual": "string",
+    "predicted": "string",
+    "probabilities": Map(DataType.double),
+    "error": "string",
+    "notice": "string",
+}
 
 
 def write(folder: Path, code: Path, files: Mapping[str, Path]) -> None:
-    """Writes a model that takes bytes of images and answers records.
+    """Writes a model that takes bytes of images and returns records.
 
     Args:
-        folder: Made here.
-        code: The module that answers.
-        files: What it reads, by name.
+        folder: Created here.
+        code: The module that predicts.
+        files: The files it reads, by name.
     """
+    record = [ColSpec(kind, name, required=name == "notice") for name, kind in RECORD.items()]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*An input example", UserWarning)
         warnings.filterwarnings("ignore", ".*Add type hints", UserWarning)
@@ -50,7 +50,7 @@ def write(folder: Path, code: Path, files: Mapping[str, Path]) -> None:
             folder,
             python_model=str(code),
             artifacts={name: str(path) for name, path in files.items()},
-            signature=ModelSignature(Schema([ColSpec("binary", "image")]), Schema(ANSWER)),
+            signature=ModelSignature(Schema([ColSpec("binary", "image")]), Schema(record)),
             # Without this MLflow imports the model in a subprocess to guess: 15 to 20 seconds.
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
         )
