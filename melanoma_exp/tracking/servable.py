@@ -20,7 +20,7 @@ REQUIREMENTS = (
     "pydantic",
     "scikit-learn",
 )
-# Fields of the record of an image; where it cannot be read, all but `error` and `notice` are absent.
+# Fields of the record of an image; if it is unreadable, all but `error` and `notice` are absent.
 RECORD: dict[str, Any] = {
     "advice": "string",
     "alert": "boolean",
@@ -42,7 +42,9 @@ def write(folder: Path, code: Path, files: Mapping[str, Path]) -> None:
         code: The module that predicts.
         files: The files it reads, by name.
     """
-    record = [ColSpec(kind, name, required=name == "notice") for name, kind in RECORD.items()]
+    record: list[Any] = [
+        ColSpec(kind, name, required=name == "notice") for name, kind in RECORD.items()
+    ]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*An input example", UserWarning)
         warnings.filterwarnings("ignore", ".*Add type hints", UserWarning)
