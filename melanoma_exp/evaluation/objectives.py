@@ -124,7 +124,9 @@ def scored_by(train: Train, spec: Evaluation) -> dict[str, Any]:
     """Returns the options of the evaluation that a training depends on by what it monitors."""
     if set(monitored(train)) <= set(BUILT_IN):
         return {}
-    return spec.model_dump(include={"bins", "threshold", "partial_auc_above", "prevalence"})
+    return spec.model_dump(
+        mode="json", include={"metrics", "bins", "threshold", "partial_auc_above", "prevalence"}
+    )
 
 
 class Scorer:
@@ -146,17 +148,18 @@ class Scorer:
             spec: How the part is evaluated.
 
         Raises:
-            UserError: No class of the dataset makes up the alert that a scalar is about.
+            UserError: No class of the dataset makes up the alert that a monitored scalar or the
+                objective is about.
         """
         present = {
             name: classes for name, classes in alerts.items() if set(classes) & set(val.classes)
         }
         self.directions: Mapping[str, bool] = directions(spec, present)
-        missing = [name for name in monitored if name not in self.directions]
+        missing = [name for name in (*monitored, spec.objective) if name not in self.directions]
         if missing:
             raise UserError(
-                f"train: {', '.join(missing)} cannot be monitored: the dataset has no class of "
-                f"that alert (it has {', '.join(val.classes)})"
+                f"{', '.join(missing)}: cannot be monitored or be the objective: the dataset has "
+                f"no class of that alert (it has {', '.join(val.classes)})"
             )
         self.names = tuple(name for name in dict.fromkeys(monitored) if name not in BUILT_IN)
         self._val, self._alerts = val, alerts

@@ -43,8 +43,9 @@ def flat(rows: Samples, logits: np.ndarray, spec: Any) -> Mapping[str, float]:
 def test_the_names_are_those_of_a_finished_run(spec: Any) -> None:
     reported = {name for name in flat(*part(), spec) if not name.endswith(("_low", "_high"))}
     known = names.directions(spec, ALERTS)
-    # More alerts are neither better nor worse.
-    assert reported - {"melanoma_alerted", "malignant_alerted"} == set(known)
+    # More alerts are neither better nor worse, and the unsure band rests on the resamples.
+    aside = {f"{alert}_{name}" for alert in ALERTS for name in ("alerted", "unsure")}
+    assert aside < reported and reported - aside == set(known)
     assert {f"val/{name}" for name in known} | {"val/loss"} == set(
         objectives.directions(spec, ALERTS)
     )
@@ -63,9 +64,7 @@ def test_monitored_scalars_equal_those_of_a_finished_run(spec: Any) -> None:
     scores = Scorer(tuple(known), rows, ALERTS, spec)(logits.astype(np.float32))
     final = flat(rows, logits.astype(np.float32).astype(np.float64), spec)
     assert set(scores) == set(known) - {"val/loss", "val/accuracy"}
-    # How many images are unsure rests on how many resamples are drawn.
-    for name, value in scores.items():
-        assert value == final[name.removeprefix("val/")] or name.endswith("_unsure"), name
+    assert {name: final[name.removeprefix("val/")] for name in scores} == scores
 
 
 def test_logits_that_are_not_finite_have_no_score(spec: Any) -> None:
@@ -76,8 +75,11 @@ def test_logits_that_are_not_finite_have_no_score(spec: Any) -> None:
 
 def test_an_alert_without_a_class_cannot_be_monitored(spec: Any) -> None:
     rows, _ = part(("nevus", "keratosis"))
-    with pytest.raises(UserError, match="val/melanoma_auc cannot be monitored: .* keratosis"):
+    with pytest.raises(UserError, match="^val/melanoma_auc: cannot be monitored .* keratosis"):
         Scorer(["val/macro_auc", "val/melanoma_auc"], rows, ALERTS, spec)
+    objective = spec.model_copy(update={"objective": "val/melanoma_auc"})
+    with pytest.raises(UserError, match="^val/melanoma_auc: cannot .* be the objective"):
+        Scorer(["val/loss"], rows, ALERTS, objective)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ LOWER_IS_BETTER = (
     "log_loss",
     "log_loss_calibrated",
     "number_needed_to_biopsy",
-    "unsure",
 )
 
 
@@ -40,7 +39,8 @@ def higher_is_better(name: str) -> bool:
 def directions(spec: Evaluation, alerts: Iterable[str]) -> dict[str, bool]:
     """Returns every scalar of `summary.flat` with a direction, and whether higher is better.
 
-    The share of alerted images is not among them: neither more nor fewer alerts are better.
+    The shares of alerted and of unsure images are not among them: neither more nor fewer alerts
+    are better, and the unsure band depends on the number of resamples.
 
     Args:
         spec: Says at which sensitivities and specificities the ROC curve is read.
@@ -58,7 +58,6 @@ def directions(spec: Evaluation, alerts: Iterable[str]) -> dict[str, bool]:
         *(at("specificity", share) for share in spec.sensitivities),
         "ppv_at_prevalence",
         "number_needed_to_biopsy",
-        "unsure",
         *CALIBRATION,
     )
     of_alerts = (f"{alert}_{name}" for alert in alerts for name in of_alert)
