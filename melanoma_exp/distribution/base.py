@@ -16,7 +16,7 @@ class Distribution(Spec):
     The batch size is global: every strategy sees the same images in the same steps.
 
     Attributes:
-        kind: Of the option, a Literal in each.
+        kind: Name of the option; a Literal in each class.
     """
 
     kind: str

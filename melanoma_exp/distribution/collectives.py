@@ -41,7 +41,7 @@ def differences(
     """Returns the workers whose facts are not the chief's, each with the name of the fact.
 
     Args:
-        strategy: Of all workers.
+        strategy: The strategy of all workers.
         cluster: The workers.
         facts: Texts by name, the same names everywhere.
     """

@@ -5,7 +5,7 @@ Keras 3 has three flaws here (https://github.com/keras-team/keras/issues/20585, 
 returns along an axis that scalars do not have: both fail with MultiWorkerMirroredStrategy. And it
 averages over replicas as if each had as many images, which the last batch of an epoch breaks. So
 all variables are created at once, in the strategy's scope, and a step is written out here. Layers
-that look at more than one image, or draw, do so for the whole batch.
+that use batch statistics or random values compute them for the whole batch.
 `tests/distribution/test_keras_20585.py` says when this file can go.
 
 A batch is (images, targets, loss weights, position); targets are int64 (r,) or float32 (r, classes)

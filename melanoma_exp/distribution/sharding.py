@@ -26,9 +26,9 @@ class ShardedLoader:
     """The batches of one process.
 
     Attributes:
-        loader: Of the global batches.
-        strategy: Distributes them.
-        index: Of this process.
+        loader: Loads rows of the global batches.
+        strategy: Distributes the shards to the replicas.
+        index: Index of this process.
         processes: How many there are.
     """
 

@@ -13,7 +13,7 @@ class Tpu(Distribution):
     """All cores of a TPU.
 
     Attributes:
-        name: Of the TPU; null or `local` is the one of this machine.
+        name: Name of the TPU; null or `local` is the one of this machine.
     """
 
     kind: Literal["tpu"]

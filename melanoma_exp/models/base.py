@@ -24,8 +24,8 @@ class Model(Spec):
     Preprocessing is inside the network, so that no caller can rescale twice.
 
     Attributes:
-        kind: Of the option, a Literal in each.
-        name: How tables call it.
+        kind: Name of the option; a Literal in each class.
+        name: What tables call it.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Model(Spec):
         """Refuses a head that does not fit the classes, before anything is built.
 
         Args:
-            num_classes: Of the dataset, at least 2.
+            num_classes: Classes of the dataset, at least 2.
 
         Raises:
             UserError: It does not fit.

@@ -25,14 +25,14 @@ class Cnn(Model):
     Attributes:
         rescale: Whether pixels are scaled to [0, 1]; some published networks forgot.
         filters: For each block the filters of its convolutions, ReLU after each.
-        kernel: Side of the convolutions.
-        padding: Of a block's convolutions.
+        kernel: Side of the convolution kernels.
+        padding: Padding of a block's convolutions.
         norm: Where in a block batch normalisation goes.
         dropout: After each pool.
         dense: Units of each hidden dense layer, ReLU after each.
         dense_norm: Whether batch normalisation follows a dense layer.
         dense_dropout: After each dense layer.
-        head_dropout: On the features before the head, where no dense layer has its own.
+        head_dropout: Before the head.
         head_units: Outputs; null is one a class. One unit needs exactly two classes: its sigmoid
             is the second class's probability.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-# Operations of one pass over their values or none: by convention they are not counted.
+# Element-wise operations, reductions and data movement: by convention they are not counted.
 CHEAP = re.compile(
     "Placeholder|Const|.*VariableOp|Identity.*|NoOp|Cast|Bitcast|Shape|Size|Rank|Reshape|Squeeze|"
     "ExpandDims|Transpose|Concat.*|Split.*|Pack|Unpack|Slice|StridedSlice|Gather.*|Pad.*|Mirror.*|"
@@ -23,10 +23,10 @@ CHEAP = re.compile(
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one image in a forward pass.
+    """The cost of a forward pass of one image.
 
     Attributes:
-        multiply_adds: Of convolutions, dense layers, matrix products and attention. Biases,
+        multiply_adds: In convolutions, dense layers, matrix products and attention. Biases,
             normalisation, pooling and activations are left out, as is usual: they are below 1 % of
             common networks.
         parameters: All weights.

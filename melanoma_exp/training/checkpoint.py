@@ -48,7 +48,7 @@ class CheckpointStore:
         """Prepares; the first `save` creates the folder.
 
         Args:
-            folder: Of this run alone.
+            folder: A folder for this run alone.
             facts: JSON content added to the state of every checkpoint.
         """
         self.folder, self._facts = folder, facts or {}

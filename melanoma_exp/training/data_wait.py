@@ -13,8 +13,8 @@ class DataWait:
     """Seconds between requesting a batch and receiving it.
 
     Attributes:
-        first: Of the first batch, which includes starting the input pipeline.
-        later: Of all others together.
+        first: For the first batch, including the start of the input pipeline.
+        later: For all other batches together.
         batches: How many were received.
     """
 

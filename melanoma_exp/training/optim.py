@@ -27,7 +27,7 @@ def compile_model(model: keras.Model, spec: Train, steps: int, classes: int) -> 
 
     Args:
         model: Gives logits (b, classes).
-        spec: Says which.
+        spec: The options.
         steps: Steps an epoch, the unit of schedules.
         classes: Number of classes.
     """
@@ -45,7 +45,7 @@ def make_optimizer(spec: Train, steps: int) -> keras.optimizers.Optimizer:
     """Returns a fresh optimizer with its schedule.
 
     Args:
-        spec: Says which.
+        spec: The options.
         steps: Steps an epoch.
     """
     options: dict[str, Any] = {

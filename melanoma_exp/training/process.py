@@ -51,8 +51,8 @@ def prepare_process(spec: Train, seed: int) -> None:
     """Sets precision, seeds and determinism anew, for earlier runs in this process change them.
 
     Args:
-        spec: Says which; its precision is settled.
-        seed: Of weight initialisation and dropout.
+        spec: The options; `precision` is not `auto`.
+        seed: Seed of weight initialisation and dropout.
     """
     import keras
     import tensorflow as tf

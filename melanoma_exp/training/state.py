@@ -1,7 +1,7 @@
 """The state of training: everything that the next step depends on, as arrays and JSON and back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import keras
@@ -12,22 +12,11 @@ from melanoma_exp.training.monitors import Best
 
 History = dict[str, list[float]]
 Arrays = dict[str, np.ndarray]
-JSON_FIELDS = (
-    "epoch",
-    "step",
-    "seconds",
-    "starting",
-    "waited",
-    "rate",
-    "trained",
-    "history",
-    "is_over",
-)
 
 
 @dataclass
 class TrainingState:
-    """The part of the state that is not in the model.
+    """The state that is not in the model.
 
     Attributes:
         epoch: Finished epochs.
@@ -64,21 +53,16 @@ class TrainingState:
 
     def to_json(self) -> dict[str, Any]:
         """Returns JSON content; `best_weights` are arrays and not in it."""
-        return {
-            **{name: getattr(self, name) for name in JSON_FIELDS},
-            "plateau": self.plateau.state(),
-            "stopping": self.stopping.state(),
-        }
+        content = {name: value for name, value in vars(self).items() if name != "best_weights"}
+        return {**content, "plateau": self.plateau.state(), "stopping": self.stopping.state()}
 
     @classmethod
     def from_checkpoint(cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
         """Returns the state that `to_json` and `to_arrays` gave."""
-        return cls(
-            **{name: state[name] for name in JSON_FIELDS},
-            plateau=Best.from_state(state["plateau"]),
-            stopping=Best.from_state(state["stopping"]),
-            best_weights=_group(arrays, "best"),
-        )
+        content = {known.name: state[known.name] for known in fields(cls) if known.name in state}
+        content["plateau"] = Best.from_state(state["plateau"])
+        content["stopping"] = Best.from_state(state["stopping"])
+        return cls(**content, best_weights=_group(arrays, "best"))
 
 
 def to_arrays(model: keras.Model, state: TrainingState) -> Arrays:

@@ -49,11 +49,11 @@ def test_tf_config_names_the_workers() -> None:
         ({**SLURM, "SLURM_STEP_TASKS_PER_NODE": "x"}, "Slurm's environment cannot be read"),
     ],
 )
-def test_a_broken_environment_is_told_in_one_line(environment: Any, message: str) -> None:
-    with pytest.raises(UserError) as told:
+def test_a_broken_environment_is_reported_in_one_line(environment: Any, message: str) -> None:
+    with pytest.raises(UserError) as caught:
         cluster.from_environment(environment)
-    assert len(told.value.lines) == 1 and "\n" not in told.value.lines[0]
-    assert message in told.value.lines[0]
+    assert len(caught.value.lines) == 1 and "\n" not in caught.value.lines[0]
+    assert message in caught.value.lines[0]
 
 
 def test_slurm_names_the_workers_as_tensorflows_resolver_does(

@@ -27,10 +27,10 @@ def test_parts_of_a_batch_follow_one_another_and_are_as_even_as_can_be(
 ) -> None:
     from melanoma_exp.distribution.sharding import shard_bounds
 
-    parts = [shard_bounds(k, replicas, total) for k in range(replicas)]
-    assert parts[0][0] == 0 and parts[-1][1] == total
-    assert all(a[1] == b[0] for a, b in zip(parts, parts[1:], strict=False))
-    sizes = [b - a for a, b in parts]
+    bounds = [shard_bounds(k, replicas, total) for k in range(replicas)]
+    assert bounds[0][0] == 0 and bounds[-1][1] == total
+    assert all(a[1] == b[0] for a, b in zip(bounds, bounds[1:], strict=False))
+    sizes = [b - a for a, b in bounds]
     assert max(sizes) - min(sizes) <= 1
 
 
@@ -56,9 +56,9 @@ def test_processes_make_together_what_one_would(replicas: int, option: Any) -> N
     strategy: Any = SimpleNamespace(num_replicas_in_sync=replicas)
     shards = [ShardedLoader(loader, strategy, k, replicas) for k in range(replicas)]
     for step in range(loader.steps):
-        parts = [shard.shard(5, step, k) for k, shard in enumerate(shards)]
-        parts = [[x[: p[3][1]] for x in p[:3]] for p in parts]  # without those that stand in
-        for whole, *split in zip(loader.batch(5, step), *parts, strict=True):
+        pieces = [shard.shard(5, step, k) for k, shard in enumerate(shards)]
+        pieces = [[x[: p[3][1]] for x in p[:3]] for p in pieces]  # without those that stand in
+        for whole, *split in zip(loader.batch(5, step), *pieces, strict=True):
             np.testing.assert_array_equal(whole, np.concatenate(split))
     last = [shard.shard(5, 2, k)[3].tolist() for k, shard in enumerate(shards)]
     assert last[-1][2] == 3 and sum(count for _, count, _ in last) == 3
@@ -95,9 +95,9 @@ def parsed(*overrides: str) -> config.Experiment:
 
 def test_parameter_servers_are_refused_with_the_reason() -> None:
     refused = parsed("distribution=parameter_server").distribution
-    with pytest.raises(UserError, match="no run could be repeated.*multi_worker") as told:
+    with pytest.raises(UserError, match="no run could be repeated.*multi_worker") as caught:
         refused.check_environment()
-    assert len(told.value.lines) == 1
+    assert len(caught.value.lines) == 1
 
 
 def test_what_a_tpu_and_gpus_lack_is_said_in_one_line() -> None:
@@ -106,9 +106,9 @@ def test_what_a_tpu_and_gpus_lack_is_said_in_one_line() -> None:
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("this machine has a GPU")
     for name, message in (("tpu", "no TPU on this machine"), ("mirrored", "this machine has 0")):
-        with pytest.raises(UserError, match=message) as told:
+        with pytest.raises(UserError, match=message) as caught:
             parsed(f"distribution={name}").distribution.create(8)
-        assert len(told.value.lines) == 1 and "\n" not in told.value.lines[0]
+        assert len(caught.value.lines) == 1 and "\n" not in caught.value.lines[0]
 
 
 @pytest.mark.parametrize(

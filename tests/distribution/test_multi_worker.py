@@ -86,7 +86,7 @@ def artifacts(found: Any) -> Path:
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("lost", [0, 1])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_lost_worker_is_named_and_the_run_goes_on_to_the_same_end(
+def test_a_lost_worker_is_named_and_the_run_resumes_to_the_same_end(
     images: Path, tmp_path: Path, whole: Path, lost: int, how: int
 ) -> None:
     place = tmp_path / "killed"
@@ -140,7 +140,7 @@ def test_launch_starts_again_by_itself(
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_workers_end_with_their_launcher_and_the_run_is_resumed_as_told(
+def test_workers_end_with_their_launcher_and_the_run_is_resumed_as_printed(
     images: Path, tmp_path: Path, whole: Path, how: int
 ) -> None:
     place = tmp_path / "stopped"

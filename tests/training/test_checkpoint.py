@@ -1,4 +1,4 @@
-"""Training goes on from any checkpoint bit for bit; checkpoints are whole or passed over."""
+"""Training resumes from any checkpoint bit for bit; checkpoints are whole or skipped."""
 
 import shutil
 import signal
@@ -25,7 +25,7 @@ from melanoma_exp.training.spec import Train
 from melanoma_exp.training.state import History
 
 # Everything that has state: dropout, batch normalisation, online draws, averaged weights, both
-# watchers of the validation figures, the best epoch's weights.
+# watchers of the validation metrics, the best epoch's weights.
 EVERYTHING = (
     "epochs=6",
     "batch_size=8",
@@ -55,7 +55,7 @@ class StopAt(ProgressListener):
 
 def train(
     spec: Train,
-    place: Path,
+    folder: Path,
     stop: Callable[[Signals], Any] | None = None,
     saved: SavedCheckpoint | None = None,
 ) -> tuple[list[np.ndarray], History]:
@@ -74,7 +74,7 @@ def train(
         signals,
         progress=progress,
         log=lambda metrics, epoch: logged.update({epoch: metrics}),
-        store=CheckpointStore(place),
+        store=CheckpointStore(folder),
         saved=saved,
     )
     assert sorted(logged) == list(range(1, len(history["val/loss"]) + 1))
@@ -83,8 +83,8 @@ def train(
 
 def same(one: Any, other: Any) -> bool:
     weights = all(np.array_equal(a, b) for a, b in zip(one[0], other[0], strict=True))
-    figures = {k: v for k, v in one[1].items() if k not in TIMES}
-    return weights and figures == {k: v for k, v in other[1].items() if k not in TIMES}
+    metrics = {k: v for k, v in one[1].items() if k not in TIMES}
+    return weights and metrics == {k: v for k, v in other[1].items() if k not in TIMES}
 
 
 @pytest.mark.parametrize(
@@ -95,22 +95,22 @@ def same(one: Any, other: Any) -> bool:
     ],
     ids=["everything", "cosine"],
 )
-def test_training_goes_on_bit_for_bit_from_within_an_epoch_and_its_last_step(
+def test_training_resumes_bit_for_bit_from_within_an_epoch_and_its_last_step(
     options: tuple[str, ...], stops: list[tuple[int, int]], tmp_path: Path
 ) -> None:
     begun = time.perf_counter()
     spec = train_spec(*options)
     whole = train(spec, tmp_path / "whole")
     for k, (epoch, step) in enumerate(stops):
-        place = tmp_path / str(k)
+        folder = tmp_path / str(k)
         with pytest.raises(Interrupted):
-            train(spec, place, lambda signals, at=(epoch, step): StopAt(signals, *at))
-        saved = CheckpointStore(place).newest()
+            train(spec, folder, lambda signals, at=(epoch, step): StopAt(signals, *at))
+        saved = CheckpointStore(folder).newest()
         assert saved is not None and (saved.state["epoch"], saved.state["step"]) == (
             epoch - 1,
             step,
         )
-        ended = train(spec, place, saved=saved)
+        ended = train(spec, folder, saved=saved)
         assert same(whole, ended)
         assert sum(ended[1]["seconds"]) < time.perf_counter() - begun
 
@@ -141,41 +141,41 @@ def test_a_signal_during_validation_repeats_it_and_nothing_else(
 @pytest.mark.slow
 def test_every_checkpoint_of_a_run_leads_to_the_same_end(tmp_path: Path) -> None:
     spec = train_spec(*EVERYTHING, "checkpoint.every_steps=1")
-    kept = tmp_path / "kept"
+    store = tmp_path / "store"
     save = CheckpointStore.save
 
     def save_and_copy(self: CheckpointStore, position: Any, *rest: Any, **named: Any) -> None:
         save(self, position, *rest, **named)
         newest = max(p for p in self.folder.iterdir())
-        shutil.copytree(newest, kept / newest.name / newest.name)
+        shutil.copytree(newest, store / newest.name / newest.name)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CheckpointStore, "save", save_and_copy)
         whole = train(spec, tmp_path / "whole")
-    places = sorted(kept.iterdir())
-    assert len(places) == 5 * len(whole[1]["val/loss"])
-    for place in places[::3]:
-        assert same(whole, train(spec, tmp_path / "again", saved=CheckpointStore(place).newest()))
+    folders = sorted(store.iterdir())
+    assert len(folders) == 5 * len(whole[1]["val/loss"])
+    for folder in folders[::3]:
+        assert same(whole, train(spec, tmp_path / "again", saved=CheckpointStore(folder).newest()))
 
 
 def test_the_last_two_and_the_best_are_kept_and_damage_falls_back(tmp_path: Path) -> None:
-    kept = CheckpointStore(tmp_path)
+    store = CheckpointStore(tmp_path)
     for epoch in range(1, 7):
-        kept.save((epoch, 0), {"a": np.full(5, epoch)}, {"epoch": epoch}, best=(2, 0))
+        store.save((epoch, 0), {"a": np.full(5, epoch)}, {"epoch": epoch}, best=(2, 0))
     names = sorted(p.name for p in tmp_path.iterdir())
     assert [n[:12] for n in names] == ["epoch-000002", "epoch-000005", "epoch-000006"]
-    newest = kept.newest()
+    newest = store.newest()
     assert newest is not None and newest.state["epoch"] == 6 and not newest.skipped
     arrays = tmp_path / names[2] / "arrays.npz"
     arrays.write_bytes(arrays.read_bytes()[:-7])
-    newest = kept.newest()
+    newest = store.newest()
     assert newest is not None and newest.state["epoch"] == 5
     assert "epoch-000006" in newest.skipped[0] and "damaged" in newest.skipped[0]
     (tmp_path / names[1] / "state.json").write_text("{}")
-    newest = kept.newest()
+    newest = store.newest()
     assert newest is not None and newest.state["epoch"] == 2 and len(newest.skipped) == 2
     (tmp_path / names[0] / "SHA256SUMS").unlink()
-    assert kept.newest() is None
+    assert store.newest() is None
 
 
 def test_a_full_disk_lets_training_go_on_and_the_last_checkpoint_stays(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""TensorFlow computes with oneDNN wherever this project imports it, unless it is told not to."""
+"""TensorFlow computes with oneDNN wherever this project imports it, unless it is switched off."""
 
 import os
 import platform
@@ -26,11 +26,11 @@ def test_onednn_is_used_unless_it_is_switched_off(
 ) -> None:
     env = {key: value for key, value in os.environ.items() if key != "TF_ENABLE_ONEDNN_OPTS"}
     env |= {"TF_ENABLE_ONEDNN_OPTS": given} if given else {}
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", f"{imports}; {ASK}"],
         env=env,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert told.stdout.split()[-1] == str(used)
+    assert done.stdout.split()[-1] == str(used)

@@ -82,7 +82,7 @@ def test_bfloat16_keeps_weights_and_logits_in_float32_and_learns() -> None:
     assert net.output.dtype == "float32" and net.layers[2].compute_dtype == "bfloat16"
 
 
-def test_a_run_is_recorded_with_what_auto_chose_and_not_gone_on_with_in_another(
+def test_a_run_is_recorded_with_what_auto_chose_and_not_resumed_in_another(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine
 ) -> None:
     auto = "train.precision=auto"

@@ -1,4 +1,4 @@
-"""The share of time that the model waits for data is measured, logged and told."""
+"""The share of time that the model waits for data is measured, logged and shown."""
 
 import io
 import time
@@ -104,7 +104,7 @@ def test_the_screen_tells_it_above_three_percent_with_one_hint() -> None:
 
 
 @pytest.mark.parametrize("before", [0, 10])
-def test_the_time_left_is_told_of_the_steps_seen_not_of_a_run_gone_on_with(
+def test_the_time_left_is_estimated_from_the_steps_seen_not_from_a_resumed_run(
     before: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, clock = io.StringIO(), [100.0]
