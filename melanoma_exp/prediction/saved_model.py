@@ -75,8 +75,8 @@ def fetch(archive: "Archive", run_id: str) -> tuple[str, dict[str, Path]]:
         raise UserError(f"run {run_id} is deleted; `mlflow runs restore` brings it back")
     if run.status != "FINISHED":
         raise UserError(
-            f"run {run_id} is {run.status}, not FINISHED: its weights are not final; "
-            "choose a finished run or repeat it with: melanoma-exp rerun " + run_id
+            f"run {run_id} is {run.status}, not FINISHED: its weights may not be final; choose a "
+            f"finished run, or complete this one with: melanoma-exp resume {run_id}"
         )
     return run.name, {name: archive.file(run_id, name) for name in FILES}
 

@@ -60,10 +60,11 @@ def print_plan(
     for label, class_name in enumerate(train.classes):
         table.add_row(class_name, *(str(counts[label]) for _, counts in columns))
     screen.print(table)
+    width = max(map(len, facts))
     for name, value in facts.items():
-        screen.print(f"[bold]{name:<11}[/] {value}", soft_wrap=True)
+        screen.print(f"[bold]{name:<{width}}[/] {escape(value)}", soft_wrap=True)
     for note in notes:
-        screen.print(f"[yellow]note[/]        {note}", soft_wrap=True)
+        screen.print(f"[yellow]{'note':<{width}}[/] {escape(note)}", soft_wrap=True)
 
 
 def print_resumed(screen: Console, run_id: str, saved: "SavedCheckpoint | None") -> None:

@@ -75,12 +75,15 @@ class Recorder:
             {
                 "dataset_digest": data.digest,
                 "split_digest": datamodule.split_digest,
+                "plan_digest": datamodule.plan.digest,
                 "config_digest": experiment.digest,
                 "leaky": str(datamodule.leaky).lower(),
                 **provenance.collect(),
             }
         )
         cost = flops.measure(model)
+        if cost.uncounted:
+            self._run.set_tags({"flops_without": ", ".join(cost.uncounted)})
         counts = {f"{name}_images": len(part) for name, part in parts.items()}
         self._run.log_metrics(
             {

@@ -32,6 +32,7 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
         "augment": (augment if augment == "none" else f"{augment} ({when})") + mixed,
         "balance": experiment.balance.kind,
         "model": f"{experiment.model.name}, {parameters:,} parameters, {train.precision}",
+        **experiment.model.describe(),
         "training": f"{train.epochs} epochs of {built.steps} steps, batch {train.batch_size}, "
         f"{train.optimizer} {train.learning_rate:g} {train.schedule}",
         "memory": f"{memory / 2**20:.0f} MiB for weights, optimizer and one batch; "

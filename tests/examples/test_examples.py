@@ -2,23 +2,16 @@
 
 import csv
 import json
-import os
 import shutil
-import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from small_run import SMALL, runs
-from stopped_run import same_weights
+from main_job import ALL_FORMATS, main_job
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
-ALL_FORMATS = "keras savedmodel onnx tflite"
 MONITOR = "train.early_stopping.monitor"
-CARD = ("evaluation.explained=4", "evaluation.figures=true")
 
 
 @pytest.fixture
@@ -27,41 +20,15 @@ def lab(tmp_path: Path) -> Path:
     return Path(shutil.copytree(EXAMPLES, tmp_path / "lab"))
 
 
-def main_job(place: Path, images: Path, *words: str, formats: str = "") -> tuple[Path, Any]:
-    """Runs the job and returns the artifacts' folder of its run, and the run."""
-    script = ROOT / "tests" / "support" / "main_job.py"
-    swapped = [word.partition("=")[0] for word in words]  # an option brings keys of its own
-    usual = [w for w in SMALL if w.partition("=")[0].split(".")[0] not in swapped or ".im" in w]
-    small = [*usual, f"dataset.root={images}", *CARD, *words]
-    command = [sys.executable, str(script), str(place), str(images), formats, *small]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (again,), (run,) = (
-        [run for run in runs(place / store) if run.data.params["seed"] == "1"]
-        for store in ("resumed", "whole")
-    )
-    folders = [Path(r.info.artifact_uri.removeprefix("file://")) for r in (run, again)]
-    assert [r.info.status for r in (run, again)] == ["FINISHED", "FINISHED"]
-    assert same_weights(*(folder / "model.weights.h5" for folder in folders))
-    assert (folders[0] / "model_card.md").is_file()
-    assert list((folders[0] / "figures").glob("explanations_*.png"))
-    assert (place / "comparison" / "comparison.html").is_file()
-    with (place / "worklist.csv").open(newline="") as file:
-        assert len(list(csv.DictReader(file))) == len(list(images.rglob("*.png")))
-    return folders[0], run
-
-
 def recorded(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / "experiment.json").read_text())
     return content
 
 
 def test_a_residual_network(lab: Path, images: Path, tmp_path: Path) -> None:
-    formats = ALL_FORMATS if find_spec("tf2onnx") and find_spec("ai_edge_litert") else "keras"
     small = ["model.widths=[8,16]", "model.blocks=1", "model.groups=4"]
     words = [f"extend={lab}/resnet.py", "model=resnet", *small]
-    folder, run = main_job(tmp_path, images, *words, formats=formats)
+    folder, run = main_job(tmp_path, images, *words, formats=ALL_FORMATS)
     (source,) = recorded(folder)["extend"]
     assert source["kinds"] == ["model=resnet"]
     assert (folder / "extensions" / "resnet.py").read_text() == (lab / "resnet.py").read_text()
@@ -70,7 +37,7 @@ def test_a_residual_network(lab: Path, images: Path, tmp_path: Path) -> None:
     maps, half = 16 * 16, 8 * 8
     work = maps * 9 * (3 * 8 + 2 * 8 * 8) + half * (9 * (8 * 16 + 16 * 16) + 8 * 16) + 16 * 3
     assert run.data.metrics["flops_per_image"] == pytest.approx(2 * work, rel=0.02)
-    assert len(list((tmp_path / "out").iterdir())) == len(formats.split())
+    assert len(list((tmp_path / "out").iterdir())) == len(ALL_FORMATS.split())
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ def test_a_run_leaves_everything_a_researcher_expects(finished: Any) -> None:
         "git_dirty",
         "dataset_digest",
         "split_digest",
+        "plan_digest",
         "config_digest",
         "leaky",
         "version.tensorflow",

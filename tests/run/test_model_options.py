@@ -1,0 +1,49 @@
+"""Every option of `conf/model` goes through the whole main job."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from main_job import ALL_FORMATS, main_job
+from small_run import experiment, runs, store
+
+from melanoma_exp.cli.commands import COMMANDS
+from melanoma_exp.report import model_card
+from melanoma_exp.run import runner
+from melanoma_exp.system.installation import conf_folder
+
+OPTIONS = sorted(path.stem for path in (conf_folder() / "model").glob("*.yaml"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_model_option_runs_resumes_predicts_and_exports(
+    option: str, images: Path, tmp_path: Path
+) -> None:
+    folder, run = main_job(tmp_path, images, f"model={option}", formats=ALL_FORMATS)
+    assert run.data.metrics["flops_per_image"] > 0 and run.data.metrics["parameters"] > 0
+    assert option in (folder / "model_card.md").read_text()
+    assert len(list((tmp_path / "out").iterdir())) == len(ALL_FORMATS.split())
+
+
+def test_a_card_that_cannot_be_written_costs_no_model(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What training has led to is logged before anything is drawn or written about it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(model_card, "write", lambda *_: 1 / 0)
+        patch.setattr("melanoma_exp.report.results.record", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            runner.run(experiment(images, tmp_path), tmp_path / "job", {})
+    (run,) = runs(tmp_path)
+    assert run.info.status == "FAILED"
+    assert "final/val/balanced_accuracy" in run.data.metrics
+    client, storage = store(tmp_path), f"tracking.folder={tmp_path}/mlruns"
+    logged = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"model.weights.h5", "decision.json"} <= logged
+    assert len(client.search_logged_models([run.info.experiment_id])) == 1
+    COMMANDS["resume"]([run.info.run_id, storage, f"cache.dir={tmp_path}/cache"])
+    out = tmp_path / "worklist.csv"
+    COMMANDS["predict"]([run.info.run_id, str(images), "--out", str(out), storage])
+    with out.open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(list(images.rglob("*.png")))
