@@ -55,7 +55,7 @@ def main() -> None:
             print(f"{name} time: {time.perf_counter() - started:.1f} s")
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory: {after:.0f} MiB, {after - before:.0f} MiB more than before")
-    print(f"near-duplicates: {len(survey.prints.pairs)} pairs found, {copies} made")
+    print(f"near-duplicates: {len(survey.fingerprints.pairs)} pairs found, {copies} made")
 
 
 if __name__ == "__main__":

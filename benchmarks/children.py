@@ -80,7 +80,12 @@ def by_melanoma_exp(root: Path, place: Path, count: int) -> None:
     source = np.char.add("image", image.astype(str))
     rows = Samples(classes, image, source, copy, labels[image], source, source)
     policy = TypeAdapter(AnyPolicy).validate_python(
-        {"kind": "augmentor", "online": False, "operations": [{"name": "rotate", **ROTATE}]}
+        {
+            "kind": "augmentor",
+            "online": False,
+            "batch": [],
+            "operations": [{"name": "rotate", **ROTATE}],
+        }
     )
     images = Images(np.load(place / "sources.npy", mmap_mode="r"))
     children.draw_all(rows, images, policy, 1, place / "children.npy")

@@ -1,4 +1,4 @@
-"""Synthetic children: drawn once by an offline policy, kept in the cache, given by a `Reader`."""
+"""Synthetic children: drawn once by an offline policy, cached, read by a `Reader`."""
 
 import multiprocessing
 import os
@@ -43,7 +43,7 @@ class Origin:
 
 
 def make_reader(plan: Samples, origin: Origin, policy: Policy, seed: int, cache: Path) -> Reader:
-    """Makes the synthetic children of a plan, or takes them from the cache.
+    """Makes the synthetic children of a plan, or reads them from the cache.
 
     Children are drawn per (seed, source, copy), in worker processes because Augmentor draws from
     process-wide generators; the result does not depend on the number of workers.
@@ -74,8 +74,8 @@ def make_reader(plan: Samples, origin: Origin, policy: Policy, seed: int, cache:
     def make(folder: Path) -> None:
         draw_all(children, Images(pixels), policy, seed, folder / CHILDREN)
 
-    kept = obtain(cache, "children", key, about, make)
-    return Reader(pixels, hold(np.load(kept.folder / CHILDREN, mmap_mode="r"), kept), names)
+    entry = obtain(cache, "children", key, about, make)
+    return Reader(pixels, hold(np.load(entry.folder / CHILDREN, mmap_mode="r"), entry), names)
 
 
 def draw_all(rows: Samples, source: Images, policy: Policy, seed: int, path: Path) -> None:

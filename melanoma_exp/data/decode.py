@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from melanoma_exp.spec import UserError, digest
 from melanoma_exp.system import arrays
 from melanoma_exp.system.cache.entry import About, hold, obtain
-from melanoma_exp.system.threads import each
+from melanoma_exp.system.threads import threaded_map
 
 # Pillow's own limit against decompression bombs gives way to `dataset.max_pixels`, which is checked
 # after the header is read and before anything is decoded.
@@ -67,14 +67,14 @@ def load(
     rows = sorted(set(range(len(paths))) - set(unreadable))
     height, width = how.size
     about = About(f"{how.name} {height}x{width} {how.resize}", len(paths))
-    kept = obtain(cache, "decoded", key, about, lambda folder: _build(paths, rows, how, folder))
-    return hold(np.load(kept.folder / PIXELS, mmap_mode="r"), kept)
+    entry = obtain(cache, "decoded", key, about, lambda folder: _build(paths, rows, how, folder))
+    return hold(np.load(entry.folder / PIXELS, mmap_mode="r"), entry)
 
 
 def decode(source: Path | bytes, size: tuple[int, int], resize: str, max_pixels: int) -> np.ndarray:
     """Decodes one image the way training does.
 
-    EXIF rotation is applied; CMYK, palette and grey images become RGB; transparent ones are laid on
+    EXIF rotation is applied; CMYK, palette and grey images become RGB; transparent ones are put on
     white; 16-bit ones are scaled to 8 bits.
 
     Args:
@@ -148,4 +148,4 @@ def _build(paths: Sequence[Path], rows: Sequence[int], how: Decoding, folder: Pa
             raise UserError(f"{paths[row]}: {error}") from error
         arrays.write(folder / PIXELS, begin + row * image.nbytes, image)
 
-    each(fill, rows)
+    threaded_map(fill, rows)

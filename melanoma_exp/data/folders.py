@@ -47,8 +47,8 @@ def find(root: Path, columns: Columns, published: Mapping[str, Mapping[str, int]
         )
     elif columns.csv:
         unnamed = [s for s, k in zip(sources, ids, strict=True) if k not in table.rows]
-        told = f"{len(unnamed)} of {len(ids)} images are not in {columns.csv}"
-        notes += [f"{told} (first: {unnamed[0]})"] if unnamed else []
+        missing = f"{len(unnamed)} of {len(ids)} images are not in {columns.csv}"
+        notes += [f"{missing} (first: {unnamed[0]})"] if unnamed else []
         notes += table.without_file(ids)
         notes += _new_class_notes(table, columns.label, set(folder_labels))
     notes += _count_notes(Counter(zip(side, labels, strict=True)), published)

@@ -12,14 +12,14 @@ def image_id(stem: str) -> str:
     """Returns the image's id from a file name without suffix.
 
     ISIC ids are found inside longer names, so that `ISIC_0025509(1)` and
-    `nevus_original_ISIC_0025509` are known as the same picture; other names are their own id.
+    `nevus_original_ISIC_0025509` count as the same image; other names are their own id.
     """
     match = _ISIC.search(stem)
     return match.group() if match else stem
 
 
 def is_isic_id(name: str) -> bool:
-    """Whether a name is an ISIC id, which names one picture wherever it lies."""
+    """Whether a name is an ISIC id, which names one image wherever it is."""
     return _ISIC.fullmatch(name) is not None
 
 

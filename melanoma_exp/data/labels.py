@@ -24,13 +24,17 @@ class Chosen:
 
 
 def choose(
-    samples: Samples, same: np.ndarray, confirmed: Confirmed, labels: Labels, conflicts: Conflicts
+    samples: Samples,
+    identity: np.ndarray,
+    confirmed: Confirmed,
+    labels: Labels,
+    conflicts: Conflicts,
 ) -> Chosen:
     """Gives every image its label and leaves out what the choices leave out.
 
     Args:
         samples: All readable images.
-        same: str (n,), rows of one image share it.
+        identity: str (n,), rows of one image share it.
         confirmed: The classes the official label of each row may be under, its own name first;
             empty where there is none.
         labels: `verified` takes the official label, leaves out images without one and counts an
@@ -50,17 +54,17 @@ def choose(
             )
     notes: list[str] = []
     affected = {"images_without_official_label": 0, "copies_left_out": 0}
-    kept = np.arange(len(samples))
+    rows = np.arange(len(samples))
     if labels == "verified":
-        samples, kept, affected, note = _verified(samples, same, confirmed)
+        samples, rows, affected, note = _verified(samples, identity, confirmed)
         notes.append(note)
-    same, confirmed = same[kept], [confirmed[row] for row in kept.tolist()]
-    stay, in_conflict = _settled(samples, same, confirmed, conflicts)
+    identity, confirmed = identity[rows], [confirmed[row] for row in rows.tolist()]
+    stay, in_conflict = _settled(samples, identity, confirmed, conflicts)
     out = ~stay
     affected["images_with_two_labels"] = int(in_conflict.sum())
     affected["conflicts_left_out"] = int(out.sum())
     if in_conflict.any():
-        images = len(set(same[in_conflict]))
+        images = len(set(identity[in_conflict]))
         tests = int((samples.official[out] == "test").sum())
         notes.append(
             f"dataset.conflicts={conflicts}: images under two labels: {images} "
@@ -71,7 +75,7 @@ def choose(
 
 
 def _verified(
-    samples: Samples, same: np.ndarray, confirmed: Confirmed
+    samples: Samples, identity: np.ndarray, confirmed: Confirmed
 ) -> tuple[Samples, np.ndarray, dict[str, int], str]:
     """Returns relabelled rows, which of the given ones they are, the counts and the sentence."""
     known = np.array([bool(names) for names in confirmed])
@@ -80,27 +84,27 @@ def _verified(
     order = np.lexsort((np.arange(len(samples)), samples.official != "test"))
     first: dict[tuple[str, str], int] = {}
     for row in order[known[order]]:
-        first.setdefault((str(same[row]), names[row]), int(row))
-    kept = np.array(sorted(first.values()), np.int64)
-    classes = tuple(sorted({names[row] for row in kept}))
-    label = np.array([classes.index(names[row]) for row in kept], np.int64)
+        first.setdefault((str(identity[row]), names[row]), int(row))
+    rows = np.array(sorted(first.values()), np.int64)
+    classes = tuple(sorted({names[row] for row in rows}))
+    label = np.array([classes.index(names[row]) for row in rows], np.int64)
     affected = {
         "images_without_official_label": int((~known).sum()),
-        "copies_left_out": int(known.sum()) - len(kept),
+        "copies_left_out": int(known.sum()) - len(rows),
     }
     note = (
-        f"dataset.labels=verified: {len(kept)} images in {len(classes)} classes; left out "
+        f"dataset.labels=verified: {len(rows)} images in {len(classes)} classes; left out "
         f"{affected['images_without_official_label']} files without an official label and "
         f"{affected['copies_left_out']} further copies of an image"
     )
-    return replace(samples.take(kept), classes=classes, label=label), kept, affected, note
+    return replace(samples.take(rows), classes=classes, label=label), rows, affected, note
 
 
 def _settled(
-    samples: Samples, same: np.ndarray, confirmed: Confirmed, conflicts: Conflicts
+    samples: Samples, identity: np.ndarray, confirmed: Confirmed, conflicts: Conflicts
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns bool (n,) twice: the rows that stay, and those of images with two labels."""
-    _, image = np.unique(same, return_inverse=True)
+    _, image = np.unique(identity, return_inverse=True)
     first = np.full(image.max(initial=-1) + 1, -1)
     first[image[::-1]] = samples.label[::-1]
     differs = np.zeros(len(first), bool)

@@ -47,7 +47,7 @@ class Row:
         label: Its class.
         lesion: Images of one lesion stay on one side of a split; "" where unknown.
         official: `train` or `test`.
-        image_id: Names one picture wherever it lies, "" where the name says nothing.
+        image_id: Names one image wherever it is, "" where the name says nothing.
         metadata: Further columns (age, sex, site, ...).
     """
 

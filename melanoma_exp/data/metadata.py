@@ -1,4 +1,4 @@
-"""Reads a metadata CSV: one row an image, found by the image's id. Mistakes are told by line."""
+"""Reads a metadata CSV: one row an image, found by the image's id. Errors name the line."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from melanoma_exp.spec import UserError, did_you_mean
 
-TOLD = 20  # mistakes of one file that are told
+SHOWN = 20  # errors of one file that are shown
 
 
 @dataclass(frozen=True)
@@ -150,5 +150,5 @@ def _text(path: Path) -> str:
 
 def _refuse(problems: list[str], path: Path) -> None:
     if problems:
-        more = len(problems) - TOLD
-        raise UserError(*problems[:TOLD], *([f"{path}: {more} more like these"] * (more > 0)))
+        more = len(problems) - SHOWN
+        raise UserError(*problems[:SHOWN], *([f"{path}: {more} more like these"] * (more > 0)))

@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 from small_run import experiment, runs
 
 from melanoma_exp.cli.commands import COMMANDS
-from melanoma_exp.data.audit import cached, findings, page
+from melanoma_exp.data.audit import audit_html, cached, findings
 from melanoma_exp.data.duplicates import near_duplicates
 from melanoma_exp.run import runner
 
@@ -96,8 +96,8 @@ def test_the_page_needs_no_network_and_says_what_it_caps(faulty, tmp_path, monke
     save(picture(20), tmp_path / "data/Train/<b>&/odd.png")
     survey = faulty.survey(tmp_path / "cache")
     found = findings.find(survey)
-    monkeypatch.setattr(page, "SHOWN", 2)
-    page.write(survey, found, tmp_path / "audit.html")
+    monkeypatch.setattr(audit_html, "SHOWN", 2)
+    audit_html.write(survey, found, tmp_path / "audit.html")
     text = (tmp_path / "audit.html").read_text()
     assert not re.search(r"(src|href)=\"(?!data:image/jpeg;base64,|#)|https?:|@import|url\(", text)
     pictures = text.count("data:image/jpeg")
@@ -110,7 +110,7 @@ def test_the_page_needs_no_network_and_says_what_it_caps(faulty, tmp_path, monke
 def test_an_audit_is_made_once(faulty, tmp_path, monkeypatch) -> None:
     survey = faulty.survey(tmp_path / "cache")
     first = cached.audit(survey, tmp_path / "cache")
-    monkeypatch.setattr(page, "write", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(audit_html, "write", lambda *_: pytest.fail("made again"))
     monkeypatch.setattr(near_duplicates, "find", lambda *_: pytest.fail("looked again"))
     again = cached.audit(faulty.survey(tmp_path / "cache"), tmp_path / "cache")
     assert again.findings == first.findings

@@ -181,7 +181,8 @@ def test_an_entry_used_by_another_process_is_left_until_that_ends(tmp_path, caps
 
 
 def test_the_verb_lists_removes_by_kind_and_key_and_nothing_else(tmp_path, capsys):
-    for key, kind in (("a1", "decoded"), ("a2", "decoded"), ("b1", "children"), ("c1", "prints")):
+    kinds = {"a1": "decoded", "a2": "decoded", "b1": "children", "c1": "fingerprints"}
+    for key, kind in kinds.items():
         put(tmp_path, key, bytes(5000), kind).close()
     (tmp_path / "thesis.txt").write_text("precious")
     (tmp_path / "photos").mkdir()

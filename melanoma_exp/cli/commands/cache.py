@@ -19,7 +19,7 @@ ACTIONS = """\
 without an action: lists entries, last used first
 clear [NAME ...]:  removes the named entries, without a name all; those in use stay
 verify [NAME ...]: reads entries completely, compares checksums and removes damaged ones
-NAME is a kind (decoded, children, prints, audits, demo) or the beginning of a key.
+NAME is a kind (decoded, children, fingerprints, audits, demo) or the beginning of a key.
 Everything is made again when it is needed. cache.max_gib limits the size."""
 
 

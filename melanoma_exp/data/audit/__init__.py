@@ -1,5 +1,5 @@
-"""Faults in the data that no training curve shows: what is doubled, contradictory or unreadable.
+"""Faults in the data that no training curve shows: duplicates, contradictions, unreadable files.
 
-A finding is reported, never mended here. Opening and grouping images are the dataset's matter; the
-audit reads what its survey found out.
+A finding is reported, never repaired here. Datasets open and group images; the audit reads their
+survey.
 """

@@ -1,10 +1,10 @@
-"""The audit of a dataset, made once and kept for every further run."""
+"""The audit of a dataset, made once and cached for every later run."""
 
 import os.path
 from dataclasses import dataclass
 from pathlib import Path
 
-from melanoma_exp.data.audit import page
+from melanoma_exp.data.audit import audit_html
 from melanoma_exp.data.audit.findings import Finding, find, write_csv
 from melanoma_exp.data.duplicates.survey import Survey
 from melanoma_exp.spec import digest
@@ -37,7 +37,7 @@ def audit(survey: Survey, cache: Path) -> Audit:
 
     def make(folder: Path) -> None:
         write_csv(findings, folder / "audit.csv")
-        page.write(survey, findings, folder / "audit.html")
+        audit_html.write(survey, findings, folder / "audit.html")
 
     key = digest([VERSION, survey.digest, survey.unreadable])
     about = About(os.path.commonpath(paths), len(paths))

@@ -1,4 +1,4 @@
-"""What is wrong with a dataset, a finding a fault."""
+"""What is wrong with a dataset, one finding for each fault."""
 
 import csv
 from collections import Counter, defaultdict
@@ -69,7 +69,7 @@ def find(survey: Survey) -> list[Finding]:
 
 
 def write_csv(findings: Iterable[Finding], path: Path) -> None:
-    """Writes a row a finding; several ids and labels are joined by ` | `."""
+    """Writes one row for each finding; several ids and labels are joined by ` | `."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["kind", "detail", "distance", "ids", "labels", "note"])
@@ -82,11 +82,11 @@ def write_csv(findings: Iterable[Finding], path: Path) -> None:
 def summary(findings: Sequence[Finding]) -> list[str]:
     """Returns what a run's plan says of the findings, in no or one sentence."""
     counts = Counter(finding.kind for finding in findings)
-    told = [f"{kind} {counts[kind]}" for kind in FAULTS if counts[kind]]
-    if not told:
+    faults = [f"{kind} {counts[kind]}" for kind in FAULTS if counts[kind]]
+    if not faults:
         return []
     return [
-        f"audit of all files: {', '.join(told)} (audit.csv and audit.html of the run show them)"
+        f"audit of all files: {', '.join(faults)} (audit.csv and audit.html of the run show them)"
     ]
 
 
@@ -97,7 +97,7 @@ def _unreadable(survey: Survey) -> Iterator[Finding]:
 
 
 def _repeated(survey: Survey) -> Iterator[Finding]:
-    """Yields images that are there several times, by the strongest evidence for each."""
+    """Yields the findings about duplicates, by the strongest evidence for each."""
     listing, fingerprints, rows = survey.listing, survey.fingerprints, survey.samples.image.tolist()
     seen: set[tuple[int, ...]] = set()
     for detail, keys in (
@@ -108,7 +108,7 @@ def _repeated(survey: Survey) -> Iterator[Finding]:
         for group in _rows_by(rows, keys):
             if group not in seen:
                 seen.add(group)
-                yield from _judged(survey, detail, group, ("two labels", "train and test"))
+                yield from _faults(survey, detail, group, ("two labels", "train and test"))
     same = dict(zip(rows, survey.identity.tolist(), strict=True))
     pairs = fingerprints.pairs
     for a, b, turn, distance in zip(
@@ -122,10 +122,10 @@ def _repeated(survey: Survey) -> Iterator[Finding]:
             lesion = listing.lesions[a] and listing.lesions[a] == listing.lesions[b]
             note = TURNS[turn] + (f", both of lesion {listing.lesions[a]}" if lesion else "")
             kinds = ("two labels", "train and test")
-            yield from _judged(survey, "near-duplicate", (a, b), kinds, note, distance)
+            yield from _faults(survey, "near-duplicate", (a, b), kinds, note, distance)
     for group in _rows_by(rows, listing.lesions):
         sides = [{same[k] for k in group if listing.samples.official[k] == s} for s in _PARTS]
-        # Where every copy of an image is on both sides, that is told already.
+        # Where every copy of an image is on both sides, that is a finding already.
         if sides[0] and sides[1] and sides[0] != sides[1]:
             note = f"lesion {listing.lesions[group[0]]}"
             yield Finding("train and test", "same lesion", *_named(survey, group), note)
@@ -134,7 +134,7 @@ def _repeated(survey: Survey) -> Iterator[Finding]:
 _PARTS = ("train", "test")
 
 
-def _judged(
+def _faults(
     survey: Survey,
     detail: str,
     rows: tuple[int, ...],
@@ -142,7 +142,7 @@ def _judged(
     note: str = "",
     distance: float | None = None,
 ) -> Iterator[Finding]:
-    """Yields what is wrong with an image that is there several times."""
+    """Yields the findings about images that are the same."""
     ids, labels, _ = named = _named(survey, rows)
     parts = set(survey.listing.samples.official[list(rows)].tolist())
     wrong = [kind for kind, of in zip(kinds, (set(labels), parts), strict=True) if len(of) > 1]

@@ -1,6 +1,6 @@
 """Images that stand far out of their set in colour, size or sharpness.
 
-Far is told by the median and the median absolute deviation, which outliers hardly move:
+Far is measured by the median and the median absolute deviation, which outliers hardly move:
 z = (x - median) / (1.4826 MAD). Iglewicz & Hoaglin, How to Detect and Handle Outliers (1993),
 advise the limit 3.5 for this z.
 """

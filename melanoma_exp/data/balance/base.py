@@ -1,7 +1,7 @@
 """The contract of balancing: how unequal classes are evened out, on training rows only.
 
 `apply` takes the training rows and returns the plan of an epoch: which rows, which synthetic
-children, which class weights. How a child's pixels come about is the augmentation policy's matter.
+children, which class weights. The augmentation policy draws a child's pixels.
 """
 
 from typing import Literal, Self

@@ -107,7 +107,7 @@ class Dataset(Spec):
         survey = self.survey(cache)
         listing, bad = survey.listing, survey.unreadable
         if bad and self.on_bad_file == "fail":
-            hint = "mend or remove them, or leave them out with dataset.on_bad_file=skip"
+            hint = "repair or remove them, or leave them out with dataset.on_bad_file=skip"
             raise UserError(*bad[:20], f"{len(bad)} unreadable image files: {hint}")
         chosen = labels.choose(
             survey.samples, survey.identity, survey.confirmed, self.labels, self.conflicts

@@ -1,1 +1,1 @@
-"""Which images show the same picture: fingerprints, near-duplicates and the survey of all files."""
+"""Which images are the same: fingerprints, near-duplicates and the survey of all files."""

@@ -1,4 +1,4 @@
-"""Opens every image file once and keeps what tells it from others.
+"""Opens every image file once and records what distinguishes it from others.
 
 That is the digest of its pixels, its neighbours, its size, colour and sharpness. The result is
 cached, keyed by the files' contents. Memory holds a 32x32 thumbnail an image.
@@ -20,10 +20,10 @@ from melanoma_exp.data.duplicates import near_duplicates
 from melanoma_exp.data.duplicates.near_duplicates import Pairs
 from melanoma_exp.spec import digest
 from melanoma_exp.system.cache.entry import About, obtain
-from melanoma_exp.system.threads import each
+from melanoma_exp.system.threads import threaded_map
 
-VERSION = 1  # raise it when the same files would give other prints
-PRINTS = "prints.npz"
+VERSION = 1  # raise it when the same files would give other fingerprints
+ARRAYS = "fingerprints.npz"
 SHARPNESS_SIDE = 128  # pixels of a side at which sharpness is measured
 
 
@@ -53,7 +53,7 @@ class Fingerprints:
 def load(
     paths: Sequence[Path], file_digests: Sequence[str], max_pixels: int, cache: Path
 ) -> Fingerprints:
-    """Returns the prints of files, from the cache where it has them.
+    """Returns the fingerprints of files, from the cache where it has them.
 
     Args:
         paths: The files.
@@ -66,12 +66,16 @@ def load(
     """
     key = digest([VERSION, near_duplicates.VERSION, max_pixels, list(file_digests)])
     about = About(os.path.commonpath([path.absolute() for path in paths]), len(paths))
-    entry = obtain(cache, "prints", key, about, lambda folder: _build(paths, max_pixels, folder))
-    with closing(entry), np.load(entry.folder / PRINTS) as kept:
-        pairs = Pairs(kept["first"], kept["second"], kept["turn"], kept["distance"])
-        bad = {int(row): why for row, why in json.loads(str(kept["bad"])).items()}
-        pixels = tuple(map(str, kept["pixels"]))
-        return Fingerprints(pixels, kept["sizes"], kept["colours"], kept["sharpness"], pairs, bad)
+    entry = obtain(
+        cache, "fingerprints", key, about, lambda folder: _build(paths, max_pixels, folder)
+    )
+    with closing(entry), np.load(entry.folder / ARRAYS) as stored:
+        pairs = Pairs(stored["first"], stored["second"], stored["turn"], stored["distance"])
+        bad = {int(row): why for row, why in json.loads(str(stored["bad"])).items()}
+        pixels = tuple(map(str, stored["pixels"]))
+        return Fingerprints(
+            pixels, stored["sizes"], stored["colours"], stored["sharpness"], pairs, bad
+        )
 
 
 def _build(paths: Sequence[Path], max_pixels: int, folder: Path) -> None:
@@ -95,12 +99,12 @@ def _build(paths: Sequence[Path], max_pixels: int, folder: Path) -> None:
         colours[row] = _colour(thumbnails[row])
         sharpness[row] = _sharpness(image)
 
-    each(look, range(n))
+    threaded_map(look, range(n))
     _, first = np.unique(pixels, return_index=True)
     first = np.sort(first)
     pairs = near_duplicates.find(thumbnails[first])
     np.savez_compressed(
-        folder / PRINTS,
+        folder / ARRAYS,
         pixels=np.array(pixels, dtype="U64"),
         sizes=sizes,
         colours=colours,

@@ -106,18 +106,18 @@ def find(thumbnails: np.ndarray) -> Pairs:
 def _near(
     detail: np.ndarray, first: np.ndarray, second: np.ndarray, turn: int
 ) -> Iterator[tuple[float, int]]:
-    """Yields the distance and the place of each proposed pair that is one."""
-    places = _places(turn)
+    """Yields the distance and the index of each proposed pair that is one."""
+    order = _pixel_order(turn)
     for some in _blocks(len(first)):
-        distance = 1 - np.einsum("ij,ij->i", detail[first[some]], detail[second[some]][:, places])
+        distance = 1 - np.einsum("ij,ij->i", detail[first[some]], detail[second[some]][:, order])
         for k in np.flatnonzero(distance <= DISTANCE):
             yield max(float(distance[k]), 0.0), some.start + int(k)
 
 
 def _hashes(grey: np.ndarray) -> np.ndarray:
     """Returns uint64 (8, n): for each of the eight positions the hash of every image."""
-    frequency, place = np.arange(HASH_SIDE)[:, None], np.arange(SIDE)
-    waves = np.cos(np.pi * frequency * (2 * place + 1) / (2 * SIDE)).astype(np.float32)
+    frequency, position = np.arange(HASH_SIDE)[:, None], np.arange(SIDE)
+    waves = np.cos(np.pi * frequency * (2 * position + 1) / (2 * SIDE)).astype(np.float32)
     positive = np.empty((len(grey), HASH_SIDE, HASH_SIDE), bool)
     for rows in _blocks(len(grey)):
         positive[rows] = waves @ grey[rows] @ waves.T > 0
@@ -142,13 +142,13 @@ def _detail(grey: np.ndarray) -> np.ndarray:
     for row, image in enumerate(grey):
         fine = image - cv2.GaussianBlur(image, (0, 0), 1.0, borderType=cv2.BORDER_REFLECT)
         flat = (disc * fine / (np.abs(fine) + DETAIL_SCALE)).ravel()
-        # Detail far below one grey level is rounding, not a picture.
+        # Detail far below one grey level is rounding, not content.
         length = float(np.linalg.norm(flat))
         detail[row] = flat / length if length > 0.1 else 0.0
     return detail
 
 
-def _places(turn: int) -> np.ndarray:
+def _pixel_order(turn: int) -> np.ndarray:
     """Returns the order of flat pixels that `turned` gives."""
     return turned(np.arange(SIDE * SIDE).reshape(SIDE, SIDE), turn).ravel()
 

@@ -1,4 +1,4 @@
-"""Opens all files of a listing once and joins those that belong together."""
+"""Opens all files of a listing once and groups those that belong together."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from melanoma_exp.data.listing import Listing
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.spec import UserError, digest
 from melanoma_exp.system.files import sha256
-from melanoma_exp.system.threads import each
+from melanoma_exp.system.threads import threaded_map
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def survey(listing: Listing, max_pixels: int, cache: Path) -> Survey:
     Raises:
         UserError: A file cannot be opened at all, or the cache cannot be written.
     """
-    file_digests = tuple(each(_file_digest, listing.paths))
+    file_digests = tuple(threaded_map(_file_digest, listing.paths))
     seen = fingerprints.load(listing.paths, file_digests, max_pixels, cache)
     identity = unite([file_digests, seen.pixels, listing.image_ids])
     links = np.stack([seen.pairs.first, seen.pairs.second], axis=1)

@@ -1,4 +1,4 @@
-"""The audit as one HTML file: no network, pictures inside, light and dark, for screen and paper."""
+"""The audit as one HTML file: no network, images inside, light and dark, for screen and paper."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from melanoma_exp.data.duplicates.survey import Survey
 from melanoma_exp.system.html import data_uri, templates
 
 SHOWN = 40  # findings of a kind that are shown; the CSV has all
-PICTURES = 6  # pictures of one finding that are shown
-SIDE = 160  # longest side of a picture in pixels
+IMAGES = 6  # images of one finding that are shown
+SIDE = 160  # longest side of an image in pixels
 
 
 def write(survey: Survey, findings: Sequence[Finding], path: Path) -> None:
@@ -28,7 +28,7 @@ def write(survey: Survey, findings: Sequence[Finding], path: Path) -> None:
     sections = [_section(survey, kind, findings) for kind in KINDS]
     text = (
         templates(Path(__file__).parent)
-        .get_template("page.html.j2")
+        .get_template("audit.html.j2")
         .render(
             images=len(survey.listing.paths),
             classes=len(survey.listing.samples.classes),
@@ -49,36 +49,36 @@ def _section(survey: Survey, kind: str, findings: Sequence[Finding]) -> dict[str
         "meaning": KINDS[kind],
         "total": len(of_kind),
         "details": Counter(finding.detail for finding in of_kind).most_common(),
-        "shown": [{"finding": f, "pictures": _pictures(survey, f)} for f in shown],
+        "shown": [{"finding": f, "images": _images(survey, f)} for f in shown],
         "capped": len(of_kind) > len(shown),
     }
 
 
 def _spread(findings: Sequence[Finding]) -> list[Finding]:
     """Returns at most `SHOWN` findings, as many of each detail and labels as there is room for."""
-    turns: Counter[tuple[str, frozenset[str]]] = Counter()
+    seen: Counter[tuple[str, frozenset[str]]] = Counter()
     ranked = []
     for finding in findings:
         sort = (finding.detail, frozenset(finding.labels))
-        ranked.append((turns[sort], finding))
-        turns[sort] += 1
-    kept = {id(f) for _, f in sorted(ranked, key=lambda entry: entry[0])[:SHOWN]}
-    return [finding for finding in findings if id(finding) in kept]
+        ranked.append((seen[sort], finding))
+        seen[sort] += 1
+    shown = {id(f) for _, f in sorted(ranked, key=lambda entry: entry[0])[:SHOWN]}
+    return [finding for finding in findings if id(finding) in shown]
 
 
-def _pictures(survey: Survey, finding: Finding) -> list[dict[str, str]]:
+def _images(survey: Survey, finding: Finding) -> list[dict[str, str]]:
     listing = survey.listing
     return [
         {
             "id": finding.ids[k],
             "label": finding.labels[k],
             "part": str(listing.samples.official[row]),
-            "data": _picture(listing.paths[row]),
+            "data": _data(listing.paths[row]),
         }
-        for k, row in enumerate(finding.rows[:PICTURES])
+        for k, row in enumerate(finding.rows[:IMAGES])
     ]
 
 
-def _picture(path: Path) -> str:
+def _data(path: Path) -> str:
     # The survey has opened this file under the set's own pixel limit.
     return data_uri(open_rgb(path, max_pixels=2**62, draft=(SIDE, SIDE)), SIDE)
