@@ -135,9 +135,18 @@ class Experiment(Spec):
         return [f"{one.name} {one.sha256}" for one in self.extend if one.kinds]
 
 
-def kinds(group: str) -> dict[str, type[Spec]]:
-    """Returns the classes of a config group by kind, those of loaded extensions too."""
-    return Group.known[group].options if group in Group.known else {}
+def kinds(group: str) -> dict[str, dict[str, type[Spec]]]:
+    """Returns the classes by kind, those of loaded extensions too.
+
+    Args:
+        group: A config group.
+
+    Returns:
+        For each key below which options stand, such as `augment` and `augment.steps`.
+    """
+    return {
+        name: one.options for name, one in Group.known.items() if name.partition(".")[0] == group
+    }
 
 
 def parse(

@@ -79,7 +79,7 @@ class FlipRotateZoomStep(Geometric):
 
 
 class FlipRotateZoom(FlipRotateZoomStep, Policy):
-    """The step as a policy."""
+    """Flips, shifts, rotation and zoom with Keras' semantics, as a policy."""
 
 
 def matrix(

@@ -62,7 +62,7 @@ class AugmentorStep(Step):
 
 
 class Augmentor(AugmentorStep, Policy):
-    """The step as a policy."""
+    """A list of operations of the Augmentor library, as a policy."""
 
 
 def operation_names() -> list[str]:

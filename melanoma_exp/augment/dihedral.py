@@ -36,7 +36,7 @@ class DihedralStep(Geometric):
 
 
 class Dihedral(DihedralStep, Policy):
-    """The step as a policy."""
+    """One of the eight flips and quarter turns, as a policy."""
 
 
 def rotated(image: np.ndarray, turns: int, mirrored: bool) -> np.ndarray:

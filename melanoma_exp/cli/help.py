@@ -54,7 +54,7 @@ def show(roots: Sequence[Path], commands: Mapping[str, Callable[[list[str]], Non
     screen.print("       melanoma-exp COMMAND ...  (also: python -m melanoma_exp)")
     screen.print("       melanoma-exp GROUP --help or COMMAND --help tells more\n")
     screen.print("[bold]groups and their options[/]  (* is the default)")
-    for group in _groups(roots):
+    for group in groups(roots):
         _show_options(screen, roots, group)
     rows = [(name, (run.__doc__ or "").splitlines()[0]) for name, run in commands.items()]
     for title, entries in (("commands", rows), ("flags", FLAGS), ("examples", EXAMPLES)):
@@ -62,33 +62,32 @@ def show(roots: Sequence[Path], commands: Mapping[str, Callable[[list[str]], Non
         _columns(screen, entries)
 
 
-def show_group(roots: Sequence[Path], group: str, kinds: "Mapping[str, type[Spec]]") -> None:
+def show_group(
+    roots: Sequence[Path], group: str, kinds: "Mapping[str, Mapping[str, type[Spec]]]"
+) -> None:
     """Prints one group: its options, and the keys of each kind.
 
     Args:
         roots: The folders of YAMLs.
         group: Its name.
-        kinds: The class of each kind; none where the group has but one.
+        kinds: For each key that holds a choice, the class of each kind.
     """
     screen = Console(highlight=False)
     screen.print(f"[bold]usage[/]  melanoma-exp {group}=OPTION {group}.KEY=VALUE ...\n")
     _show_options(screen, roots, group)
-    if kinds:
-        screen.print(f"[bold]kinds[/]  what an option's key {group}.kind may be, with its keys")
-    rows = []
-    for kind, cls in kinds.items():
-        package = cls.__module__.partition(".")[0]
-        origin = "" if package == "melanoma_exp" else f" (from {package})"
-        rows.append((kind, f"{(cls.__doc__ or '').splitlines()[0]}{origin}"))
-        rows.append(("", ", ".join(key for key in cls.model_fields if key != "kind") or "no keys"))
-    _columns(screen, rows)
+    for key, classes in sorted(kinds.items()):
+        if classes:
+            screen.print(f"[bold]{key}.kind[/]  is one of these, with further keys")
+        rows = []
+        for kind, cls in classes.items():
+            package = cls.__module__.partition(".")[0]
+            origin = "" if package == "melanoma_exp" else f" (from {package})"
+            keys = ", ".join(name for name in cls.model_fields if name != "kind")
+            rows.append((kind, f"{(cls.__doc__ or '').splitlines()[0]}{origin}"))
+            rows.append(("", keys or "no further keys"))
+        _columns(screen, rows)
     option = next((name for name, _ in _options(roots, group)), "")
     screen.print(f"[bold]example[/]  melanoma-exp {group}={option} --cfg job", markup=True)
-
-
-def groups(roots: Sequence[Path]) -> list[str]:
-    """Returns the groups that `show_group` knows."""
-    return _groups(roots)
 
 
 def summary(path: Path) -> str:
@@ -118,7 +117,7 @@ def _options(roots: Sequence[Path], group: str) -> list[tuple[str, Path]]:
     ]
 
 
-def _groups(roots: Sequence[Path]) -> list[str]:
+def groups(roots: Sequence[Path]) -> list[str]:
     """Returns the groups in the order of `GROUPS`, then others by name."""
     there = {path.name for root in roots for path in root.iterdir() if path.is_dir()}
     known = [group for group in GROUPS if group.partition("/")[0] in there]

@@ -35,35 +35,39 @@ def main() -> None:
 
 
 def _dispatch(arguments: list[str]) -> None:
-    names = [word for word in arguments[:1] if "=" not in word and not word.startswith("-")]
-    if names and names[0] in COMMANDS:
-        COMMANDS[names[0]](arguments[1:])
+    name = next((w for w in arguments[:1] if "=" not in w and not w.startswith("-")), "")
+    if name in COMMANDS:
+        COMMANDS[name](arguments[1:])
     elif {"-h", "--help"} & set(arguments):
-        _help(arguments)
-    elif names:
-        guess = did_you_mean(names[0], COMMANDS)
-        raise UserError(
-            f"{names[0]}: there is no such command (known: {', '.join(COMMANDS)}){guess} "
-            "Options have the form key=value; --help lists them."
-        )
+        _help(name, arguments)
+    elif name:
+        raise _unknown(name)
     else:
         _compose_and_run()
 
 
-def _help(arguments: list[str]) -> None:
-    """Shows all groups and commands, or one group; extensions that the words name included."""
+def _help(name: str, arguments: list[str]) -> None:
+    """Shows one group, or without a name all groups and commands; with named extensions."""
     from melanoma_exp.cli import help
     from melanoma_exp.system.extensions import loading
 
     loading.load_words(arguments)
     roots = [conf_folder(), *loading.conf_folders()]
-    groups = [word for word in arguments if word in help.groups(roots)]
-    if not groups:
+    if not name:
         return help.show(roots, COMMANDS)
+    if name not in help.groups(roots):
+        raise _unknown(name)
     from melanoma_exp import config  # its import makes all groups known
 
-    for group in groups:
-        help.show_group(roots, group, config.kinds(group))
+    help.show_group(roots, name, config.kinds(name))
+
+
+def _unknown(name: str) -> UserError:
+    guess = did_you_mean(name, COMMANDS)
+    return UserError(
+        f"{name}: there is no such command (known: {', '.join(COMMANDS)}){guess} "
+        "Options have the form key=value; --help lists them."
+    )
 
 
 def _compose_and_run() -> None:

@@ -65,6 +65,7 @@ def test_a_missing_dataset_says_how_to_get_it(tmp_path: Path) -> None:
 def test_an_unknown_verb_names_the_known_ones() -> None:
     done = melanoma_exp("adit", "dataset=demo")
     assert done.returncode == 2 and "did you mean audit?" in done.stderr
+    assert melanoma_exp("adit", "--help").stderr == done.stderr
 
 
 def test_a_rerun_of_an_unknown_run_and_with_other_settings_is_refused(tmp_path: Path) -> None:

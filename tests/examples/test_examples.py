@@ -57,7 +57,9 @@ def test_a_policy_and_a_balancer(
 
 
 def test_mixup_is_yaml(lab: Path, images: Path, tmp_path: Path) -> None:
-    folder, _ = main_job(tmp_path, images, f"extend={lab}/colour_policy.py", "augment=mixup")
+    folder, _ = main_job(
+        tmp_path, images, f"extend={lab}/colour_policy.py", "augment=flip_and_mixup"
+    )
     assert [step["kind"] for step in recorded(folder)["augment"]["batch"]] == ["mixup"]
 
 
