@@ -13,6 +13,7 @@ from melanoma_exp.tracking.journal import Entry, Journal
 from melanoma_exp.tracking.mlflow_store import MlflowStore
 
 FIRST_WAIT, LONGEST_WAIT = 10.0, 300.0  # seconds until a lost store is tried again
+RETRY_WITHIN = 1.0  # seconds; a failure that took longer is no dropped connection
 SHARE = 5.0  # seconds that an upload of what has piled up may hold up training
 
 
@@ -125,7 +126,13 @@ def upload(store: MlflowStore, journal: Journal, seconds: float = math.inf) -> b
     for entry, end in journal.batches():
         if time.monotonic() > deadline:
             return False
-        store.write(entry)
+        started = time.monotonic()
+        try:
+            store.write(entry)
+        except StoreError:
+            if time.monotonic() - started > RETRY_WITHIN:
+                raise
+            store.write(entry)  # a server may close an idle connection just when it is used
         journal.mark(end)
     return True
 

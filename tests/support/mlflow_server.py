@@ -81,7 +81,7 @@ class Line:
 
     def __init__(self, port: int) -> None:
         self._target = port
-        self.mode = "whole"  # or cut, silent, deaf: requests arrive and their answers do not
+        self.mode = "whole"  # or cut, drop (the next connection), silent, deaf (answers are lost)
         self.deaf_after = 0  # in mode deaf: so many answers still pass
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.uri = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -105,8 +105,9 @@ class Line:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            if self.mode == "cut":
+            if self.mode in ("cut", "drop"):
                 _close(client)
+                self.mode = "whole" if self.mode == "drop" else "cut"
                 continue
             self._open.append(client)
             if self.mode == "silent":

@@ -25,6 +25,12 @@ set_model(Answer())
 """
 
 
+def started(uri: str, resumed: str | None = None) -> Any:
+    from melanoma_exp.tracking.server import Server
+
+    return Server(kind="server", uri=uri, experiment="e").start("run", Path(), resumed)
+
+
 def steps(run: Any, place: Path, epochs: int = 5, first: int = 1) -> Iterator[Callable[[], None]]:
     """Gives everything a run says, call by call, in the order of a real one."""
     place.mkdir(parents=True, exist_ok=True)
@@ -47,10 +53,9 @@ def steps(run: Any, place: Path, epochs: int = 5, first: int = 1) -> Iterator[Ca
 
 def main(place: Path, uri: str, epochs: int, pause: float) -> None:
     from melanoma_exp.tracking import upload
-    from melanoma_exp.tracking.server import Server
 
     upload.FIRST_WAIT = 0.2
-    run = Server(kind="server", uri=uri, experiment="e").start("run", place)
+    run = started(uri)
     print(run.id, flush=True)
     for k, step in enumerate(steps(run, place, epochs)):
         step()

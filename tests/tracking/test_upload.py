@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from mlflow_server import Line, MlflowServer, content
-from tracked_run import steps
+from tracked_run import started, steps
 
 from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.spec import UserError
@@ -53,10 +53,6 @@ def expected(server: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> 
     for step in steps(run, place):
         step()
     return content(server, run.id)
-
-
-def started(uri: str, resumed: str | None = None) -> Any:
-    return Server(kind="server", uri=uri, experiment="e").start("run", Path(), resumed)
 
 
 def test_an_undisturbed_run_is_on_the_server(expected: Any) -> None:
@@ -228,6 +224,16 @@ def test_what_the_server_refuses_stays_and_is_named(
         with pytest.raises(UserError, match="of [23] entries uploaded.*Changing param values"):
             COMMANDS["sync"]([run.id])
     assert len((place / "mlruns/spool" / run.id / "entries.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_connection_that_is_dropped_once_is_no_lost_server(
+    line: Line, place: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run = started(line.uri)
+    line.set("drop")
+    run.log_metrics({"x": 1.0}, 1)
+    run.end("FINISHED")
+    assert not capsys.readouterr().err and not pending_runs()
 
 
 def test_half_a_line_was_never_promised_and_is_dropped(
