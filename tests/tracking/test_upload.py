@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from mlflow_server import Line, MlflowServer, content
-from tracked_run import started, steps
+from tracked_run import lost_for_good, started, steps
 
 from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.spec import UserError
@@ -88,16 +88,6 @@ def test_a_server_that_comes_back_has_everything_and_says_so_once(
     lost, back = capsys.readouterr().err.splitlines()
     assert lost.startswith(f"tracking: {line.uri} cannot be used: ") and "the run continues" in lost
     assert back == f"tracking: {line.uri} answers again and has all that was pending"
-
-
-def lost_for_good(line: Line, place: Path, mode: str, at: int) -> str:
-    """Leaves a run that ended without its server; returns its id."""
-    run = started(line.uri)
-    for k, step in enumerate(steps(run, place)):
-        if k == at:
-            line.set(mode)
-        step()
-    return run.id
 
 
 def test_what_a_lost_server_missed_is_listed_and_delivered_by_sync(
