@@ -1,7 +1,9 @@
 """The command line: a first word without `=` is a command, everything else is Hydra's."""
 
 import os
+import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,9 @@ def _compose_and_run() -> None:
             errors.append(error)  # Hydra would print it in its own words
             return None
 
+    if any(word.startswith("--shell-completion") for word in sys.argv):
+        with suppress(UserError, ValueError):  # a word may be half typed
+            loading.load_words(shlex.split(os.environ.get("COMP_LINE", "")))
     words = loading.load_words(sys.argv[1:])
     compose.refuse_null(conf_folder(), words)
     words = overrides.expand_globs(conf_folder(), words)

@@ -1,4 +1,4 @@
-"""The command line teaches, tells mistakes in one line each, and works from an installed wheel."""
+"""The command line teaches, reports mistakes in one line each, and works from a wheel."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def melanoma_exp(*arguments: str, **environment: str) -> subprocess.CompletedPro
     )
 
 
-def test_help_shows_every_group_option_and_verb_without_importing_anything_heavy() -> None:
+def test_help_shows_every_group_option_and_command_without_importing_anything_heavy() -> None:
     code = (
         "import sys; sys.argv = ['melanoma-exp', '--help'];"
         "from melanoma_exp.cli import main; main.main();"
@@ -43,7 +43,7 @@ def test_help_shows_every_group_option_and_verb_without_importing_anything_heavy
         for path in folder.rglob("*.yaml"):
             option = path.relative_to(folder).with_suffix("").as_posix()
             assert re.search(rf"^[ *]+{option} ", done.stdout, re.M), path
-    assert all(re.search(rf"^ +{verb} ", done.stdout, re.M) for verb in COMMANDS)
+    assert all(re.search(rf"^ +{command} ", done.stdout, re.M) for command in COMMANDS)
     assert "not a medical device" in done.stdout
     assert done.stdout.strip().endswith("HEAVY []")
 
@@ -62,7 +62,7 @@ def test_a_missing_dataset_says_how_to_get_it(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_an_unknown_verb_names_the_known_ones() -> None:
+def test_an_unknown_command_names_the_known_ones() -> None:
     done = melanoma_exp("adit", "dataset=demo")
     assert done.returncode == 2 and "did you mean audit?" in done.stderr
     assert melanoma_exp("adit", "--help").stderr == done.stderr
@@ -79,12 +79,12 @@ def test_a_rerun_of_an_unknown_run_and_with_other_settings_is_refused(tmp_path: 
     assert melanoma_exp("rerun", "0" * 32, "seed=2").returncode == 2
 
 
-@pytest.mark.parametrize("verb", COMMANDS)
-def test_every_verb_teaches_itself_and_tells_an_unknown_option(verb: str) -> None:
-    done = melanoma_exp(verb, "--help")
-    assert done.returncode == 0 and f"usage: melanoma-exp {verb}" in done.stdout
-    assert f"example: melanoma-exp {verb}" in done.stdout
-    done = melanoma_exp(verb, "--there-is-no-such-option")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches_itself_and_reports_an_unknown_option(command: str) -> None:
+    done = melanoma_exp(command, "--help")
+    assert done.returncode == 0 and f"usage: melanoma-exp {command}" in done.stdout
+    assert f"example: melanoma-exp {command}" in done.stdout
+    done = melanoma_exp(command, "--there-is-no-such-option")
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
 
 
@@ -107,14 +107,19 @@ def test_tab_completion_knows_groups_and_options() -> None:
         [script, "--shell-completion", "install=bash"], capture_output=True, text=True, timeout=60
     )
     assert "complete" in install.stdout and "melanoma-exp" in install.stdout
-    query = subprocess.run(
-        [script, "--shell-completion", "query=bash"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "COMP_LINE": "melanoma-exp model=", "COMP_POINT": "19"},
-    )
-    assert query.stdout.split() == ["model=m1", "model=m2", "model=m3"]
+    ours = ["model=m1", "model=m2", "model=m3"]
+    extend = f"extend={ROOT / 'examples' / 'resnet.py'} "
+    known = {"": ours, "extend=no_such.py ": ours, extend: [*ours, "model=resnet"]}
+    for words, options in known.items():
+        line = f"melanoma-exp {words}model="
+        query = subprocess.run(
+            [script, "--shell-completion", "query=bash"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "COMP_LINE": line, "COMP_POINT": str(len(line))},
+        )
+        assert query.stdout.split() == options
 
 
 def readme_commands() -> list[str]:
@@ -136,9 +141,9 @@ def test_every_command_of_the_readme_composes(
         return
     arguments = words[1:] if "melanoma-exp" in words[0] else words[3:]
     if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
-        verb = arguments.pop(0)
+        command = arguments.pop(0)
         with pytest.raises(SystemExit):
-            COMMANDS[verb](["--help"])
+            COMMANDS[command](["--help"])
         known = capsys.readouterr().out
         assert all(word in known for word in arguments if word.startswith("--"))
         arguments = [
@@ -177,8 +182,8 @@ def test_a_built_wheel_finds_its_conf_without_the_checkout(tmp_path: Path) -> No
     target = tmp_path / "installed"
     python("-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel))
     environment = {**os.environ, "PYTHONPATH": str(target)}
-    place = python("-c", "import melanoma_exp; print(melanoma_exp.__file__)", env=environment)
-    assert str(target) in place
+    location = python("-c", "import melanoma_exp; print(melanoma_exp.__file__)", env=environment)
+    assert str(target) in location
     printed = python("-m", "melanoma_exp", "model=m3", "--cfg", "job", env=environment)
     assert "name: m3" in printed
     assert "augmentor" in python("-m", "melanoma_exp", "--help", env=environment)

@@ -51,14 +51,14 @@ GROUPS = sorted({option.partition("=")[0] for option in OPTIONS} - {"hydra"})
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_an_option_that_is_not_there_is_never_passed_over(group: str) -> None:
-    told = lines(f"{group}=no_such")
-    assert any(line.startswith(f"{group}=no_such: there is no such option") for line in told)
+    found = lines(f"{group}=no_such")
+    assert any(line.startswith(f"{group}=no_such: there is no such option") for line in found)
 
 
 @pytest.mark.parametrize("word", ["experiment=null", "experiment=m1,null", "dataset=null"])
 def test_a_group_is_not_null(word: str) -> None:
-    (told,) = lines(word)
-    assert told.startswith(f"{word}: a group cannot be null; leave it out")
+    (found,) = lines(word)
+    assert found.startswith(f"{word}: a group cannot be null; leave it out")
 
 
 def test_the_parsed_experiment_survives_its_own_json_unchanged() -> None:
@@ -78,13 +78,13 @@ def test_recipes_are_the_published_stages() -> None:
     assert m3.balance.kind == "add_per_class"
 
 
-def test_every_mistake_is_told_at_once_with_the_nearest_thing_that_exists() -> None:
-    told = lines("model=m9", "trian.epochs=3", "train.optimizer=adem", "seed=-1")
-    assert any(line.startswith("model=m9: ") and "did you mean" in line for line in told)
-    assert any("did you mean train.epochs?" in line for line in told)
-    assert any("train.optimizer: should be one of adam" in line for line in told)
-    assert any(line.startswith("seed: ") and "(got -1)" in line for line in told)
-    assert len(told) == 4
+def test_every_mistake_is_reported_at_once_with_the_nearest_thing_that_exists() -> None:
+    found = lines("model=m9", "trian.epochs=3", "train.optimizer=adem", "seed=-1")
+    assert any(line.startswith("model=m9: ") and "did you mean" in line for line in found)
+    assert any("did you mean train.epochs?" in line for line in found)
+    assert any("train.optimizer: should be one of adam" in line for line in found)
+    assert any(line.startswith("seed: ") and "(got -1)" in line for line in found)
+    assert len(found) == 4
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_evening_classes_out_twice_is_refused_unless_forced() -> None:
     assert composed(*twice, "balance.force=true").balance.kind == "equalize"
 
 
-def test_the_digest_ignores_place_and_bookkeeping_but_no_number() -> None:
+def test_the_digest_ignores_paths_and_bookkeeping_but_no_number() -> None:
     base = composed("dataset=isic9", "dataset.root=a")
     same = composed(
         "dataset=isic9",

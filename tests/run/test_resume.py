@@ -28,7 +28,7 @@ RESUMED = [
 
 
 def killed_again_and_again(images: Path, place: Path, kills: int, seed: int) -> None:
-    """Starts a run, kills it at random moments, goes on with it to its end, and compares."""
+    """Starts a run, kills it at random moments, resumes it to its end, and compares."""
     whole = place / "whole"
     runner.run(experiment(images, whole, *RESUMED), place / "job0", {})
     (expected,) = runs(whole)
@@ -122,7 +122,7 @@ def test_a_run_whose_process_is_gone_is_marked_and_one_at_work_is_left_alone(
     assert "was started on elsewhere, left alone" in capsys.readouterr().out
 
 
-def test_the_same_job_started_again_in_its_folder_goes_on(
+def test_the_same_job_started_again_in_its_folder_resumes(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = interrupted(images, tmp_path, monkeypatch)

@@ -22,7 +22,7 @@ from melanoma_exp.system import provenance
 from melanoma_exp.system.installation import conf_folder
 
 
-def test_an_unwritable_place_is_one_clear_line(images: Path, tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_one_clear_line(images: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     blocked = experiment(images, tmp_path, f"tracking.folder={tmp_path}/file/mlruns")
     with pytest.raises(UserError, match=r"^tracking.folder: cannot write .*file/mlruns"):
@@ -68,7 +68,7 @@ def test_a_stopped_run_is_marked_killed_and_keeps_what_was_logged(
     assert len(store(tmp_path).get_metric_history(run.info.run_id, "val/loss")) >= 3
 
 
-def test_a_sweep_goes_on_past_a_job_that_fails_and_mirrored_replicas_train(
+def test_a_sweep_continues_past_a_job_that_fails_and_mirrored_replicas_train(
     images: Path, tmp_path: Path
 ) -> None:
     command = overrides(

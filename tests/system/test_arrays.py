@@ -30,7 +30,7 @@ def test_images_on_disk_are_those_in_memory_and_cost_no_memory(stored):
         images.read(row, image)
         assert np.array_equal(image, content[row])
     assert resident() - before < 2**23 < content.nbytes
-    path.unlink()  # who reads goes on
+    path.unlink()  # readers continue
     assert np.array_equal(images.take(rows[:5]), content[rows[:5]])
     assert np.array_equal(Images(content).take(rows[:5]), content[rows[:5]])
 

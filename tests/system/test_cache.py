@@ -1,4 +1,4 @@
-"""What the cache promises: made once, never half, never damaged, never taken from who reads."""
+"""The cache: made once, never partial, never damaged, never removed from under a reader."""
 
 import errno
 import json
@@ -29,8 +29,8 @@ def make(folder):
     (folder / "first").write_bytes(b"1")
     time.sleep(slow)
     (folder / "second").write_bytes(b"2")
-kept = obtain(root, "decoded", "k1", About("a set", 3), make)
-print(sorted(path.name for path in kept.folder.iterdir()), flush=True)
+cached = obtain(root, "decoded", "k1", About("a set", 3), make)
+print(sorted(path.name for path in cached.folder.iterdir()), flush=True)
 time.sleep(stay)
 """
 
@@ -68,10 +68,10 @@ def age(root: Path, *keys: str) -> None:
 
 def test_of_several_processes_one_makes_an_entry_and_the_others_wait(tmp_path):
     makers = [maker(tmp_path, slow=1.5) for _ in range(3)]
-    told = [process.communicate(timeout=100) for process in makers]
-    assert {out for out, _ in told} == {"['entry.json', 'first', 'second']\n"}
+    results = [process.communicate(timeout=100) for process in makers]
+    assert {out for out, _ in results} == {"['entry.json', 'first', 'second']\n"}
     assert (tmp_path / "made").read_text() == "x" and names(tmp_path) == ["k1"]
-    assert any("waiting for another process that makes" in error for _, error in told)
+    assert any("waiting for another process that makes" in error for _, error in results)
 
 
 def test_after_the_death_of_its_maker_the_one_that_waits_makes_the_entry(tmp_path):
@@ -117,12 +117,12 @@ def damage_a_byte(folder: Path) -> None:
 def test_a_damaged_entry_is_made_again_and_reported(tmp_path, capsys, harm, said):
     put(tmp_path, "k", bytes(9000)).close()
     harm(tmp_path / "decoded" / "k")
-    kept = put(tmp_path, "k", bytes(9000))
+    cached = put(tmp_path, "k", bytes(9000))
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line and "is damaged and made again" in line
-    assert (kept.folder / "x").read_bytes() == bytes(9000) and names(tmp_path) == ["k"]
+    assert (cached.folder / "x").read_bytes() == bytes(9000) and names(tmp_path) == ["k"]
     put(tmp_path, "k", b"not made again")
-    assert (kept.folder / "x").read_bytes() == bytes(9000) and not capsys.readouterr().err
+    assert (cached.folder / "x").read_bytes() == bytes(9000) and not capsys.readouterr().err
 
 
 def test_checksums_find_a_bit_an_empty_page_and_a_moved_page(tmp_path):
@@ -154,19 +154,19 @@ def test_of_a_large_file_other_blocks_are_read_each_second(tmp_path, monkeypatch
     assert found == [None, None, 7, None, None]
 
 
-def test_what_was_not_used_for_longest_goes_first_and_what_is_used_stays(tmp_path):
+def test_the_least_recently_used_goes_first_and_what_is_used_stays(tmp_path):
     used = put(tmp_path, "a", bytes(1000))
     for key in "bcd":
         put(tmp_path, key, bytes(1000)).close()
     age(tmp_path, "a", "c", "b", "d")
     assert maintenance.trim(tmp_path, 4000) == []
-    assert [kept.key for kept in maintenance.trim(tmp_path, 2999)] == ["c", "b"]
+    assert [cached.key for cached in maintenance.trim(tmp_path, 2999)] == ["c", "b"]
     assert names(tmp_path) == ["a", "d"] and maintenance.trim(tmp_path, 2000) == []
     age(tmp_path, "a", "d")
     put(tmp_path, "e", bytes(1000)).close()
     put(tmp_path, "d").close()  # opening it makes it the last used
     used.close()
-    assert [kept.key for kept in maintenance.trim(tmp_path, 1000)] == ["a", "e"]
+    assert [cached.key for cached in maintenance.trim(tmp_path, 1000)] == ["a", "e"]
 
 
 def test_an_entry_used_by_another_process_is_left_until_that_ends(tmp_path, capsys):
@@ -180,7 +180,7 @@ def test_an_entry_used_by_another_process_is_left_until_that_ends(tmp_path, caps
     assert "removed: decoded k1" in capsys.readouterr().out and names(tmp_path) == []
 
 
-def test_the_verb_lists_removes_by_kind_and_key_and_nothing_else(tmp_path, capsys):
+def test_the_command_lists_and_removes_by_kind_and_key_and_nothing_else(tmp_path, capsys):
     kinds = {"a1": "decoded", "a2": "decoded", "b1": "children", "c1": "fingerprints"}
     for key, kind in kinds.items():
         put(tmp_path, key, bytes(5000), kind).close()
@@ -193,10 +193,10 @@ def test_the_verb_lists_removes_by_kind_and_key_and_nothing_else(tmp_path, capsy
     assert all(word in shown for word in ("a1", "b1", "a set", "4.9 KiB", "another version"))
     assert "5 entries, 19.6 KiB; limit 32 GiB" in shown
     COMMANDS["cache"](["clear", "children", "a2", here])
-    told = capsys.readouterr().out
-    assert "removed: children b1" in told and "removed: decoded a2" in told
-    assert "9.8 KiB removed" in told
-    left = {kept.key for kept in maintenance.list_items(tmp_path)}
+    printed = capsys.readouterr().out
+    assert "removed: children b1" in printed and "removed: decoded a2" in printed
+    assert "9.8 KiB removed" in printed
+    left = {cached.key for cached in maintenance.list_items(tmp_path)}
     assert left == {"a1", "c1", "old.npy"}
     with pytest.raises(UserError, match=r"nothing in .* is called zz"):
         COMMANDS["cache"](["clear", "zz", here])
@@ -215,8 +215,8 @@ def test_verify_reads_everything_and_removes_what_is_damaged(tmp_path, capsys):
     damage_a_byte(tmp_path / "decoded" / "b")
     with pytest.raises(SystemExit) as ended:
         COMMANDS["cache"](["verify", f"cache.dir={tmp_path}"])
-    told = capsys.readouterr().out
-    assert ended.value.code == 1 and "damaged: decoded b" in told and "1 damaged" in told
+    printed = capsys.readouterr().out
+    assert ended.value.code == 1 and "damaged: decoded b" in printed and "1 damaged" in printed
     assert names(tmp_path) == ["a"]
 
 
@@ -233,10 +233,14 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
 
 
 def test_a_lock_file_removed_by_its_holder_is_no_lock(tmp_path):
-    place = tmp_path / "decoded" / "k"
-    with locks.exclusive(place), pytest.raises(BlockingIOError), locks.exclusive(place, wait=False):
+    folder = tmp_path / "decoded" / "k"
+    with (
+        locks.exclusive(folder),
+        pytest.raises(BlockingIOError),
+        locks.exclusive(folder, wait=False),
+    ):
         pass
-    with locks.exclusive(place, wait=False):
+    with locks.exclusive(folder, wait=False):
         assert (tmp_path / "decoded" / ".k.lock").exists()
     assert names(tmp_path) == []
 
@@ -245,6 +249,6 @@ def test_an_entry_names_what_it_is(tmp_path):
     put(tmp_path, "k").close()
     content = json.loads((tmp_path / "decoded" / "k" / "entry.json").read_text())
     assert content["belongs"] == "a set" and content["images"] == 3 and content["bytes"] == 7
-    (kept,) = maintenance.list_items(tmp_path)
-    assert (kept.kind, kept.key, kept.bytes) == ("decoded", "k", 7)
-    assert time.time() - kept.used < 100
+    (cached,) = maintenance.list_items(tmp_path)
+    assert (cached.kind, cached.key, cached.bytes) == ("decoded", "k", 7)
+    assert time.time() - cached.used < 100

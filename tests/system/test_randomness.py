@@ -18,5 +18,5 @@ def test_no_two_addresses_share_their_numbers():
         for a in (0, 1, 2**63, 2**63 + 1, top - 1, top)
         for b in (0, 1, top)
     ]
-    first = {generator(*place).integers(2**63) for place in addresses}
+    first = {generator(*one).integers(2**63) for one in addresses}
     assert len(first) == len(addresses)
