@@ -123,7 +123,7 @@ def isic9(real_folder, option, tmp_path_factory) -> LoadedDataset:
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty-two small pictures of three classes, one folder a class."""
+    """Forty-two small pictures of three classes, one folder per class."""
     root = tmp_path_factory.mktemp("images")
     random = np.random.default_rng(0)
     for label, (name, count) in enumerate({"melanoma": 14, "naevus": 18, "other": 10}.items()):

@@ -23,8 +23,8 @@ from melanoma_exp.system.watchdog import exit_with_parent
 
 CHILDREN = "children.npy"
 VERSION = 3  # raise it when the same child would get other pixels
-FEWEST = 64  # children that are worth a worker
-MOST = 64  # children made by one task of a worker
+FEWEST = 64  # children that justify a worker
+MOST = 64  # children per task of a worker
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def draw_all(rows: Samples, source: Images, policy: Policy, seed: int, path: Pat
 
     Args:
         rows: The children.
-        source: Gives the pixels of `rows.image`.
+        source: Reads the pixels of `rows.image`.
         policy: Draws the variant.
         seed: The run's seed.
         path: Of the file.
@@ -92,15 +92,12 @@ def draw_all(rows: Samples, source: Images, policy: Policy, seed: int, path: Pat
         OSError: The file cannot be written.
     """
     begin = arrays.create(path, (len(rows), *source.shape[1:]))
-    bytes_each = int(np.prod(source.shape[1:]))
+    child = int(np.prod(source.shape[1:]))
     workers = max(1, min(os.cpu_count() or 1, len(rows) // FEWEST))
     jobs = []
     for start in range(0, len(rows), MOST):
-        some, offset = (
-            rows.take(np.arange(start, min(start + MOST, len(rows)))),
-            begin + start * bytes_each,
-        )
-        jobs.append(Job(policy, seed, source, some.image, some.source, some.copy, path, offset))
+        some = rows.take(np.arange(start, min(start + MOST, len(rows))))
+        jobs.append(Job(policy, seed, source, some, path, begin + start * child))
     with _workers(workers) as pool:
         for _ in pool.map(Job.run, jobs):
             pass
@@ -108,15 +105,13 @@ def draw_all(rows: Samples, source: Images, policy: Policy, seed: int, path: Pat
 
 @dataclass(frozen=True)
 class Job:
-    """Some children for one worker, which reads their sources and writes them where they belong.
+    """Some children for one worker, which reads their sources and writes them into the file.
 
     Attributes:
         policy: Draws the variant.
         seed: The run's seed.
-        images: Gives the pixels of `image`.
-        image: int64 (n,), the row of each child's source.
-        source: str (n,), its id.
-        copy: int64 (n,), the number of the child.
+        images: Reads the pixels of `rows.image`.
+        rows: The children.
         path: The file.
         offset: Where the first child begins in it, in bytes.
     """
@@ -124,16 +119,14 @@ class Job:
     policy: Policy
     seed: int
     images: Images
-    image: np.ndarray
-    source: np.ndarray
-    copy: np.ndarray
+    rows: Samples
     path: Path
     offset: int
 
     def run(self) -> None:
         """Draws the children and writes them."""
-        offset = self.offset
-        for row, source, copy in zip(self.image, self.source, self.copy, strict=True):
+        offset, columns = self.offset, (self.rows.image, self.rows.source, self.rows.copy)
+        for row, source, copy in zip(*columns, strict=True):
             (image,) = self.images.take([int(row)])
             random = generator(self.seed, Purpose.CHILD, address(str(source)), int(copy))
             child = self.policy.draw(image, random)

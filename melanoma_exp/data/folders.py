@@ -101,7 +101,7 @@ def _walk(root: Path, strays: Counter[str]) -> tuple[list[Path], list[str], list
     for part, folder in (official or {"train": root}).items():
         classes = _class_folders(folder, strays)
         if not classes:
-            raise UserError(f"{folder}: expected one folder of images a class, found none")
+            raise UserError(f"{folder}: expected one folder of images per class, found none")
         for class_folder in classes:
             files = _images(class_folder, strays)
             if not files:

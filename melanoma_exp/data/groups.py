@@ -33,28 +33,19 @@ def unite(keys: Iterable[Sequence[str]], links: np.ndarray | None = None) -> np.
     Returns:
         str (n,), the group's name: its first row's key in the first column that has one.
     """
-    columns = [list(column) for column in keys]
-    parent = list(range(len(columns[0])))
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    def join(row: int, other: int) -> None:
-        a, b = sorted((root(row), root(other)))
-        parent[b] = a
-
+    columns = [np.array(list(column), dtype=str) for column in keys]
+    edges = [] if links is None else [links.reshape(-1, 2)]
     for column in columns:
-        first: dict[str, int] = {}
-        for row, key in enumerate(column):
-            if key:
-                join(row, first.setdefault(key, row))
-    for row, other in [] if links is None else links.tolist():
-        join(row, other)
-    names = [
-        next(filter(None, (column[row] for column in columns)), str(row))
-        for row in range(len(parent))
-    ]
-    return np.array([names[root(row)] for row in range(len(parent))], dtype=str)
+        known = np.flatnonzero(column != "")
+        _, first, key = np.unique(column[known], return_index=True, return_inverse=True)
+        edges.append(np.stack([known, known[first[key]]], axis=1))
+    ends, n = np.concatenate(edges).T, len(columns[0])
+    _, group = connected_components(coo_array((np.ones(ends.shape[1]), ends), (n, n)), False)
+    _, first = np.unique(group, return_index=True)
+    names = np.arange(n).astype(str)
+    for column in reversed(columns):
+        names = np.where(column != "", column, names)
+    return names[first[group]]

@@ -1,4 +1,4 @@
-"""Which label an image has where sources disagree, and which images are left out for it."""
+"""Settles the label of an image where sources disagree, and which images are left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ Confirmed = Sequence[tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Chosen:
-    """Samples after the choices, a sentence a choice, and how many images each concerned."""
+    """Samples after the choices, one sentence per choice, and how many images each affected."""
 
     samples: Samples
     notes: tuple[str, ...]

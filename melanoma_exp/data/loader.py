@@ -73,14 +73,14 @@ class Loader:
     Attributes:
         samples: The rows.
         reader: Reads their pixels.
-        batch_size: Rows a batch; the last one of an epoch may be smaller.
+        batch_size: Rows per batch; the last one of an epoch may be smaller.
         class_weight: float (number of classes,), or None where all rows weigh alike.
         policy: Draws each row anew every epoch if it is online, and mixes images by its batch
             steps; None for evaluation.
         seed: Of shuffling and drawing; None keeps the order of rows.
         weights: float64 (n,), how often each row is drawn relative to the others; None visits every
             row once an epoch.
-        per_epoch: Draws an epoch where `weights` are given.
+        per_epoch: Draws per epoch where `weights` are given.
     """
 
     samples: Samples
@@ -103,12 +103,12 @@ class Loader:
 
     @property
     def steps(self) -> int:
-        """Batches an epoch."""
+        """Batches per epoch."""
         return -(-self.images // self.batch_size)
 
     @property
     def images(self) -> int:
-        """Images an epoch."""
+        """Images per epoch."""
         return len(self.samples) if self.per_epoch is None else self.per_epoch
 
     @property
@@ -120,7 +120,7 @@ class Loader:
         """Returns the rows of an epoch in the order they are seen, int64 (images,)."""
         if self.seed is None:
             return np.arange(len(self.samples))
-        order = self._orders.get(epoch)  # drawn once an epoch, not once a batch
+        order = self._orders.get(epoch)  # drawn once per epoch, not once per batch
         if order is None:
             random, rows = generator(self.seed, Purpose.SHUFFLE, epoch), len(self.samples)
             if self.weights is None:

@@ -1,4 +1,4 @@
-"""Reads a metadata CSV: one row an image, found by the image's id. Errors name the line."""
+"""Reads a metadata CSV: one row per image, found by the image's id. Errors name the line."""
 
 import csv
 import io

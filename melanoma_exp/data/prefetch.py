@@ -1,18 +1,18 @@
-"""Makes the next results while the last one is used."""
+"""Computes the next results while the last one is used."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-DEPTH = 4  # results that are made before they are asked for
+DEPTH = 4  # results that are computed ahead
 Result = TypeVar("Result")
 
 
 class Prefetcher(Generic[Result]):
-    """Gives the results of a function of 0, 1, 2, ... in order; a thread makes them beforehand."""
+    """Results of a function of 0, 1, 2, ... in order, computed ahead by a thread."""
 
     def __init__(self, make: Callable[[int], Result], end: int) -> None:
-        """Prepares; nothing is made before the first is asked for.
+        """Starts nothing yet: the first `take` does.
 
         Args:
             make: Makes one result. Called in one thread, one call at a time.
@@ -23,7 +23,7 @@ class Prefetcher(Generic[Result]):
         self._made: dict[int, Future[Result]] = {}
 
     def take(self, number: int) -> Result:
-        """Returns a result, once, and has the thread go on with those after it."""
+        """Returns a result, once, and lets the thread compute the next ones."""
         for k in range(number, min(number + 1 + DEPTH, self._end)):
             if k not in self._made:
                 self._made[k] = self._pool.submit(self._make, k)

@@ -1,8 +1,8 @@
-"""The table every stage hands to the next: one row an image, synthetic children included.
+"""The table that every stage passes on: one row per image, synthetic children included.
 
 A row is an original image (`copy == 0`) or the `copy`-th synthetic child of one. `image` is the row
-of the decoded pixels and is the same for a child and its source, so nobody who holds a child can
-forget where it came from.
+of the decoded pixels and is the same for a child and its source, so a child always names its
+source.
 """
 
 import csv
@@ -100,7 +100,7 @@ class Plan:
 
     @property
     def per_epoch(self) -> int:
-        """Images an epoch."""
+        """Images per epoch."""
         return len(self.samples) if self.draws is None else self.draws
 
     @property
@@ -125,7 +125,7 @@ class Parts:
         return [("train", self.train), ("val", self.val), ("test", self.test)]
 
     def to_csv(self, originals: Samples) -> str:
-        """Returns the split as CSV text: id, source, group, label, part; a row a sample.
+        """Returns the split as CSV text: id, source, group, label, part; one row per sample.
 
         Args:
             originals: All images there are; those in no part are listed as `unused`.

@@ -26,7 +26,7 @@ __all__ = ["CLASSES", "TEST_COUNTS", "TRAIN_COUNTS", "render", "write"]
 
 TRAIN_COUNTS: tuple[int, ...] = (57, 188, 48, 219, 179, 231, 39, 91, 70)
 TEST_COUNTS: tuple[int, ...] = (8, 8, 8, 8, 8, 8, 2, 8, 2)
-"""Images a class: half the official counts, rounded up."""
+"""Images per class: half the official counts, rounded up."""
 
 COUNTS = {"Train": TRAIN_COUNTS, "Test": TEST_COUNTS}
 REPEATED_SHARE = 0.2
@@ -193,7 +193,7 @@ def _entries(seed: int) -> Iterator[tuple[int, int, int, int]]:
 
 
 def write(root: Path, size: int = 96, seed: int = 20) -> None:
-    """Writes the demo set: one JPEG an image under Train/ and Test/ by class, and metadata.csv.
+    """Writes the demo set: one JPEG per image under Train/ and Test/ by class, and metadata.csv.
 
     Every image comes from streams of its own, so it is the same on every call. All views of a
     lesion are in one part. Existing files of the same name are replaced.

@@ -169,7 +169,7 @@ TRAITS: tuple[Traits, ...] = (
     ),
 )
 # fmt: on
-"""One row a class, in the order of `CLASSES`."""
+"""One row per class, in the order of `CLASSES`."""
 
 
 def individual(label: int, rng: np.random.Generator) -> Traits:

@@ -1,4 +1,4 @@
-"""What augmentation promises: Keras' geometry, and chance from one place."""
+"""What augmentation promises: Keras' geometry, and randomness from one generator."""
 
 import cv2
 import numpy as np

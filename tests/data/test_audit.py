@@ -117,7 +117,7 @@ def test_an_audit_is_made_once(faulty, tmp_path, monkeypatch) -> None:
     assert [path.is_file() for path in again.files] == [True, True]
 
 
-def test_the_verb_leaves_its_files_and_a_run_of_its_own(faulty, tmp_path, capsys) -> None:
+def test_the_command_leaves_its_files_and_a_run_of_its_own(faulty, tmp_path, capsys) -> None:
     options = [
         f"dataset.root={faulty.root}",
         f"cache.dir={tmp_path / 'cache'}",

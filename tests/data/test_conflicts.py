@@ -12,7 +12,7 @@ from melanoma_exp.spec import UserError
 A, B, C = ("class0",), ("class1",), ("class2",)
 
 
-def kept(chosen) -> list[str]:
+def sources_of(chosen) -> list[str]:
     return [str(s).removeprefix("image000") for s in chosen.samples.source]
 
 
@@ -38,7 +38,7 @@ CONFIRMED = [A, A, (), (), A, (), B, C]
 )
 def test_conflicts_are_settled_as_chosen(samples, conflicts, left, out):
     chosen = choose(samples, SAME, CONFIRMED, "folder", conflicts)
-    assert "".join(kept(chosen)) == left
+    assert "".join(sources_of(chosen)) == left
     assert chosen.affected["images_with_two_labels"] == 4
     assert chosen.affected["conflicts_left_out"] == out
     (note,) = chosen.notes
@@ -49,7 +49,7 @@ def test_conflicts_are_settled_as_chosen(samples, conflicts, left, out):
 
 def test_verified_takes_the_official_label_once_an_image(samples):
     chosen = choose(samples, SAME, CONFIRMED, "verified", "keep")
-    assert kept(chosen) == ["0", "4", "6", "7"]
+    assert sources_of(chosen) == ["0", "4", "6", "7"]
     assert chosen.samples.classes == ("class0", "class1", "class2")
     assert chosen.samples.label.tolist() == [0, 0, 1, 2]
     assert chosen.affected == {
@@ -65,14 +65,14 @@ def test_verified_takes_the_official_label_once_an_image(samples):
 def test_of_a_verified_image_in_both_parts_the_test_copy_stays(samples):
     confirmed = [A, A, C, C, A, (), B, C]
     chosen = choose(samples, SAME, confirmed, "verified", "keep")
-    assert kept(chosen) == ["0", "3", "4", "6", "7"]
+    assert sources_of(chosen) == ["0", "3", "4", "6", "7"]
 
 
 def test_the_name_of_an_official_label_is_the_first_class_it_may_be_under(samples):
     confirmed = [("class0", "class1")] * 8
     chosen = choose(samples, SAME, confirmed, "verified", "keep")
     assert chosen.samples.classes == ("class0",)
-    assert "".join(kept(choose(samples, SAME, confirmed, "folder", "official"))) == "0124567"
+    assert "".join(sources_of(choose(samples, SAME, confirmed, "folder", "official"))) == "0124567"
 
 
 @pytest.mark.parametrize("choice", [{"labels": "verified"}, {"conflicts": "official"}])

@@ -1,4 +1,4 @@
-"""What a dataset promises: every kind of file decodes right, every fault is told, nothing hides.
+"""What a dataset promises: every kind of file decodes right, faults are reported, nothing hides.
 
 Images are real files written with Pillow; each shows red left of blue, so turns are seen.
 """
@@ -173,7 +173,7 @@ def test_an_unusable_folder_is_refused_in_one_line(data, folder, tmp_path):
     (tmp_path / "bare").mkdir()
     with pytest.raises(UserError) as refused:
         folder(root=tmp_path / "bare").load(tmp_path)
-    assert "one folder of images a class" in one_line(refused)
+    assert "one folder of images per class" in one_line(refused)
 
 
 @pytest.mark.parametrize(("kind", "where"), [("isic9", "Kaggle"), ("ham10000", "doi:10.7910")])
@@ -211,8 +211,8 @@ def test_the_digest_is_that_of_the_content_wherever_it_lies(data, folder, tmp_pa
     }
     assert len(digests) == 1
     picture = data / "class 0/0.png"
-    for place in ("class 0/ISIC_0000001.png", "class 1/ISIC_0000001.png"):
-        picture = picture.rename(data / place)  # another name, then another label
+    for path in ("class 0/ISIC_0000001.png", "class 1/ISIC_0000001.png"):
+        picture = picture.rename(data / path)  # another name, then another label
         found = folder().load(tmp_path / "cache").digest
         assert found not in digests
         digests.add(found)

@@ -69,7 +69,7 @@ def test_a_plain_number_for_a_name_joins_nothing(folder, draw, tmp_path):
     assert len(set(samples.group)) == 4
 
 
-def test_classes_are_the_folders_and_differences_from_published_counts_are_told(
+def test_classes_are_the_folders_and_differences_from_published_counts_are_noted(
     folder, draw, tmp_path
 ):
     for k, name in enumerate(("naevi/a.png", "naevi/b.jpeg", "Ärzte & Co/a.JPG", "odd/a.png")):
@@ -82,7 +82,7 @@ def test_classes_are_the_folders_and_differences_from_published_counts_are_told(
     assert "naevi" not in note
 
 
-def test_tasks_pose_two_classes(folder, draw, tmp_path):
+def test_tasks_have_two_classes(folder, draw, tmp_path):
     for k, name in enumerate(("a/1", "b/2", "b/3", "c/4")):
         draw(f"{name}.png", k)
     for task, labels in {"melanoma": [0, 1, 1, 0], "malignant": [0, 1, 1, 1]}.items():
@@ -158,7 +158,7 @@ def test_a_wrong_csv_is_refused_in_one_line(folder, draw, tmp_path, content, sai
         assert words in line
 
 
-def test_every_mistake_of_a_csv_is_told_but_not_without_end(folder, draw, tmp_path):
+def test_the_errors_of_a_csv_are_listed_up_to_a_limit(folder, draw, tmp_path):
     draw("a/x.png", 1)
     (tmp_path / "data/meta.csv").write_text("name\n" + "x\n" * 40)
     with pytest.raises(UserError) as refused:

@@ -22,7 +22,7 @@ def thumbnails(images: list[Image.Image]) -> np.ndarray:
 
 @pytest.mark.parametrize("altered", ALTERED)
 @pytest.mark.parametrize("turn", range(8))
-def test_a_copy_is_found_in_every_position_and_its_turn_is_told(altered: str, turn: int) -> None:
+def test_a_copy_is_found_in_every_position_and_its_turn_is_named(altered: str, turn: int) -> None:
     originals = [picture(seed) for seed in range(6)]
     copies = [position(ALTERED[altered](image), turn) for image in originals]
     found = near_duplicates.find(thumbnails(originals + copies))
@@ -43,7 +43,7 @@ def test_real_images_are_found_again(real_folder) -> None:
     assert {(k, k + len(images)) for k in range(len(images))} <= pairs
 
 
-def test_different_pictures_are_no_pair_however_many() -> None:
+def test_different_images_are_no_pair_however_many() -> None:
     assert not len(near_duplicates.find(thumbnails([picture(seed, 48) for seed in range(300)])))
 
 
@@ -78,7 +78,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("turn", range(8))
-def test_a_turned_picture_has_the_hash_its_position_foretells(turn: int) -> None:
+def test_a_turned_image_has_the_hash_computed_for_its_position(turn: int) -> None:
     grey = thumbnails([picture(seed) for seed in range(10)]) @ near_duplicates.LUMA
     moved = np.stack([near_duplicates.turned(image, turn) for image in grey])
     bits = np.bitwise_count(near_duplicates._hashes(moved)[0] ^ near_duplicates._hashes(grey)[turn])

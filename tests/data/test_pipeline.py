@@ -35,7 +35,7 @@ def pixels():
 
 @pytest.fixture
 def loader(rows, pixels, option):
-    """Gives a shuffled training feed with an online policy."""
+    """Gives a shuffled training loader with an online policy."""
 
     def build(seed=1, balance="class_weight", augment="dihedral", batch_size=8):
         plan = option("balance", balance).apply(rows, seed)
@@ -52,11 +52,11 @@ def same(first, second) -> bool:
 @pytest.mark.parametrize("augment", ["dihedral", "flip_rotate_zoom", "none"])
 def test_a_batch_is_a_function_of_seed_epoch_and_step(loader, augment):
     one, other = loader(augment=augment), loader(augment=augment)
-    places = [(epoch, step) for epoch in (0, 1, 5) for step in range(one.steps)]
-    forwards = {place: one.batch(*place) for place in places}
-    for place in np.random.default_rng(3).permutation(places).tolist():
+    batches = [(epoch, step) for epoch in (0, 1, 5) for step in range(one.steps)]
+    forwards = {batch: one.batch(*batch) for batch in batches}
+    for batch in np.random.default_rng(3).permutation(batches).tolist():
         np.random.random(2)
-        assert same(forwards[tuple(place)], other.batch(*place)), place
+        assert same(forwards[tuple(batch)], other.batch(*batch)), batch
 
 
 def test_every_row_comes_once_an_epoch(loader, rows, pixels):
@@ -82,7 +82,7 @@ def test_epochs_and_seeds_have_their_own_order_and_variants(loader):
 def test_every_epoch_and_position_draws_its_own_variants(loader, pixels):
     pixels[:] = pixels[0]
     one = loader()
-    drawn = [one.batch(*place)[0].tobytes() for place in ((0, 0), (0, 1), (1, 0))]
+    drawn = [one.batch(*batch)[0].tobytes() for batch in ((0, 0), (0, 1), (1, 0))]
     assert len(set(drawn)) == 3
 
 
@@ -111,23 +111,23 @@ def children(rows, pixels, option, tmp_path, monkeypatch):
     monkeypatch.setattr(made_children, "MOST", 10)
     plan = option("balance", "add_per_class", count=12).apply(rows, 1).samples
 
-    def make(workers=1, seed=1, data="digest", place="cache", plan=plan, augment="augmentor"):
+    def make(workers=1, seed=1, data="digest", cache="cache", plan=plan, augment="augmentor"):
         monkeypatch.setattr(os, "cpu_count", lambda: workers)
         policy = option("augment", augment)
         origin = Origin(pixels, data, "set")
-        reader = make_reader(plan, origin, policy, seed, tmp_path / place)
+        reader = make_reader(plan, origin, policy, seed, tmp_path / cache)
         return reader.read(plan.take(plan.copy > 0)), plan, reader
 
     return make
 
 
-def test_children_do_not_depend_on_workers_order_or_company(children, pixels):
+def test_children_do_not_depend_on_workers_order_or_other_children(children, pixels):
     one, plan, _ = children(1)
-    two, *_ = children(2, place="other")
-    three, *_ = children(3, place="another")
+    two, *_ = children(2, cache="other")
+    three, *_ = children(3, cache="another")
     assert (one == two).all() and (one == three).all()
     shuffled = plan.take(np.random.default_rng(0).permutation(len(plan))[:70])
-    part, shuffled, reader = children(2, place="third", plan=shuffled)
+    part, shuffled, reader = children(2, cache="third", plan=shuffled)
     at = {name: k for k, name in enumerate(plan.take(plan.copy > 0).id)}
     assert (part == one[[at[name] for name in shuffled.take(shuffled.copy > 0).id]]).all()
     originals = shuffled.take(shuffled.copy == 0)
@@ -175,10 +175,10 @@ def test_a_batch_costs_no_permutation_of_the_epoch(loader, monkeypatch):
 
 def test_any_thread_may_ask_for_any_batch(loader):
     one, other = loader(augment="flip_rotate_zoom"), loader(augment="flip_rotate_zoom")
-    places = [(epoch, step) for epoch in range(4) for step in range(one.steps)]
+    batches = [(epoch, step) for epoch in range(4) for step in range(one.steps)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda place: one.batch(*place), places))
-    assert all(same(batch, other.batch(*p)) for batch, p in zip(found, places, strict=True))
+        found = list(pool.map(lambda batch: one.batch(*batch), batches))
+    assert all(same(a, other.batch(*b)) for a, b in zip(found, batches, strict=True))
 
 
 def test_images_from_disk_are_those_from_memory(loader, pixels, tmp_path):
@@ -195,20 +195,20 @@ def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
     code = (
         "import pathlib, sys, time\n"
         "from melanoma_exp.data import children\n"
-        "def stay(place):\n"
-        "    pathlib.Path(place).write_text(str(__import__('os').getpid()))\n"
+        "def stay(path):\n"
+        "    pathlib.Path(path).write_text(str(__import__('os').getpid()))\n"
         "    time.sleep(1000)\n"
         "if __name__ == '__main__':\n"
         "    with children._workers(1) as pool:\n"
         "        pool.submit(stay, sys.argv[1]).result()\n"
     )
     (tmp_path / "start.py").write_text(code)
-    place = tmp_path / "worker"
-    parent = subprocess.Popen([sys.executable, str(tmp_path / "start.py"), str(place)])
+    path = tmp_path / "worker"
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "start.py"), str(path)])
     deadline = time.monotonic() + 100
-    while not (place.exists() and place.read_text()) and time.monotonic() < deadline:
+    while not (path.exists() and path.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    worker = int(place.read_text())
+    worker = int(path.read_text())
     parent.kill()
     parent.wait()
     while psutil.pid_exists(worker) and time.monotonic() < deadline:
@@ -216,7 +216,7 @@ def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
     assert not psutil.pid_exists(worker)
 
 
-def test_a_failed_making_leaves_nothing_behind(children, tmp_path, monkeypatch):
+def test_a_failed_write_leaves_nothing_behind(children, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(UserError) as refused:
         children()
@@ -225,7 +225,7 @@ def test_a_failed_making_leaves_nothing_behind(children, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("augment", ["none", "dihedral"])
-def test_policies_without_prepared_children_show_the_source(children, pixels, augment, tmp_path):
+def test_policies_that_make_no_children_show_the_source(children, pixels, augment, tmp_path):
     shown, plan, _ = children(augment=augment)
     assert (shown == pixels[plan.take(plan.copy > 0).image]).all()
     assert not (tmp_path / "cache").exists()

@@ -11,12 +11,12 @@ from melanoma_exp.data.samples import Plan, Samples
 class Sampling(Balance):
     """Draws the rows of every epoch with replacement, by weight = (share of the class) ** -power.
 
-    A row of a rare class is thus seen several times an epoch and no child is made. With a power of
+    A row of a rare class is thus seen several times per epoch and no child is made. With a power of
     0 classes keep their shares, with 1 all are seen alike, with 0.5 shares follow the square root:
     Mahajan et al., Exploring the Limits of Weakly Supervised Pretraining, ECCV 2018.
 
     Attributes:
-        images: Draws an epoch; null draws as many as there are rows.
+        images: Draws per epoch; null draws as many as there are rows.
     """
 
     kind: Literal["sampling"]

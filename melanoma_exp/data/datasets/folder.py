@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Folder(FolderDataset):
-    """One folder a class, below `root` or below `root/Train` and `root/Test`.
+    """One folder per class, below `root` or below `root/Train` and `root/Test`.
 
     `csv` (relative to `root`, or null) may add columns by image id: a label that replaces the
     folder's, a lesion that groups images, an official label and metadata. `official_classes` says
@@ -52,4 +52,4 @@ class Folder(FolderDataset):
                 "skin-cancer9-classesisic) and pass dataset.root=FOLDER, the folder of Train/ "
                 "and Test/"
             )
-        return "pass dataset.root=FOLDER, a folder that holds one folder a class"
+        return "pass dataset.root=FOLDER, a folder that holds one folder per class"

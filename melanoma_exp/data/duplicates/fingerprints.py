@@ -1,7 +1,7 @@
 """Opens every image file once and records what distinguishes it from others.
 
 That is the digest of its pixels, its neighbours, its size, colour and sharpness. The result is
-cached, keyed by the files' contents. Memory holds a 32x32 thumbnail an image.
+cached, keyed by the files' contents. Memory holds a 32x32 thumbnail per image.
 """
 
 import hashlib

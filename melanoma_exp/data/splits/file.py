@@ -12,7 +12,7 @@ from melanoma_exp.spec import UserError
 
 
 class File(Split):
-    """A split somebody else made: a CSV with the columns `id` and `part`.
+    """A split from elsewhere: a CSV with the columns `id` and `part`.
 
     A part is train, val, test or unused. The `split.csv` of any honest run is one.
     """
