@@ -18,6 +18,7 @@ from melanoma_exp.spec import digest
 from melanoma_exp.system import arrays
 from melanoma_exp.system.arrays import Images
 from melanoma_exp.system.cache.entry import About, hold, obtain
+from melanoma_exp.system.extensions.record import used_by
 from melanoma_exp.system.randomness import Purpose, address, generator
 from melanoma_exp.system.watchdog import exit_with_parent
 
@@ -67,7 +68,8 @@ def make_reader(plan: Samples, origin: Origin, policy: Policy, seed: int, cache:
     children, names = children.take(order), names[order]
     shape = [len(children), *pixels.shape[1:]]
     drawing = policy.model_dump(mode="json", exclude={"batch"})  # which mixes, later
-    key = digest([VERSION, origin.digest, shape, seed, drawing, names.tolist()])
+    code = [extension.sha256 for extension in used_by(policy, ())]  # of a policy from outside
+    key = digest([VERSION, origin.digest, shape, seed, drawing, names.tolist(), *code])
     size = f"{shape[1]}x{shape[2]}"
     about = About(f"{origin.name} {size}, {policy.kind}, seed {seed}", len(children))
 

@@ -6,6 +6,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -158,6 +159,14 @@ def test_other_seeds_and_data_make_other_children(children, tmp_path):
     assert (children(seed=2)[0] != first).any()
     children(data="other pixels")
     assert len(list((tmp_path / "cache").rglob("*.npy"))) == 3
+
+
+def test_a_changed_policy_from_outside_makes_other_children(children, tmp_path, monkeypatch):
+    for files, code in enumerate(("0" * 64, "1" * 64, "1" * 64), start=1):
+        used = [SimpleNamespace(sha256=code)]
+        monkeypatch.setattr(made_children, "used_by", lambda *_, used=used: used)
+        children()
+        assert len(list((tmp_path / "cache").rglob("*.npy"))) == min(files, 2)
 
 
 def test_a_batch_costs_no_permutation_of_the_epoch(loader, monkeypatch):
