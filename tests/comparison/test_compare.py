@@ -28,8 +28,8 @@ def archive(store: Store) -> Archive:
 
 
 def built(store: Store, ids: list[str], by: str = "balanced_accuracy") -> build.Comparison:
-    place = archive(store)
-    return build.build(place, selection.by_ids(place, ids), named=True, by=by)
+    opened = archive(store)
+    return build.build(opened, selection.by_ids(opened, ids), named=True, by=by)
 
 
 def refusal(store: Store, *ids: str) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ from melanoma_exp.spec import UserError
 
 
 def words(finished: Any, *more: object) -> list[str]:
-    place, run, _ = finished
-    return [run.info.run_id, f"tracking.folder={place / 'mlruns'}", *map(str, more)]
+    workdir, run, _ = finished
+    return [run.info.run_id, f"tracking.folder={workdir / 'mlruns'}", *map(str, more)]
 
 
 def test_the_verb_offers_every_format() -> None:

@@ -40,8 +40,8 @@ def recorded(finished: Any) -> list[dict[str, str]]:
 
 
 def words(finished: Any, *more: object) -> list[str]:
-    place, run, _ = finished
-    return [run.info.run_id, f"tracking.folder={place / 'mlruns'}", *map(str, more)]
+    workdir, run, _ = finished
+    return [run.info.run_id, f"tracking.folder={workdir / 'mlruns'}", *map(str, more)]
 
 
 def test_pixels_are_those_of_training_and_probabilities_those_of_the_record(
@@ -148,11 +148,11 @@ def test_another_order_and_many_batches_change_nothing(
     (tmp_path / "bad.png").write_bytes(b"x")
     paths = sorted(images.glob("*/*.png")) * 8
     paths.insert(100, tmp_path / "bad.png")
-    told: list[int] = []
-    found, unreadable = predict(saved, paths, told.append)
+    counts: list[int] = []
+    found, unreadable = predict(saved, paths, counts.append)
     assert [p.path for p in found] == [p for p in paths if p.name != "bad.png"]
     assert unreadable == [UnreadableFile(tmp_path / "bad.png", "not a readable JPEG or PNG image")]
-    assert told == sorted(told) and told[-1] == len(paths)
+    assert counts == sorted(counts) and counts[-1] == len(paths)
     chances = np.array([p.alert_probability for p in found])
     np.testing.assert_allclose(chances[:42], chances[42:84], atol=1e-6)
 
@@ -171,15 +171,15 @@ def test_wrong_paths_and_targets_are_one_line_each(finished: Any, tmp_path: Path
         r"takes tracking, cache and extend overrides only": [*sources.SUFFIXES, "seed=2", __file__],
     }
     for message, arguments in cases.items():
-        with pytest.raises(UserError, match=message) as told:
+        with pytest.raises(UserError, match=message) as raised:
             COMMANDS["predict"](words(finished, *arguments))
-        assert len(told.value.lines) == 1
+        assert len(raised.value.lines) == 1
 
 
 def test_unknown_unfinished_and_emptied_runs_are_one_line_each(finished: Any, images: Path) -> None:
-    place, run, _ = finished
-    client, image = store(place), images / "naevus" / "naevus0.png"
-    tracking = f"tracking.folder={place / 'mlruns'}"
+    workdir, run, _ = finished
+    client, image = store(workdir), images / "naevus" / "naevus0.png"
+    tracking = f"tracking.folder={workdir / 'mlruns'}"
     with pytest.raises(UserError, match="has no run 0000"):
         COMMANDS["predict"](["0" * 32, str(image), tracking])
     other = client.create_run(run.info.experiment_id).info.run_id
@@ -212,9 +212,9 @@ def test_a_damaged_file_is_refused_in_one_line(
     files: dict[str, Path], tmp_path: Path, name: str, damage: Any, message: str
 ) -> None:
     (tmp_path / name).write_bytes(damage(files[name].read_bytes()))
-    with pytest.raises(UserError, match=message) as told:
+    with pytest.raises(UserError, match=message) as raised:
         saved_model.load("small", {**files, name: tmp_path / name})
-    assert len(told.value.lines) == 1 and "\n" not in told.value.lines[0]
+    assert len(raised.value.lines) == 1 and "\n" not in raised.value.lines[0]
 
 
 @pytest.mark.parametrize("content", [b"no HDF5", None])
@@ -229,6 +229,6 @@ def test_a_file_without_weights_is_refused_even_with_their_checksum(
     known = Manifest.read(files["model.json"]).classes
     (tmp_path / "model.json").write_text(Manifest.of(known, weights).to_json())
     changed = {"model.weights.h5": weights, "model.json": tmp_path / "model.json"}
-    with pytest.raises(UserError, match="does not hold the weights of") as told:
+    with pytest.raises(UserError, match="does not hold the weights of") as raised:
         saved_model.load("small", {**files, **changed})
-    assert len(told.value.lines) == 1
+    assert len(raised.value.lines) == 1

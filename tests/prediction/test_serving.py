@@ -42,8 +42,8 @@ def test_the_logged_model_answers_one_record_an_image(
 ) -> None:
     import mlflow
 
-    place, run, _ = finished
-    mlflow.set_tracking_uri(f"sqlite:///{place}/mlruns/mlflow.db")
+    workdir, run, _ = finished
+    mlflow.set_tracking_uri(f"sqlite:///{workdir}/mlruns/mlflow.db")
     model = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
     assert [column.name for column in model.metadata.signature.inputs] == ["image"]
     good = (images / "melanoma" / "melanoma0.png").read_bytes()
@@ -67,10 +67,10 @@ def served(finished: Any) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    place, run, _ = finished
+    workdir, run, _ = finished
     environment = {
         **os.environ,
-        "MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlruns/mlflow.db",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{workdir}/mlruns/mlflow.db",
         # MLflow starts `uvicorn` by name, as in an activated environment.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(Path(__file__).parents[2]),

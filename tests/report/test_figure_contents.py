@@ -1,4 +1,4 @@
-"""What the figures show: which images, which numbers, and what cannot be told."""
+"""What the figures show: which images, which numbers, and what is undefined."""
 
 import numpy as np
 import pytest

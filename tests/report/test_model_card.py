@@ -1,4 +1,4 @@
-"""The model card tells what the run knows, and says where it knows nothing."""
+"""The model card states what the run recorded, and where it knows nothing."""
 
 import json
 import re
@@ -40,8 +40,8 @@ def test_every_heading_has_something_below_it(card: str) -> None:
 
 def test_figures_are_those_of_the_evaluation(finished: Any, card: str) -> None:
     for part in ("val", "test"):
-        told = json.loads((finished[2] / f"evaluation_{part}.json").read_text())
-        found = told["overall"]["balanced_accuracy"]
+        evaluation = json.loads((finished[2] / f"evaluation_{part}.json").read_text())
+        found = evaluation["overall"]["balanced_accuracy"]
         assert f"| balanced accuracy | {found['value']:.3f}" in card
     decision = json.loads((finished[2] / "decision.json").read_text())
     assert f"threshold: {decision['threshold']:.4f}" in card

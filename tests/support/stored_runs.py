@@ -91,13 +91,13 @@ class Store:
         experiment = self._composed[overrides].model_copy(update={"seed": seed})
         run = self.client.create_run(self._place, run_name=name or experiment.run_name)
         run_id = run.info.run_id
-        place = Path(run.info.artifact_uri.removeprefix("file://"))
-        place.mkdir(parents=True)
-        (place / "experiment.json").write_text(experiment.to_json())
+        folder = Path(run.info.artifact_uri.removeprefix("file://"))
+        folder.mkdir(parents=True)
+        (folder / "experiment.json").write_text(experiment.to_json())
         final: dict[str, float] = {}
         for part, (ids, groups, label) in (parts or PARTS).items():
             chance = answers(label, skill, len(classes), (draw or seed) * 7 + len(part))
-            self._tables(place, part, ids, groups, label, chance, classes)
+            self._tables(folder, part, ids, groups, label, chance, classes)
             scores = headline(label, chance, classes.index("melanoma"))
             final |= {f"final/{part}/{key}": value for key, value in scores.items()}
             final[f"{part}_images"] = len(ids)
@@ -120,7 +120,7 @@ class Store:
             "seconds/fit": 60.0 + seed,
             "leak/val_rows_with_train_source": leak,
         }
-        told = {
+        tagged = {
             "leaky": str(leak > 0).lower(),
             "dataset_digest": "d" * 16,
             "git_commit": "c" * 40,
@@ -132,27 +132,27 @@ class Store:
             run_id,
             metrics=[*curve, *last],
             params=params,
-            tags=[RunTag(key, value) for key, value in told.items()],
+            tags=[RunTag(key, value) for key, value in tagged.items()],
         )
         self.client.set_terminated(run_id, status) if status != "RUNNING" else None
         return run_id
 
     def artifact(self, run_id: str, name: str) -> Path:
-        """Returns the place of an artifact."""
+        """Returns the path of an artifact."""
         return self.folder / "artifacts" / run_id / "artifacts" / name
 
     @staticmethod
     def _tables(
-        place: Path, part: str, ids: Any, groups: Any, label: Any, chance: Any, classes: Any
+        folder: Path, part: str, ids: Any, groups: Any, label: Any, chance: Any, classes: Any
     ) -> None:
-        with (place / f"predictions_{part}.csv").open("w", newline="") as file:
+        with (folder / f"predictions_{part}.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["id", "source", "group", "label", "predicted", *classes, "age"])
             for k, name in enumerate(ids):
                 start = [name, name, groups[k], classes[label[k]], classes[chance[k].argmax()]]
                 writer.writerow([*start, *(f"{p:.8f}" for p in chance[k]), "60"])
         text = "class,images\n" + "".join(f"{name},1\n" for name in classes)
-        (place / f"classes_{part}.csv").write_text(text)
+        (folder / f"classes_{part}.csv").write_text(text)
 
 
 PARTS = {"val": images(120, 3, 0), "test": images(60, 3, 1, "test")}

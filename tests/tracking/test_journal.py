@@ -15,16 +15,16 @@ from melanoma_exp.tracking.server import Server
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.mark.slow  # SQLite waits 20 s for a lock
 def test_a_local_database_that_is_locked_loses_nothing(
-    place: Path, capsys: pytest.CaptureFixture
+    workdir: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    folder = place / "elsewhere"
+    folder = workdir / "elsewhere"
     run = Local(kind="local", folder=folder, experiment="e").start("run", Path())
     run.log_metrics({"x": 1.0}, 1)
     with closing(sqlite3.connect(folder / "mlflow.db")) as other:
@@ -41,11 +41,11 @@ def test_a_local_database_that_is_locked_loses_nothing(
 
 
 def test_a_full_disk_alone_keeps_nothing_from_a_store_that_answers(
-    place: Path, disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    workdir: Path, disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = disk("64k")
     monkeypatch.chdir(small)
-    server = Server(kind="server", uri=f"sqlite:///{place}/other.db", experiment="e")
+    server = Server(kind="server", uri=f"sqlite:///{workdir}/other.db", experiment="e")
     run = server.start("run", Path())
     with (small / "filler").open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
         while True:
@@ -56,9 +56,9 @@ def test_a_full_disk_alone_keeps_nothing_from_a_store_that_answers(
     assert archive.series(run.id, "x") == [(1, 1.0)] and archive.run(run.id).status == "FINISHED"
 
 
-def test_a_run_whose_store_answers_leaves_no_journal(place: Path) -> None:
-    run = Local(kind="local", folder=place / "mlruns", experiment="e").start("run", Path())
-    for step in steps(run, place / "files"):
+def test_a_run_whose_store_answers_leaves_no_journal(workdir: Path) -> None:
+    run = Local(kind="local", folder=workdir / "mlruns", experiment="e").start("run", Path())
+    for step in steps(run, workdir / "files"):
         step()
         assert not pending_runs()
-    assert not list((place / "mlruns" / "spool").iterdir())
+    assert not list((workdir / "mlruns" / "spool").iterdir())

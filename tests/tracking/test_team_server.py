@@ -36,13 +36,13 @@ def server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
     running.kill()
 
 
-def recorded(server: MlflowServer, place: Path, epochs: int, pause: float) -> subprocess.Popen:
+def recorded(server: MlflowServer, workdir: Path, epochs: int, pause: float) -> subprocess.Popen:
     """Starts a process that records one run."""
-    place.mkdir()
+    workdir.mkdir()
     script = Path(__file__).parents[1] / "support" / "tracked_run.py"
     return subprocess.Popen(
-        [sys.executable, str(script), str(place), server.uri, str(epochs), str(pause)],
-        cwd=place,
+        [sys.executable, str(script), str(workdir), server.uri, str(epochs), str(pause)],
+        cwd=workdir,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -56,9 +56,9 @@ def call(process: subprocess.Popen, number: int) -> None:
         assert process.poll() is None
 
 
-def begun(server: MlflowServer, place: Path) -> tuple[subprocess.Popen, str]:
+def begun(server: MlflowServer, workdir: Path) -> tuple[subprocess.Popen, str]:
     """Starts a process that records one run and returns it six calls later, with the run's id."""
-    process = recorded(server, place, 5, 0.3)
+    process = recorded(server, workdir, 5, 0.3)
     assert process.stdout is not None
     run_id = process.stdout.readline().strip()
     call(process, 6)
@@ -73,9 +73,9 @@ def expected(server: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> 
     return content(server, out.split()[0])
 
 
-def sync(run_id: str, place: Path) -> str:
+def sync(run_id: str, workdir: Path) -> str:
     command = [sys.executable, "-m", "melanoma_exp", "sync", run_id]
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=workdir, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -117,7 +117,7 @@ def test_a_server_killed_and_started_again_has_everything(
     assert content(server, run_id) == expected
 
 
-def test_a_server_that_came_back_too_late_is_told_by_sync(
+def test_a_server_that_came_back_too_late_is_synced(
     server: MlflowServer, tmp_path: Path, expected: dict[str, Any]
 ) -> None:
     process, run_id = begun(server, tmp_path / "run")
@@ -146,14 +146,14 @@ def test_a_server_without_its_database_is_a_lost_one(
 def test_a_training_that_loses_its_server_ends_as_one_that_did_not(
     server: MlflowServer, images: Path, tmp_path: Path
 ) -> None:
-    def train(place: Path, at_epoch: int | None) -> tuple[str, str]:
+    def train(workdir: Path, at_epoch: int | None) -> tuple[str, str]:
         words = overrides(images, tmp_path, "tracking=off", "train.epochs=6")
         words.remove("tracking=off")
         words += ["tracking=server", f"tracking.uri={server.uri}", "hydra.run.dir=hydra"]
-        place.mkdir()
+        workdir.mkdir()
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "melanoma_exp", *words],
-            cwd=place,
+            cwd=workdir,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""A run whose server is lost goes on, and in the end the server has what it would have had."""
+"""A run continues while its server is lost, and in the end the server has all of it."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ def line(server: MlflowServer) -> Iterator[Line]:
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own, and a server that is asked again at every call."""
     from melanoma_exp.tracking import sampler, upload
 
@@ -48,9 +48,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def expected(server: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    place = tmp_path_factory.mktemp("undisturbed")
+    workdir = tmp_path_factory.mktemp("undisturbed")
     run = started(server.uri)
-    for step in steps(run, place):
+    for step in steps(run, workdir):
         step()
     return content(server, run.id)
 
@@ -72,28 +72,28 @@ def test_a_server_that_comes_back_has_everything_and_says_so_once(
     line: Line,
     expected: Any,
     lost_at: int,
-    place: Path,
+    workdir: Path,
     capsys: pytest.CaptureFixture,
 ) -> None:
     run = started(line.uri)
-    for k, step in enumerate(steps(run, place)):
+    for k, step in enumerate(steps(run, workdir)):
         if k == lost_at:
             line.set("cut")
         if k == lost_at + 4:
-            assert list((place / "mlruns" / "spool").iterdir())
+            assert list((workdir / "mlruns" / "spool").iterdir())
             line.set("whole")
         step()
     assert content(server, run.id) == expected
-    assert not list((place / "mlruns" / "spool").iterdir())
+    assert not list((workdir / "mlruns" / "spool").iterdir())
     lost, back = capsys.readouterr().err.splitlines()
     assert lost.startswith(f"tracking: {line.uri} cannot be used: ") and "the run continues" in lost
     assert back == f"tracking: {line.uri} answers again and has all that was pending"
 
 
 def test_what_a_lost_server_missed_is_listed_and_delivered_by_sync(
-    server: MlflowServer, line: Line, expected: Any, place: Path, capsys: pytest.CaptureFixture
+    server: MlflowServer, line: Line, expected: Any, workdir: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    run_id = lost_for_good(line, place, "cut", FIRST_OF_EPOCHS + 1)
+    run_id = lost_for_good(line, workdir, "cut", FIRST_OF_EPOCHS + 1)
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 2 and errors[1].endswith(f"melanoma-exp sync {run_id}")
     COMMANDS["sync"]([])
@@ -110,30 +110,30 @@ def test_what_a_lost_server_missed_is_listed_and_delivered_by_sync(
     ):
         archive.file(run_id, "figures/weights")
     COMMANDS["sync"]([run_id])
-    told = capsys.readouterr().out
-    assert told == f"{run_id} run: 9 entries uploaded to {line.uri}, FINISHED\n"
+    printed = capsys.readouterr().out
+    assert printed == f"{run_id} run: 9 entries uploaded to {line.uri}, FINISHED\n"
     assert content(server, run_id) == expected
-    with pytest.raises(UserError, match=f"^sync: nothing is pending of run {run_id} in {place}"):
+    with pytest.raises(UserError, match=f"^sync: nothing is pending of run {run_id} in {workdir}"):
         COMMANDS["sync"]([run_id])
     COMMANDS["sync"](["--all"])
     assert capsys.readouterr().out == "nothing is pending\n"
 
 
 def test_a_server_that_moved_is_named_to_sync(
-    server: MlflowServer, line: Line, expected: Any, place: Path
+    server: MlflowServer, line: Line, expected: Any, workdir: Path
 ) -> None:
-    run_id = lost_for_good(line, place, "cut", 1)
+    run_id = lost_for_good(line, workdir, "cut", 1)
     COMMANDS["sync"](["--all", "tracking=server", f"tracking.uri={server.uri}"])
     assert content(server, run_id) == expected
 
 
 @pytest.mark.parametrize("answered", [1, 8, 18, 19, 21])  # the last three within the model
 def test_requests_that_arrived_without_an_answer_are_not_doubled(
-    server: MlflowServer, line: Line, expected: Any, place: Path, answered: int
+    server: MlflowServer, line: Line, expected: Any, workdir: Path, answered: int
 ) -> None:
     run = started(line.uri)
     line.set("deaf", answered)
-    for step in steps(run, place):
+    for step in steps(run, workdir):
         step()
     line.set("whole")
     COMMANDS["sync"]([run.id])
@@ -141,9 +141,9 @@ def test_requests_that_arrived_without_an_answer_are_not_doubled(
 
 
 def test_a_delivery_killed_after_every_request_and_repeated_makes_no_doubles(
-    server: MlflowServer, line: Line, expected: Any, place: Path
+    server: MlflowServer, line: Line, expected: Any, workdir: Path
 ) -> None:
-    run_id = lost_for_good(line, place, "cut", 0)
+    run_id = lost_for_good(line, workdir, "cut", 0)
     line.set("whole")
     script = Path(__file__).parents[1] / "support" / "killed_sync.py"
     done = subprocess.run([sys.executable, str(script), run_id], capture_output=True, text=True)
@@ -153,7 +153,7 @@ def test_a_delivery_killed_after_every_request_and_repeated_makes_no_doubles(
 
 
 def test_a_silent_server_delays_a_run_by_one_short_wait(
-    server: MlflowServer, line: Line, expected: Any, place: Path, monkeypatch: pytest.MonkeyPatch
+    server: MlflowServer, line: Line, expected: Any, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from melanoma_exp.tracking import connection, mlflow_store, upload
 
@@ -163,7 +163,7 @@ def test_a_silent_server_delays_a_run_by_one_short_wait(
     run = started(line.uri)
     line.set("silent")
     took = []
-    for step in steps(run, place):
+    for step in steps(run, workdir):
         before = time.monotonic()
         step()
         took.append(time.monotonic() - before)
@@ -173,11 +173,11 @@ def test_a_silent_server_delays_a_run_by_one_short_wait(
     assert content(server, run.id) == expected
 
 
-def test_a_run_that_goes_on_delivers_first_and_repeats_nothing(
-    server: MlflowServer, line: Line, expected: Any, place: Path
+def test_a_resumed_run_uploads_first_and_repeats_nothing(
+    server: MlflowServer, line: Line, expected: Any, workdir: Path
 ) -> None:
     run = started(line.uri)
-    for k, step in enumerate(steps(run, place)):
+    for k, step in enumerate(steps(run, workdir)):
         if k == FIRST_OF_EPOCHS + 1:
             line.set("cut")
         if k == FIRST_OF_EPOCHS + 3:
@@ -189,9 +189,9 @@ def test_a_run_that_goes_on_delivers_first_and_repeats_nothing(
     line.set("whole")
     again = started(line.uri, resumed=run.id)
     assert not pending_runs()
-    for k, step in enumerate(steps(again, place)):
+    for k, step in enumerate(steps(again, workdir)):
         if k == FIRST_OF_EPOCHS + 2:
-            line.set("deaf")  # epoch 3 is there; what is told of it now gets no answer
+            line.set("deaf")  # epoch 3 is there; what is logged of it now gets no answer
         if k == FIRST_OF_EPOCHS + 4:
             line.set("whole")
         step()
@@ -199,7 +199,7 @@ def test_a_run_that_goes_on_delivers_first_and_repeats_nothing(
 
 
 def test_what_the_server_refuses_stays_and_is_named(
-    server: MlflowServer, line: Line, place: Path
+    server: MlflowServer, line: Line, workdir: Path
 ) -> None:
     run = started(line.uri)
     run.log_params({"key": 1})
@@ -213,11 +213,11 @@ def test_what_the_server_refuses_stays_and_is_named(
     for _ in range(2):
         with pytest.raises(UserError, match="of [23] entries uploaded.*Changing param values"):
             COMMANDS["sync"]([run.id])
-    assert len((place / "mlruns/spool" / run.id / "entries.jsonl").read_text().splitlines()) == 3
+    assert len((workdir / "mlruns/spool" / run.id / "entries.jsonl").read_text().splitlines()) == 3
 
 
 def test_a_connection_that_is_dropped_once_is_no_lost_server(
-    line: Line, place: Path, capsys: pytest.CaptureFixture
+    line: Line, workdir: Path, capsys: pytest.CaptureFixture
 ) -> None:
     run = started(line.uri)
     line.set("drop")
@@ -227,12 +227,12 @@ def test_a_connection_that_is_dropped_once_is_no_lost_server(
 
 
 def test_half_a_line_was_never_promised_and_is_dropped(
-    server: MlflowServer, line: Line, place: Path
+    server: MlflowServer, line: Line, workdir: Path
 ) -> None:
     run = started(line.uri)
     line.set("cut")
     run.log_metrics({"x": 1.0}, 1)
-    path = place / "mlruns" / "spool" / run.id / "entries.jsonl"
+    path = workdir / "mlruns" / "spool" / run.id / "entries.jsonl"
     with path.open("ab") as file:
         file.write(b'{"kind": "metr')
         os.fsync(file.fileno())
