@@ -125,6 +125,7 @@ def test_a_rejected_job_is_reported_before_any_starts(images: Path, tmp_path: Pa
         ("hydra/launcher=basic", "hydra/launcher=basic: sweeps are launched by local or slurm"),
         ("hydra/launcher=slrum", "hydra/launcher=slrum: there is no such option; .*slurm"),
         ("hydra/launcher=slurm", "hydra/launcher=slurm: there is no command sbatch"),
+        ("evaluation.objective=val/kappa,val/accuracy", "^evaluation.objective: a sweep has one "),
         ("dataset=isic9", "dataset.root: isic9 needs a folder: .*\nno job was started"),
     ],
 )
