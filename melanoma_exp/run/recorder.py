@@ -37,7 +37,7 @@ class Recorder:
     """Writes everything a researcher expects of one run."""
 
     def __init__(
-        self, run: Run, experiment: Experiment, datamodule: DataModule, place: Path
+        self, run: Run, experiment: Experiment, datamodule: DataModule, folder: Path
     ) -> None:
         """Prepares the recorder.
 
@@ -45,13 +45,13 @@ class Recorder:
             run: Where to.
             experiment: What is run.
             datamodule: Its data.
-            place: A folder for files on their way to the run.
+            folder: A folder for files on their way to the run.
         """
         self._run, self._experiment, self._datamodule = run, experiment, datamodule
-        self._files = Artifacts(run, place, experiment.evaluation.figures)
+        self._files = Artifacts(run, folder, experiment.evaluation.figures)
         # Also needed at the end, which another process may reach than the one that began.
         text = experiment.to_json()
-        (place / "experiment.json").write_text(text, encoding="utf-8")
+        (folder / "experiment.json").write_text(text, encoding="utf-8")
         self._mark = "leaky" if datamodule.leaky else ""
 
     def start(self, model: "keras.Model", loader: Loader) -> None:
