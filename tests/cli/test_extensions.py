@@ -206,3 +206,13 @@ def test_an_installed_package_joins_by_its_entry_point(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": path},
     )
     assert "package='my-lab 1.2'" in done.stdout and done.stdout.endswith(", ()]\n"), done.stderr
+    (described / "entry_points.txt").write_text("[melanoma_exp]\nlab = gone.module\n")
+    done = melanoma_exp("model=m1", "--cfg", "job", cwd=tmp_path, PYTHONPATH=path)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("my-lab 1.2: its entry point lab names no module (gone.module)")
+
+
+def test_a_process_without_a_command_line_reads_its_environment(lab: Path) -> None:
+    words = ["model=tiny", "--cfg", "job"]
+    done = melanoma_exp(*words, cwd=lab.parent, MELANOMA_EXP_EXTEND=str(lab))
+    assert done.returncode == 0 and "kind: tiny" in done.stdout

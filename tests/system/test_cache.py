@@ -233,14 +233,10 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
 
 
 def test_a_lock_file_removed_by_its_holder_is_no_lock(tmp_path):
-    folder = tmp_path / "decoded" / "k"
-    with (
-        locks.exclusive(folder),
-        pytest.raises(BlockingIOError),
-        locks.exclusive(folder, wait=False),
-    ):
+    path = tmp_path / "decoded" / "k"
+    with locks.exclusive(path), pytest.raises(BlockingIOError), locks.exclusive(path, wait=False):
         pass
-    with locks.exclusive(folder, wait=False):
+    with locks.exclusive(path, wait=False):
         assert (tmp_path / "decoded" / ".k.lock").exists()
     assert names(tmp_path) == []
 

@@ -6,6 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -134,9 +135,14 @@ def load_installed() -> None:
     """Loads what installed packages offer and what the environment names, once."""
     for entry in metadata.entry_points(group=ENTRY_POINTS):
         package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.name
-        found = find_spec(entry.module)
+        found = None
+        with suppress(ImportError):  # of a package above the module
+            found = find_spec(entry.module)
         if found is None or found.origin is None:
-            raise UserError(f"{package}: its entry point {entry.name} names no module")
+            raise UserError(
+                f"{package}: its entry point {entry.name} names no module ({entry.module}); "
+                "repair or uninstall it"
+            )
         main = Path(found.origin).resolve()
         path = main.parent if main.name == "__init__.py" else main
         _join(entry.module, path, package, source.read(path))
