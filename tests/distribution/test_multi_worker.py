@@ -32,8 +32,13 @@ LONG = [*HARD, "train.epochs=8", "train.checkpoint.every_steps=2"]
 
 
 @pytest.mark.timeout(900)
-def test_two_workers_end_as_one_process_does(images: Path, tmp_path: Path) -> None:
-    words = [*HARD, "train.early_stopping.monitor=val/log_loss"]
+@pytest.mark.parametrize(
+    "changes", [(), pytest.param(("augment=mixup", "train.fused=false"), marks=pytest.mark.slow)]
+)
+def test_two_workers_end_as_one_process_does(
+    images: Path, tmp_path: Path, changes: tuple[str, ...]
+) -> None:
+    words = [*HARD, "train.early_stopping.monitor=val/log_loss", *changes]
     run(tmp_path / "one", [], command(images, tmp_path / "one", *words))
     said = run(tmp_path / "two", TWO, command(images, tmp_path / "two", *words))
     assert max(difference(tmp_path / "one", tmp_path / "two")) < CLOSE
