@@ -34,8 +34,12 @@ def test_parts_of_a_batch_follow_one_another_and_are_as_even_as_can_be(
     assert max(sizes) - min(sizes) <= 1
 
 
+@pytest.mark.parametrize("weights", [None, np.arange(23.0)])
+@pytest.mark.parametrize("augment", ["dihedral", "mixup", "cutmix"])
 @pytest.mark.parametrize("replicas", [2, 4])
-def test_processes_make_together_what_one_would(replicas: int, option: Any) -> None:
+def test_processes_make_together_what_one_would(
+    replicas: int, augment: str, weights: Any, option: Any
+) -> None:
     from melanoma_exp.distribution.sharding import ShardedLoader
 
     random = np.random.default_rng(0)
@@ -50,9 +54,9 @@ def test_processes_make_together_what_one_would(replicas: int, option: Any) -> N
         np.full(23, "train"),
     )
     pixels = random.integers(0, 256, (23, 6, 6, 3)).astype(np.uint8)
-    policy: AnyPolicy = option("augment", "dihedral")
+    policy: AnyPolicy = option("augment", augment)
     reader = Reader(pixels, pixels[:0])
-    loader = Loader(rows, reader, 10, np.array([0.5, 1.5]), policy, seed=3)
+    loader = Loader(rows, reader, 10, np.array([0.5, 1.5]), policy, 3, weights)
     strategy: Any = SimpleNamespace(num_replicas_in_sync=replicas)
     shards = [ShardedLoader(loader, strategy, k, replicas) for k in range(replicas)]
     for step in range(loader.steps):
