@@ -88,7 +88,7 @@ class Experiment(Spec):
 
     @property
     def run_name(self) -> str:
-        """The given name, or one that tells runs of a sweep apart."""
+        """The given name, or one that distinguishes the runs of a sweep."""
         if self.name:
             return self.name
         parts = [self.model.name, self.augment.kind, self.dataset.kind, self.split.kind]

@@ -52,7 +52,7 @@ def show(roots: Sequence[Path], commands: Mapping[str, Callable[[list[str]], Non
     screen.print("Research software, not a medical device.\n")
     screen.print(r"[bold]usage[/]  melanoma-exp \[group=option] \[group.key=value] ... \[flags]")
     screen.print("       melanoma-exp COMMAND ...  (also: python -m melanoma_exp)")
-    screen.print("       melanoma-exp GROUP --help or COMMAND --help tells more\n")
+    screen.print("       melanoma-exp GROUP --help or COMMAND --help says more\n")
     screen.print("[bold]groups and their options[/]  (* is the default)")
     for group in groups(roots):
         _show_options(screen, roots, group)

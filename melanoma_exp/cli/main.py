@@ -82,7 +82,7 @@ def _compose_and_run() -> None:
     from melanoma_exp.cli import compose, overrides
     from melanoma_exp.system.extensions import loading
 
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we report them in one line
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # full errors reach us; we report them in one line
     decorated: Any = hydra.main(
         version_base="1.3", config_path=str(conf_folder()), config_name="config"
     )

@@ -45,7 +45,7 @@ def differing(path: Path, sums: Sequence[str], budget: int | None = None) -> int
 def _of_block(content: bytes) -> str:
     """Returns the SHA-256 of the sums of 64-bit words of each page, and of what is left over.
 
-    A changed bit, an empty page and a page in another's place all change it.
+    A changed bit, an empty page and a moved page all change it.
     """
     whole = len(content) // _PAGE * _PAGE
     words = np.frombuffer(content, "<u8", whole // 8).reshape(-1, _PAGE // 8)

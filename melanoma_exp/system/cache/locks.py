@@ -38,9 +38,9 @@ def exclusive(entry: Path, wait: bool = True) -> Iterator[None]:
 
 
 def shared(path: Path) -> IO[bytes]:
-    """Opens a file that must not go meanwhile; closing it lets it go.
+    """Opens a file that must not be removed while it is open.
 
-    It may have gone just before: see `is_at`.
+    It may have been removed just before: see `is_at`.
 
     Raises:
         FileNotFoundError: There is none.

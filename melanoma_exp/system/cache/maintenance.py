@@ -120,7 +120,7 @@ def trim(root: Path, limit: int) -> list[CachedItem]:
 
 
 def damage(item: CachedItem) -> str:
-    """Reads an entry whole and returns what is wrong with it, "" if nothing is."""
+    """Reads an entry completely and returns what is wrong with it, "" if nothing is."""
     try:
         check(item.folder)
     except DamageError as found:

@@ -39,7 +39,7 @@ def read(path: Path) -> dict[str, bytes]:
 def _imported(text: bytes) -> set[str]:
     try:
         nodes = list(ast.walk(ast.parse(text)))
-    except SyntaxError:  # told when it is imported
+    except SyntaxError:  # reported when it is imported
         return set()
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [n.module or "" for n in nodes if isinstance(n, ast.ImportFrom) and not n.level]
