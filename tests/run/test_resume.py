@@ -27,13 +27,13 @@ RESUMED = [
 ]
 
 
-def killed_again_and_again(images: Path, place: Path, kills: int, seed: int) -> None:
+def killed_again_and_again(images: Path, place: Path, kills: int, seed: int, *more: str) -> None:
     """Starts a run, kills it at random moments, resumes it to its end, and compares."""
     whole = place / "whole"
-    runner.run(experiment(images, whole, *RESUMED), place / "job0", {})
+    runner.run(experiment(images, whole, *RESUMED, *more), place / "job0", {})
     (expected,) = runs(whole)
     script = Path(__file__).parents[1] / "support" / "killed_run.py"
-    words = overrides(images, place, *RESUMED)
+    words = overrides(images, place, *RESUMED, *more)
     command = [sys.executable, str(script), str(kills), str(seed), str(place / "job1"), *words]
     done = subprocess.run(command, capture_output=True, text=True, cwd=place)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -55,6 +55,14 @@ def test_a_run_that_is_killed_five_times_ends_as_one_that_never_was(
     images: Path, tmp_path: Path
 ) -> None:
     killed_again_and_again(images, tmp_path, kills=5, seed=1)
+
+
+@pytest.mark.slow
+def test_a_killed_run_of_mixed_images_drawn_by_weight_ends_as_one_that_never_was(
+    images: Path, tmp_path: Path
+) -> None:
+    mixed = ("augment=cutmix", "balance=sampling", "balance.images=30")
+    killed_again_and_again(images, tmp_path, 4, 1, *mixed)
 
 
 @pytest.mark.slow
