@@ -33,7 +33,7 @@ def exit_code(work: Callable[[], None]) -> int:
         if signum is None:
             traceback.print_exc()
             return 1
-        print("interrupted: what was logged so far is kept", file=sys.stderr)
+        print("interrupted: what was logged so far is saved", file=sys.stderr)
         if sweep := getattr(error, "sweep", ""):
             print(f"resume with: melanoma-exp resume-sweep {sweep}", file=sys.stderr)
         elif message := getattr(error, "message", ""):

@@ -156,7 +156,7 @@ def test_workers_end_with_their_launcher_and_the_run_is_resumed_as_printed(
     assert launched.wait() == (-9 if how == signal.SIGKILL else 128 + how)
     assert ended(workers, 60)
     said = (place / "out.txt").read_text()
-    assert "interrupted: what was logged so far is kept" in said and "Traceback" not in said
+    assert "interrupted: what was logged so far is saved" in said and "Traceback" not in said
     assert "distribution:" not in said + (place / "worker-1.log").read_text()
     found, epochs = one_run(place)
     number = found.info.run_id

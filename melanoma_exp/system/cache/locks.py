@@ -40,7 +40,7 @@ def exclusive(entry: Path, wait: bool = True) -> Iterator[None]:
 def shared(path: Path) -> IO[bytes]:
     """Opens a file that must not be removed while it is open.
 
-    It may have been removed just before: see `is_at`.
+    It may have been removed just before: see `is_same_file`.
 
     Raises:
         FileNotFoundError: There is none.
