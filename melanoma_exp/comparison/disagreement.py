@@ -113,15 +113,15 @@ def pictures(
         listing = dataset.find(cache)
     except UserError as error:
         return {}, error.lines[0]
-    place = {
+    path_of = {
         str(s): listing.paths[k]
         for s, k in zip(listing.samples.source, listing.samples.image, strict=True)
     }
     found = {}
     for name in ids:
-        if name in place:
+        if name in path_of:
             try:
-                pixels = decode(place[name], (SIDE, SIDE), "bilinear", dataset.max_pixels)
+                pixels = decode(path_of[name], (SIDE, SIDE), "bilinear", dataset.max_pixels)
             except (ValueError, OSError):
                 continue
             found[name] = data_uri(pixels, SIDE)

@@ -44,7 +44,7 @@ def by_sweep(archive: Archive, sweep: str) -> Selection:
     """Takes the finished runs of a sweep.
 
     Args:
-        archive: Where runs are kept.
+        archive: Where runs are recorded.
         sweep: Its tag, or the end of it if that is unique.
 
     Raises:
