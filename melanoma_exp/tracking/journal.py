@@ -1,10 +1,10 @@
 """The journal of a run: what it logs is on disk before it is uploaded to the tracking store.
 
 One folder a run. `run.json` names the store and the run. `entries.jsonl` grows by one line an
-entry, each synced before it counts; a last line without its end was never promised and is dropped.
-`files/N/` holds copies of artifacts. `delivered` is how much of the entries the store has, in
-bytes: a hint, because a repeated upload makes no duplicates. `lock` is held by the one process that
-may append or upload.
+entry; a last line without its end was never promised and is dropped. `files/N/` holds copies of
+artifacts. What cannot be uploaded at once is synced, so that it survives a power cut too.
+`delivered` is how much of the entries the store has, in bytes: a hint, because a repeated upload
+makes no duplicates. `lock` is held by the one process that may append or upload.
 """
 
 import fcntl
@@ -50,6 +50,7 @@ class Journal:
         self.run_id, self.folder = run_id, root / run_id
         self._lock: Any = None
         self._size = 0  # bytes of whole entries
+        self._unsynced: list[Path] = []
 
     def open(self, uri: str, name: str) -> None:
         """Creates the folder if it is not there and locks it for this process.
@@ -96,10 +97,10 @@ class Journal:
         return " ".join(["melanoma-exp sync", self.run_id, *folder])
 
     def append(self, entry: Entry) -> None:
-        """Appends an entry, with a copy of its file, and returns when it is on disk.
+        """Appends an entry, with a copy of its file; from then on it outlives the process.
 
         Raises:
-            OSError: It is not; the journal is as before.
+            OSError: It cannot be written; the journal is as before.
         """
         line = {"kind": entry.kind, "content": entry.content}
         if entry.path is not None:
@@ -110,11 +111,20 @@ class Journal:
             try:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
             except OSError:
                 os.truncate(file.fileno(), self._size)
                 raise
         self._size += len(data)
+
+    def sync(self) -> None:
+        """Returns when all that is pending would survive a power cut.
+
+        Raises:
+            OSError: It would not.
+        """
+        for path in (self.folder / ENTRIES, *self._unsynced, self.folder / FILES):
+            sync(path)
+        self._unsynced = []
 
     def pending(self) -> list[Entry]:
         """Returns the entries that are not uploaded yet, oldest first."""
@@ -152,7 +162,7 @@ class Journal:
                 os.fsync(file.fileno())
         for path in files:
             shutil.rmtree(path)
-        self._size = 0
+        self._size, self._unsynced = 0, []
 
     def _acquire(self) -> Any:
         """Returns the lock, None where the folder was removed meanwhile."""
@@ -204,8 +214,7 @@ class Journal:
             shutil.copytree(path, target)
         else:
             shutil.copy2(path, target)
-        for each in (target, *target.rglob("*"), parent, parent.parent):
-            sync(each)
+        self._unsynced += [target, *target.rglob("*"), parent]
         return target.relative_to(self.folder).as_posix()
 
 

@@ -20,8 +20,9 @@ SHARE = 5.0  # seconds that an upload of what has piled up may hold up training
 class Uploader:
     """Journals what a run logs and uploads it in that order.
 
-    Every entry is on disk before it is sent, and sent before the next. While the store is lost the
-    entries pile up in the journal; the store is tried again after growing pauses.
+    Every entry is in the journal before it is sent, and sent before the next. While the store is
+    lost the entries pile up in the journal, synced to disk; the store is tried again after growing
+    pauses.
     """
 
     def __init__(self, store: MlflowStore, journal: Journal, name: str) -> None:
@@ -64,13 +65,17 @@ class Uploader:
                 self._journal.append(entry)
             except OSError as error:
                 if self._lost:
-                    message = f"{self._lost}, and cannot write {self._journal.folder}"
-                    raise StoreError(f"{message}: {error.strerror}") from error
+                    raise self._unwritable(error) from error
                 # Nothing is pending: a full disk alone does not keep a store from taking it.
                 self._store.write(entry)
                 return
             if not self._lost or time.monotonic() >= self._retry_at:
                 self._upload(seconds)
+            if self._lost:
+                try:
+                    self._journal.sync()
+                except OSError as error:
+                    raise self._unwritable(error) from error
 
     def close(self, entry: Entry) -> None:
         """Logs the last entry, and says how to upload what cannot be uploaded now."""
@@ -85,6 +90,10 @@ class Uploader:
                     f"run {self._journal.run_id} is saved in {self._journal.folder.absolute()} "
                     f"({self._lost}); upload it with: {self._journal.sync_command()}"
                 )
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        message = f"{self._lost}, and cannot write {self._journal.folder}"
+        return StoreError(f"{message}: {error.strerror}")
 
     def _upload(self, seconds: float) -> None:
         try:
