@@ -1,1 +1,0 @@
-"""Datasets: where images, labels and groups come from."""
