@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
@@ -153,8 +152,7 @@ def _commands(count: int, words: Sequence[str]) -> tuple[Path, list[list[str]]]:
         return folder, [[*program, *words]] * count
     key = "hydra.run.dir="
     given = [word.removeprefix(key) for word in words if word.startswith(key)]
-    now = datetime.now()
-    folder = Path(given[-1] if given else f"mlruns/hydra/{now:%Y-%m-%d}/{now:%H-%M-%S-%f}")
+    folder = Path(given[-1]) if given else resume.new_job_folder()
     own = [f"{key}{folder}", "distribution=multi_worker"]
     # One folder, so that all find the run of an earlier start; the chief alone writes there.
     silent = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]

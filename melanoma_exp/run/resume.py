@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,12 @@ class StartedRun:
     run_id: str
     scores: Any
     leaky: bool = False
+
+
+def new_job_folder() -> Path:
+    """Returns the folder of a job that starts now, named as in `conf/config.yaml`."""
+    now = datetime.now()
+    return Path("mlruns") / "hydra" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S-%f}"
 
 
 def find_started_run(folder: Path) -> StartedRun | None:

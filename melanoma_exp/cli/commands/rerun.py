@@ -1,7 +1,5 @@
 """The command `rerun`."""
 
-from pathlib import Path
-
 from melanoma_exp.cli.arguments import Parser, compose_storage
 
 
@@ -13,11 +11,11 @@ def rerun(words: list[str]) -> None:
     parser.add_argument("run_id", help="of the run to repeat, as MLflow shows it")
     given, overrides = parser.split(words)
     from melanoma_exp import config
-    from melanoma_exp.run import runner
+    from melanoma_exp.run import resume, runner
 
     here = compose_storage("rerun", overrides)
     text = here.tracking.archive().text(given.run_id, "experiment.json")
     again = config.parse_json(text).model_copy(
         update={"tracking": here.tracking, "cache": here.cache}
     )
-    runner.run(again, Path.cwd(), {"rerun_of": given.run_id})
+    runner.run(again, resume.new_job_folder(), {"rerun_of": given.run_id})
