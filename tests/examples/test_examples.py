@@ -14,6 +14,10 @@ EXAMPLES = ROOT / "examples"
 MONITOR = "train.early_stopping.monitor"
 
 
+# Each test is five commands; on a busy machine they take minutes.
+pytestmark = pytest.mark.timeout(900)
+
+
 @pytest.fixture
 def lab(tmp_path: Path) -> Path:
     """The examples in a folder of the user's own."""
@@ -40,6 +44,7 @@ def test_a_residual_network(lab: Path, images: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").iterdir())) == len(ALL_FORMATS.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "words", "kind"),
     [
@@ -56,6 +61,7 @@ def test_a_policy_and_a_balancer(
     assert (folder / "extensions" / file).is_file()
 
 
+@pytest.mark.slow
 def test_mixup_is_yaml(lab: Path, images: Path, tmp_path: Path) -> None:
     folder, _ = main_job(
         tmp_path, images, f"extend={lab}/colour_policy.py", "augment=flip_and_mixup"
