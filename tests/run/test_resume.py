@@ -127,7 +127,7 @@ def test_a_run_whose_process_is_gone_is_marked_and_one_at_work_is_left_alone(
     client.update_run(run_id, status="RUNNING")
     client.set_tag(run_id, "process", "elsewhere:1:2")
     run_command("reconcile", tmp_path)
-    assert "was started on elsewhere, left alone" in capsys.readouterr().out
+    assert "was started on elsewhere, left as it is" in capsys.readouterr().out
 
 
 def test_the_same_job_started_again_in_its_folder_resumes(
