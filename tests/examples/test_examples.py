@@ -15,7 +15,7 @@ MONITOR = "train.early_stopping.monitor"
 
 
 # Each test is five commands; on a busy machine they take minutes.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
@@ -44,7 +44,6 @@ def test_a_residual_network(lab: Path, images: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").iterdir())) == len(ALL_FORMATS.split())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "words", "kind"),
     [
@@ -61,7 +60,6 @@ def test_a_policy_and_a_balancer(
     assert (folder / "extensions" / file).is_file()
 
 
-@pytest.mark.slow
 def test_mixup_is_yaml(lab: Path, images: Path, tmp_path: Path) -> None:
     folder, _ = main_job(
         tmp_path, images, f"extend={lab}/colour_policy.py", "augment=flip_and_mixup"

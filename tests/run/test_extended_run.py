@@ -145,6 +145,7 @@ def test_an_interrupted_run_is_resumed_with_its_file_alone(
     assert same_weights(weights, kept.artifacts / "model.weights.h5")
 
 
+@pytest.mark.slow
 def test_jobs_of_a_sweep_load_the_file_that_its_command_named(kept: Kept, tmp_path: Path) -> None:
     lab = extension.write(tmp_path / "lab")
     words = [*extension.BASE, f"dataset.root={kept.images}", f"cache.dir={kept.place / 'cache'}"]

@@ -22,6 +22,7 @@ def as_the_first_version_wrote_it(path: Path) -> None:
     path.write_text(json.dumps(old, indent=2))
 
 
+@pytest.mark.slow
 def test_a_run_of_the_first_version_is_resumed_and_used(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ def killed_again_and_again(images: Path, place: Path, kills: int, seed: int, *mo
     assert not (place / "mlruns" / "checkpoints" / run.info.run_id).exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_five_times_ends_as_one_that_never_was(
     images: Path, tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ def test_a_search_from_command_line_to_page(images: Path, tmp_path: Path) -> Non
     assert code == 2 and "holds another search" in said
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_another_objective_ranks_the_jobs_and_another_monitor_prunes_them(
     images: Path, tmp_path: Path
@@ -165,6 +166,7 @@ def test_a_wrong_option_is_one_line(
     assert not list(tmp_path.rglob("job.log")) and not (tmp_path / "mlruns").exists()
 
 
+@pytest.mark.slow
 def test_without_optuna_one_line_says_what_to_install(images: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['optuna'] = None\n")
     path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"

@@ -128,7 +128,7 @@ def test_monitoring_another_metric_changes_nothing_else(option: Any, tmp_path: P
     assert [logged[epoch][AUC] for epoch in (1, 2)] == auc and all(0 <= a <= 1 for a in auc)
 
 
-@pytest.mark.parametrize("stop", [(2, 4), (3, 3)])
+@pytest.mark.parametrize("stop", [(2, 4), pytest.param((3, 3), marks=pytest.mark.slow)])
 def test_a_resumed_run_decides_by_it_as_one_that_was_not_interrupted(
     stop: tuple[int, int], option: Any, tmp_path: Path
 ) -> None:
