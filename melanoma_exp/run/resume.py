@@ -20,8 +20,8 @@ from melanoma_exp.distribution.liveness import LostWorkerError
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import provenance
 from melanoma_exp.system.disk import why_unwritable
-from melanoma_exp.tracking.base import StoreError
 from melanoma_exp.tracking.off import FolderRun
+from melanoma_exp.tracking.store import StoreError
 from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from melanoma_exp.sweep.folder import RESULTS, Job, Status, Sweep, open_sweep
 from melanoma_exp.sweep.search import config as search_config
 from melanoma_exp.system.files import write
 from melanoma_exp.tracking.archive import Archive, StoredRun
-from melanoma_exp.tracking.base import StoreError, SweepEnd
+from melanoma_exp.tracking.base import SweepEnd
 from melanoma_exp.tracking.off import Off
+from melanoma_exp.tracking.store import StoreError
 
 CURVES = ("val/accuracy", "val/loss")
 

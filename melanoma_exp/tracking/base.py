@@ -5,20 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from melanoma_exp.spec import Spec, UserError
+from melanoma_exp.spec import Spec
 
 if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
-DEFAULT_FOLDER = Path("mlruns")  # below the working directory
-
-
-class StoreError(UserError):
-    """The tracking store is full, locked or does not answer; a retry may succeed.
-
-    The request that failed may have been carried out all the same.
-    """
 
 
 class Run(Protocol):

@@ -15,7 +15,7 @@ from requests.exceptions import HTTPError, RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from melanoma_exp.spec import UserError
-from melanoma_exp.tracking.base import StoreError
+from melanoma_exp.tracking.store import StoreError
 
 DATABASE_MESSAGE = re.compile(r"^\(\w+\.\w+Error\) (.+)$", re.MULTILINE)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from melanoma_exp.spec import UserError
 from melanoma_exp.system.files import sync, write
-from melanoma_exp.tracking.base import DEFAULT_FOLDER
+from melanoma_exp.tracking.store import DEFAULT_FOLDER
 
 ROOT = DEFAULT_FOLDER / "spool"
 RUN, ENTRIES, FILES, DELIVERED, LOCK = "run.json", "entries.jsonl", "files", "delivered", "lock"

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from melanoma_exp.spec import UserError
-from melanoma_exp.tracking.base import DEFAULT_FOLDER
 from melanoma_exp.tracking.journal import ROOT
 from melanoma_exp.tracking.mlflow_tracking import MlflowTracking
+from melanoma_exp.tracking.store import DEFAULT_FOLDER
 
 
 class Local(MlflowTracking):

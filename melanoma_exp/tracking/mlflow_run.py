@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlflow
 from mlflow.data.code_dataset_source import CodeDatasetSource
@@ -21,9 +21,6 @@ from melanoma_exp.tracking.mlflow_store import SLOW, MlflowStore
 from melanoma_exp.tracking.sampler import Sampler
 from melanoma_exp.tracking.upload import Uploader
 
-if TYPE_CHECKING:
-    from melanoma_exp.tracking.mlflow_tracking import MlflowTracking
-
 
 class MlflowRun:
     """One MLflow run; system metrics are sampled while it lasts.
@@ -31,11 +28,22 @@ class MlflowRun:
     It continues when the store is lost: what it logs waits in its journal.
     """
 
-    def __init__(self, tracking: "MlflowTracking", name: str, resumed: str | None = None) -> None:
+    def __init__(
+        self,
+        uri: str,
+        experiment: str,
+        artifact_root: str | None,
+        journals: Path,
+        name: str,
+        resumed: str | None = None,
+    ) -> None:
         """Starts the run.
 
         Args:
-            tracking: Where to; the experiment is created if there is none of that name.
+            uri: Of the store.
+            experiment: Its MLflow experiment, created if there is none of that name.
+            artifact_root: The URI below which a new experiment saves artifacts; None: the server's.
+            journals: The folder of the journals of runs.
             name: The run's name.
             resumed: The id of an unfinished run to continue, under its own name and experiment.
                 Metrics that it has already are not logged again.
@@ -43,14 +51,13 @@ class MlflowRun:
         Raises:
             UserError: The store cannot be reached or refuses the experiment.
         """
-        uri = tracking.describe()
         client = connect(uri)
         if resumed is None:
             with store_errors(uri), request_timeout(SLOW):
-                experiment = experiment_id(tracking.experiment, tracking.artifact_root())
-                run = client.create_run(experiment, tags=resolve_tags(), run_name=name)
+                number = experiment_id(experiment, artifact_root)
+                run = client.create_run(number, tags=resolve_tags(), run_name=name)
         self.id = resumed or run.info.run_id
-        journal = Journal(self.id, tracking.journal_root())
+        journal = Journal(self.id, journals)
         self._uploader = Uploader(MlflowStore(client, uri, self.id), journal, name)
         if resumed is not None:  # after the status with which the interrupted process ended
             with store_errors(uri):

@@ -39,7 +39,8 @@ class MlflowTracking(Tracking):
         from melanoma_exp.tracking.mlflow_run import MlflowRun
 
         self.prepare()
-        return MlflowRun(self, name, resumed)
+        uri, artifacts, journals = self.describe(), self.artifact_root(), self.journal_root()
+        return MlflowRun(uri, self.experiment, artifacts, journals, name, resumed)
 
     def start_sweep(self, name: str, process: str, resumed: str | None) -> str:
         """Creates the parent run of a sweep's jobs, or reopens it, and returns its id.

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from melanoma_exp.tracking.base import DEFAULT_FOLDER
 from melanoma_exp.tracking.mlflow_tracking import MlflowTracking
+from melanoma_exp.tracking.store import DEFAULT_FOLDER
 
 
 class Server(MlflowTracking):

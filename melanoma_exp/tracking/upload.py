@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass
 
 from melanoma_exp.spec import UserError
-from melanoma_exp.tracking.base import StoreError
 from melanoma_exp.tracking.connection import connect, store_errors
 from melanoma_exp.tracking.journal import Entry, Journal
 from melanoma_exp.tracking.mlflow_store import MlflowStore
+from melanoma_exp.tracking.store import StoreError
 
 FIRST_WAIT, LONGEST_WAIT = 10.0, 300.0  # seconds until a lost store is tried again
 RETRY_WITHIN = 1.0  # seconds; a failure that took longer is no dropped connection
