@@ -26,7 +26,7 @@ class Spec(BaseModel):
 
 
 class UserError(Exception):
-    """Something the user can mend, in one line a problem.
+    """Something the user can fix, in one line a problem.
 
     The command line prints the lines without a traceback and exits with `code`, which a subclass
     may change.

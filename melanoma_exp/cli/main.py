@@ -132,10 +132,10 @@ def _job(composed: Any) -> float | None:
     runtime = hydra_config.runtime
     choice = runtime.choices.get("experiment")
     folder = Path(runtime.output_dir)
-    begun = resume.find_started_run(folder)
-    if begun and begun.scores:
-        print(f"{folder}: run {begun.run_id} has finished here already")
-        return experiment.objective.score(begun.scores)
+    earlier = resume.find_started_run(folder)
+    if earlier and earlier.scores:
+        print(f"{folder}: run {earlier.run_id} has finished here already")
+        return experiment.objective.score(earlier.scores)
     tags = {"experiment": choice} if choice else {}
-    scores = runner.run(experiment, folder, tags, begun.run_id if begun else None)
+    scores = runner.run(experiment, folder, tags, earlier.run_id if earlier else None)
     return experiment.objective.score(scores) if scores else None

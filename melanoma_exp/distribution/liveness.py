@@ -67,11 +67,11 @@ class LivenessMonitor:
         Returns:
             A message; empty if the error is this process's own.
         """
-        begun = time.monotonic()
+        started = time.monotonic()
         limit = DETECTION_TIME if is_peer_error else LINGER
-        while not self.lost and time.monotonic() - begun < limit:
+        while not self.lost and time.monotonic() - started < limit:
             time.sleep(0.2)
-        time.sleep(max(LINGER - (time.monotonic() - begun), 0))
+        time.sleep(max(LINGER - (time.monotonic() - started), 0))
         if not self.lost and is_peer_error:
             named = [int(k) for k in re.findall(r"/task:(\d+)", message)]
             others = [k for k in named if k != self._cluster.index and k in self._failures]
@@ -87,13 +87,13 @@ class LivenessMonitor:
             time.sleep(1.0)
 
     def _run(self) -> None:
-        begun = time.monotonic()
+        started = time.monotonic()
         while not self._stopped.wait(PROBE_INTERVAL):
             for k in range(len(self._cluster.addresses)):
                 if k != self._cluster.index and not self._stopped.is_set():
                     self._probe(k)
             late = [k for k in self._failures if k not in self._seen]
-            waited = time.monotonic() - begun
+            waited = time.monotonic() - started
             if late and waited > self._timeout:
                 who = ", ".join(self._cluster.name(k) for k in late)
                 self._report(f"{who} did not connect within {self._timeout:.0f} s")

@@ -47,7 +47,7 @@ def run(
         For val and test their metrics; None after a dry run, and in a worker that is not the chief.
 
     Raises:
-        UserError: Something the user can mend.
+        UserError: Something the user can fix.
         Interrupted: A signal asked to stop; what was logged stays.
         PrunedError: The pruner stopped the run; what was logged stays, checkpoints do not.
     """

@@ -36,15 +36,15 @@ def run(folder: Path, number: int) -> int:
     pruned: list[PrunedError] = []
     with _logged_to(job.folder / LOG):
         code = exit_status.exit_code(lambda: pruned.extend(_run(job, sweep)))
-    begun = resume.find_started_run(job.folder)
-    status = replace(status, ended=time.time(), run_id=begun.run_id if begun else "")
+    earlier = resume.find_started_run(job.folder)
+    status = replace(status, ended=time.time(), run_id=earlier.run_id if earlier else "")
     if pruned:
         status = replace(status, state="pruned")
     elif code == 0:
         status = replace(status, state="finished")
-        if begun and begun.scores:  # not after a dry run
-            score = job.experiment().objective.score(begun.scores)
-            status = replace(status, score=score, leaky=begun.leaky)
+        if earlier and earlier.scores:  # not after a dry run
+            score = job.experiment().objective.score(earlier.scores)
+            status = replace(status, score=score, leaky=earlier.leaky)
     else:
         status = replace(status, state="stopped" if code > 128 else "failed")
     job.note(status)
@@ -72,9 +72,9 @@ def _run(job: Job, sweep: Sweep) -> list[PrunedError]:
     """Runs the job; returns why it was pruned, if it was."""
     from melanoma_exp.run import runner
 
-    begun = resume.find_started_run(job.folder)
-    if begun and begun.scores:
-        print(f"{job.folder}: run {begun.run_id} has finished here already")
+    earlier = resume.find_started_run(job.folder)
+    if earlier and earlier.scores:
+        print(f"{job.folder}: run {earlier.run_id} has finished here already")
         return []
     experiment = job.experiment()
     parent = sweep.parent(experiment.tracking)
@@ -88,7 +88,7 @@ def _run(job: Job, sweep: Sweep) -> list[PrunedError]:
         known = objectives.directions(experiment.evaluation, experiment.dataset.alerts)
         pruner = open_pruner(sweep.folder, sweep.name, job.number, known)
     try:
-        runner.run(experiment, job.folder, tags, begun.run_id if begun else None, pruner)
+        runner.run(experiment, job.folder, tags, earlier.run_id if earlier else None, pruner)
     except PrunedError as pruned:
         print(f"pruned: {pruned}")
         return [pruned]

@@ -85,7 +85,7 @@ def missing(jobs: Sequence[Job]) -> list[Job]:
     return [job for job in jobs if not job.status().is_done]
 
 
-def begun(job: Job) -> bool:
+def has_started(job: Job) -> bool:
     """Whether a job can be resumed from a checkpoint."""
     known = resume.find_started_run(job.folder)
     if known is None or known.scores:

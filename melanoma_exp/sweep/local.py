@@ -203,5 +203,5 @@ def _clean_up(one: _Running) -> None:
 def _run_id(job: Job) -> str:
     from melanoma_exp.run import resume
 
-    begun = resume.find_started_run(job.folder)
-    return begun.run_id if begun else ""
+    earlier = resume.find_started_run(job.folder)
+    return earlier.run_id if earlier else ""

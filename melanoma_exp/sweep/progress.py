@@ -111,8 +111,8 @@ class Progress:
         now = time.monotonic()
         states = [status.state for status in self._statuses.values()]
         waiting = states.count("waiting") + self._queue.to_come
-        begun = sum(max(0.0, mean - (now - start)) for start in self._running.values())
-        return (waiting * mean + begun) / max(1, min(self._slots, waiting + len(self._running)))
+        partial = sum(max(0.0, mean - (now - start)) for start in self._running.values())
+        return (waiting * mean + partial) / max(1, min(self._slots, waiting + len(self._running)))
 
 
 def find_best(

@@ -42,7 +42,7 @@ def run(folder: Path, queue: Queue, options: Slurm, progress: Progress, signals:
     checkpoint and end.
     """
     executor = _executor(folder, options)
-    begun: set[int] = set()
+    started: set[int] = set()
     left: list[tuple[Job, Any]] = []
     cancelled = False
     while True:
@@ -57,8 +57,8 @@ def run(folder: Path, queue: Queue, options: Slurm, progress: Progress, signals:
                 handle.cancel(check=False)
         for job, handle in list(left):
             is_over = handle.done(force_check=cancelled)
-            if job.number not in begun and (is_over or job.status().state != "waiting"):
-                begun.add(job.number)
+            if job.number not in started and (is_over or job.status().state != "waiting"):
+                started.add(job.number)
                 progress.started(job)
             if is_over:
                 left.remove((job, handle))

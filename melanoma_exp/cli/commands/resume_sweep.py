@@ -45,7 +45,7 @@ def resume_sweep(words: list[str]) -> None:
     missing = launch.missing(sweep.jobs)
     if given.dry_run:
         for job in missing:
-            how = "resumes" if launch.begun(job) else "starts"
+            how = "resumes" if launch.has_started(job) else "starts"
             print(f"job {job.number} ({job.status().state}) {how}: {job.name}")
         print(f"{len(missing)} of {len(sweep.jobs)} jobs are missing")
         if config.exists(sweep.folder):

@@ -97,7 +97,7 @@ class Study:
         return optuna.trial.Trial(self.optuna, trial_id)
 
     def open_trials(self) -> Sequence[FrozenTrial]:
-        """Returns the trials of this sweep that have begun and not ended."""
+        """Returns the trials of this sweep that have started and not ended."""
         return [
             trial
             for trial in self.trials
@@ -113,8 +113,8 @@ class Study:
     @property
     def left(self) -> int:
         """How many trials may still begin."""
-        begun = sum(REJECTED not in trial.user_attrs for trial in self.trials)
-        return max(0, self._search.options.n_trials - begun)
+        started = sum(REJECTED not in trial.user_attrs for trial in self.trials)
+        return max(0, self._search.options.n_trials - started)
 
 
 def _sampler(options: Optuna, seed: int) -> optuna.samplers.BaseSampler:
