@@ -9,7 +9,7 @@ import pytest
 
 ASK = "from tensorflow.python.util import _pywrap_util_port as port; print(port.IsMklEnabled())"
 RUN = "from melanoma_exp.training import process; process.import_tensorflow()"
-JOBS = "import melanoma_exp.sweep.warm"
+JOBS = "import melanoma_exp.sweep.preload"
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="about x86 processors")

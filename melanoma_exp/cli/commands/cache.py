@@ -24,7 +24,7 @@ Everything is made again when it is needed. cache.max_gib limits the size."""
 
 
 def cache(words: list[str]) -> None:
-    """[clear|verify] [NAME ...]: lists, removes or checks decoded images and synthetic children."""
+    """[clear|verify] NAME ...: lists, removes or checks decoded images and synthetic children."""
     parser = Parser("cache", cache.__doc__, "melanoma-exp cache clear children cache.dir=FOLDER")
     parser.description = ACTIONS
     parser.add_argument("action", nargs="?", choices=("list", "clear", "verify"), default="list")
