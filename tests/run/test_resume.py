@@ -131,6 +131,7 @@ def test_a_run_whose_process_is_gone_is_marked_and_one_at_work_is_left_alone(
     assert "was started on elsewhere, left as it is" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_same_job_started_again_in_its_folder_resumes(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
