@@ -4,49 +4,18 @@ import itertools
 
 import numpy as np
 import pytest
+from augment_steps import ERASING, GREY, STILL
 from pictures import SIZE, drawn, skin
 from pydantic import ValidationError
 
 from melanoma_exp.augment import affine
 from melanoma_exp.augment.base import Sampling
 
-STILL = {
-    "kind": "flip_rotate_zoom",
-    "flip": "none",
-    "shift_height": (0, 0),
-    "shift_width": (0, 0),
-    "rotation": (0, 0),
-    "zoom_height": (0, 0),
-    "zoom_width": None,
-    "fill_mode": "reflect",
-    "fill_value": 0,
-    "interpolation": "bilinear",
-}
 TURN = {**STILL, "flip": "horizontal_and_vertical", "rotation": (-0.2, 0.2)}
 ZOOM = {**STILL, "zoom_height": (-0.2, 0.2), "shift_width": (-0.1, 0.1)}
 DIHEDRAL = {"kind": "dihedral"}
 FLIP = {"kind": "augmentor", "operations": [{"name": "flip_left_right", "probability": 0.5}]}
-GREY = {
-    "kind": "colour",
-    "brightness": (0, 0),
-    "contrast": (0, 0),
-    "saturation": (0, 0),
-    "hue": (0, 0),
-}
 COLOUR = {**GREY, "brightness": (-0.2, 0.2), "contrast": (-0.3, 0.3), "saturation": (-0.5, 0.5)}
-ERASING = {
-    "kind": "erasing",
-    "probability": 1,
-    "area": (0.02, 0.3),
-    "aspect": (0.3, 3.3),
-    "fill": "noise",
-}
-
-
-@pytest.fixture
-def compose(option):
-    """Gives a policy of the listed steps."""
-    return lambda *steps: option("augment", "compose", steps=steps)
 
 
 @pytest.mark.parametrize("name", ["flip_rotate_zoom", "dihedral", "augmentor"])

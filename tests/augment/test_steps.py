@@ -2,30 +2,10 @@
 
 import numpy as np
 import pytest
+from augment_steps import ERASING, GREY
 from pictures import drawn, skin
 
 from melanoma_exp.augment import colour
-
-GREY = {
-    "kind": "colour",
-    "brightness": (0, 0),
-    "contrast": (0, 0),
-    "saturation": (0, 0),
-    "hue": (0, 0),
-}
-ERASING = {
-    "kind": "erasing",
-    "probability": 1,
-    "area": (0.02, 0.3),
-    "aspect": (0.3, 3.3),
-    "fill": "noise",
-}
-
-
-@pytest.fixture
-def compose(option):
-    """Gives a policy of the listed steps."""
-    return lambda *steps: option("augment", "compose", steps=steps)
 
 
 def test_colour_means_what_it_means_in_keras(compose):
