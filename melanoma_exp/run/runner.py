@@ -71,13 +71,14 @@ def run(
             return None
         if resumed:
             console.print_resumed(console.console(), resumed, built.saved)
-        with _tracked(experiment, folder, resumed) as tracked, tempfile.TemporaryDirectory() as tmp:
-            from melanoma_exp.run.recorder import Recorder
+        from melanoma_exp.run.recorder import Recorder  # before the run exists: it takes a second
 
+        with _tracked(experiment, folder, resumed) as tracked, tempfile.TemporaryDirectory() as tmp:
+            # At once: killed before this, the job would start another run beside this one.
+            resume.save_started_run(folder, resume.StartedRun(tracked.id, None))
             process_tags = {"process": provenance.process(), "folder": str(folder.absolute())}
             precision_tag = {"precision": note or experiment.train.precision}
             tracked.set_tags({**tags, **process_tags, **precision_tag})
-            resume.save_started_run(folder, resume.StartedRun(tracked.id, None))
             recorder = Recorder(tracked, experiment, datamodule, Path(tmp))
             facts = {"dataset": datamodule.data.digest}
             store = CheckpointStore(states / tracked.id, facts)
