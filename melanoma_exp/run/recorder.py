@@ -10,7 +10,6 @@ import numpy as np
 from melanoma_exp import prediction
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.datamodule import DataModule
-from melanoma_exp.data.loader import Loader
 from melanoma_exp.evaluation import gradcam_examples, out_of_distribution
 from melanoma_exp.evaluation.evaluate import PartEvaluation, evaluate
 from melanoma_exp.evaluation.logits import predict_logits
@@ -54,7 +53,7 @@ class Recorder:
         (folder / "experiment.json").write_text(text, encoding="utf-8")
         self._mark = "leaky" if datamodule.leaky else ""
 
-    def start(self, model: "keras.Model", loader: Loader) -> None:
+    def start(self, model: "keras.Model") -> None:
         """Records what is known before training, so that a killed run can be understood too."""
         experiment, datamodule = self._experiment, self._datamodule
         parts, data = datamodule.parts, datamodule.data
@@ -97,7 +96,7 @@ class Recorder:
         )
         source = str(getattr(experiment.dataset, "root", None) or "generated")
         self._run.log_dataset(experiment.dataset.kind, data.digest, source, counts)
-        self._figures_of_data(loader)
+        self._figures_of_data()
 
     def log_epoch(self, metrics: Mapping[str, float], epoch: int) -> None:
         """Logs the metrics of an epoch, which counts from 1."""
@@ -201,7 +200,7 @@ class Recorder:
         fitted = out_of_distribution.fit(train, val_images)
         return fitted.to_dict() if fitted else None
 
-    def _figures_of_data(self, loader: Loader) -> None:
+    def _figures_of_data(self) -> None:
         datamodule = self._datamodule
         originals = datamodule.unbalanced
         _, first = np.unique(originals.label, return_index=True)
@@ -213,7 +212,7 @@ class Recorder:
         self._files.figure(
             "class_counts",
             lambda: figures.class_counts(
-                self._datamodule.classes, originals.counts(), loader.samples.counts()
+                self._datamodule.classes, originals.counts(), self._datamodule.plan.samples.counts()
             ),
         )
         if self._experiment.augment.kind != "none":

@@ -131,7 +131,7 @@ def train(
 
     if built.saved is None:
         resume.save_initial_state(store.folder, experiment, datamodule)
-        recorder.start(built.model, datamodule.train_loader(experiment.train.batch_size))
+        recorder.start(built.model)
     started, cpu_started = time.perf_counter(), time.process_time()
     screen = console.Screen(console.console(), experiment.train.epochs, built.steps)
     with screen as progress, built.workers.supervised(signals):
