@@ -104,7 +104,7 @@ class Experiment(Spec):
     @property
     def digest(self) -> str:
         """Identifies what determines weights and predictions."""
-        content = self.model_dump(mode="json")
+        content = {**self.model_dump(mode="json"), "model": self.model.identity()}
         scored_by = objectives.scored_by(self.train, self.evaluation)
         for key in BOOKKEEPING:
             *groups, last = key.split(".")

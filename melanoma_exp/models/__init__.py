@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
+from melanoma_exp.models.backbone import Backbone
 from melanoma_exp.models.base import Model
 from melanoma_exp.models.cnn import Cnn
 from melanoma_exp.system.extensions.group import Group
 
-AnyModel = Annotated[Cnn, Group("model", Model)]  # with a second architecture: `Cnn | Other`
+AnyModel = Annotated[Backbone | Cnn, Group("model", Model)]
 
 __all__ = ["AnyModel", "Model"]

@@ -1,6 +1,6 @@
 """The base of the options of the group `model`."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field
 
@@ -41,8 +41,28 @@ class Model(Spec):
             UserError: It does not fit.
         """
 
+    def settle(self, resumed: bool) -> Self:
+        """Checks what the model needs from this machine, and fills in what that decides.
+
+        Called once at the start of a run, before TensorFlow is imported; the result is what the run
+        records. Where a run is read (`predict`, `export`), it is not called.
+
+        Args:
+            resumed: Whether the run goes on from a checkpoint, if it has one.
+
+        Raises:
+            UserError: Something is missing, or is not what the run recorded.
+        """
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that determine weights and predictions: by default all of them."""
+        return self.model_dump(mode="json")
+
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> "keras.Model":
-        """Builds the network with fresh weights.
+        """Builds the network with fresh weights; reads no file.
+
+        Also called to predict, export and resume, on machines without pretrained weights.
 
         Args:
             image_shape: Height, width, 3.
@@ -55,6 +75,52 @@ class Model(Spec):
             UserError: The head does not fit the classes or the image is too small.
         """
         raise NotImplementedError
+
+    def load_pretrained(self, model: "keras.Model") -> None:
+        """Replaces random weights by pretrained ones; by default there are none.
+
+        Called once for a new run, in every process and before the model is compiled; never for a
+        resumed one, whose checkpoint has all weights.
+
+        Args:
+            model: What `build` returned.
+
+        Raises:
+            UserError: The weights cannot be read, or are of another network.
+        """
+
+    def stages(self, model: "keras.Model") -> list[list[str]]:
+        """Groups the layers that have weights by depth, for fine-tuning.
+
+        By default each such layer is a group of its own.
+
+        Args:
+            model: What `build` returned.
+
+        Returns:
+            Names of layers, from input to output; the last group is the head.
+        """
+        return [[layer.name] for layer in model.layers if layer.weights]
+
+    def embedding_layer(self, model: "keras.Model") -> str:
+        """Returns the layer whose output, float (b, features), the head reads.
+
+        By default the last one of that rank before the last layer with weights.
+
+        Args:
+            model: What `build` returned.
+
+        Raises:
+            UserError: There is none.
+        """
+        head = max((k for k, layer in enumerate(model.layers) if layer.weights), default=0)
+        for layer in reversed(model.layers[:head]):
+            if len(getattr(layer.output, "shape", ())) == 2:
+                return str(layer.name)
+        raise UserError(
+            f"model {self.name}: no layer before the logits has an output of the shape (rows, "
+            "features); override embedding_layer"
+        )
 
     def describe(self) -> dict[str, str]:
         """Returns rows of name and value for the plan and the model card."""

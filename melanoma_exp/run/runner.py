@@ -57,7 +57,7 @@ def run(
         experiment.tracking.check()  # before anything that takes time
     storage = experiment.command_overrides()
     with signals.handled(), resume.report_lost_worker(folder, resumed, storage):
-        experiment, datamodule, note = prepare(experiment)
+        experiment, datamodule, note = prepare(experiment, resumed is not None)
         states = experiment.tracking.state_folder(folder)
         built = training.build(
             experiment, datamodule, signals, states / resumed if resumed else None
@@ -94,22 +94,28 @@ def run(
     return scores
 
 
-def prepare(experiment: Experiment) -> tuple[Experiment, DataModule, str]:
+def prepare(experiment: Experiment, resumed: bool = False) -> tuple[Experiment, DataModule, str]:
     """Loads the data and makes the process ready for TensorFlow.
 
+    Args:
+        experiment: What to run.
+        resumed: Whether it goes on from a checkpoint, if it has one.
+
     Returns:
-        The experiment with its precision settled, its data, and a note on the precision or "".
+        The experiment with its model and precision settled, its data, and a note on the precision
+        or "".
 
     Raises:
         UserError: The data, or what the machine offers, does not fit the experiment.
     """
     experiment.distribution.check_environment()
+    model = experiment.model.settle(resumed)
     datamodule = prepare_data(experiment)
     # Not before the data is known to be good: importing TensorFlow takes seconds.
     process.keep_freed_memory()
     process.import_tensorflow()
     settled, note = precision.settle(experiment.train)
-    return experiment.model_copy(update={"train": settled}), datamodule, note
+    return experiment.model_copy(update={"model": model, "train": settled}), datamodule, note
 
 
 def prepare_data(experiment: Experiment) -> DataModule:

@@ -85,6 +85,8 @@ def build(
         )
         saved = workers.broadcast(saved)
         model = experiment.model.build(datamodule.image_shape, len(datamodule.classes))
+        if saved is None:
+            experiment.model.load_pretrained(model)
         compile_model(model, spec, loader.steps, len(datamodule.classes))
         shared_signals = workers.replicate(model, signals)
     return Built(workers, model, train, val, loader.steps, shared_signals, saved)
