@@ -30,7 +30,7 @@ EXAMPLES = (
     ("melanoma-exp -m model=m1,m2,m3 seed=1,2,3", "a sweep of nine runs"),
     ("melanoma-exp -m 'experiment=glob(published/*)' hydra.launcher.slots=2", "two jobs at once"),
     ("melanoma-exp model=m2 model.dropout=0.3 --cfg job", "every key of a composed job"),
-    ("melanoma-exp extend=my_lab.py model=resnet", "a network of your own, with conf/ beside it"),
+    ("melanoma-exp extend=my_lab.py model=my_net", "a network of your own, with conf/ beside it"),
 )
 FLAGS = (
     ("-m, --multirun", "run every combination of comma-separated values"),

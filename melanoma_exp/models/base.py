@@ -59,6 +59,16 @@ class Model(Spec):
         """Returns the fields that determine weights and predictions: by default all of them."""
         return self.model_dump(mode="json")
 
+    def check_image(self, image_size: tuple[int, int]) -> None:
+        """Refuses images that are too small, before anything is built.
+
+        Args:
+            image_size: Height and width in pixels.
+
+        Raises:
+            UserError: They are.
+        """
+
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> "keras.Model":
         """Builds the network with fresh weights; reads no file.
 

@@ -122,8 +122,9 @@ def prepare_data(experiment: Experiment) -> DataModule:
     """Returns the data module of an experiment; needs no TensorFlow.
 
     Raises:
-        UserError: The data cannot be used, or the model's head does not fit its classes.
+        UserError: The data cannot be used, or the model does not fit its images or classes.
     """
+    experiment.model.check_image(experiment.dataset.image_size)
     cache = experiment.cache.root()
     data = experiment.dataset.load(cache)
     experiment.model.check_head(len(data.samples.classes))

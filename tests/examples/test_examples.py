@@ -29,13 +29,14 @@ def recorded(folder: Path) -> dict[str, Any]:
     return content
 
 
-def test_a_residual_network(lab: Path, images: Path, tmp_path: Path) -> None:
+def test_a_pre_activation_residual_network(lab: Path, images: Path, tmp_path: Path) -> None:
     small = ["model.widths=[8,16]", "model.blocks=1", "model.groups=4"]
-    words = [f"extend={lab}/resnet.py", "model=resnet", *small]
+    words = [f"extend={lab}/preact_resnet.py", "model=preact_resnet", *small]
     folder, run = main_job(tmp_path, images, *words, formats=ALL_FORMATS)
     (source,) = recorded(folder)["extend"]
-    assert source["kinds"] == ["model=resnet"]
-    assert (folder / "extensions" / "resnet.py").read_text() == (lab / "resnet.py").read_text()
+    assert source["kinds"] == ["model=preact_resnet"]
+    kept = folder / "extensions" / "preact_resnet.py"
+    assert kept.read_text() == (lab / "preact_resnet.py").read_text()
     assert "stages of width 8 16" in (folder / "model_card.md").read_text()
     # 3x3 stem and blocks, 1x1 shortcut and head, by hand: 2 operations a multiply-add.
     maps, half = 16 * 16, 8 * 8

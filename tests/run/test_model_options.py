@@ -12,6 +12,10 @@ from melanoma_exp.report import model_card
 from melanoma_exp.run import runner
 from melanoma_exp.system.installation import conf_folder
 
+TINY = {  # of 16x16 images
+    "resnet": "widths=[4,8] blocks=[1,1] strides=[1,2] stem.filters=4 squeeze_excitation=2 "
+    "stochastic_depth=0.3 pool=avg_max",
+}
 OPTIONS = sorted(path.stem for path in (conf_folder() / "model").glob("*.yaml"))
 
 
@@ -20,7 +24,8 @@ OPTIONS = sorted(path.stem for path in (conf_folder() / "model").glob("*.yaml"))
 def test_a_model_option_runs_resumes_predicts_and_exports(
     option: str, images: Path, tmp_path: Path
 ) -> None:
-    folder, run = main_job(tmp_path, images, f"model={option}", formats=ALL_FORMATS)
+    tiny = [f"model.{word}" for word in TINY.get(option, "").split()]
+    folder, run = main_job(tmp_path, images, f"model={option}", *tiny, formats=ALL_FORMATS)
     assert run.data.metrics["flops_per_image"] > 0 and run.data.metrics["parameters"] > 0
     assert option in (folder / "model_card.md").read_text()
     assert len(list((tmp_path / "out").iterdir())) == len(ALL_FORMATS.split())

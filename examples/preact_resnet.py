@@ -1,9 +1,9 @@
-"""A residual network with group normalisation, as an option of the group `model`.
+"""A pre-activation residual network, as an option of the group `model`.
 
 He et al., Deep Residual Learning for Image Recognition, CVPR 2016, in the order of He et al.,
 Identity Mappings in Deep Residual Networks, ECCV 2016; Wu and He, Group Normalization, ECCV 2018.
 
-Try it: `melanoma-exp extend=examples/resnet.py model=resnet`
+Try it: `melanoma-exp extend=examples/preact_resnet.py model=preact_resnet`
 """
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import keras
 
 
-class ResNet(Model):
+class PreactResNet(Model):
     """Stages of residual blocks, global average pooling and a linear head.
 
     Attributes:
@@ -26,7 +26,7 @@ class ResNet(Model):
         dropout: Before the head.
     """
 
-    kind: Literal["resnet"]
+    kind: Literal["preact_resnet"]
     widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
     blocks: int = Field(ge=1)
     groups: int = Field(ge=1)
