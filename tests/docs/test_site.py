@@ -55,7 +55,8 @@ def test_every_group_has_a_page_and_every_other_key_is_in_that_of_the_job() -> N
 
 
 def test_a_key_has_its_range_its_meaning_and_its_value_in_each_option() -> None:
-    lines = reference.config_page("model").splitlines()
+    section = reference.config_page("model").split("\n## `cnn`\n")[1].split("\n## ")[0]
+    lines = section.splitlines()
     rows = {line.split("`")[1]: line for line in lines if line.startswith("| `model.")}
     assert "≥ 0, ≤ 0.99" in rows["model.dropout"] and "After each pool" in rows["model.dropout"]
     assert "m1: `0.0`<br>m2: `0.2`" in rows["model.dropout"]
