@@ -19,7 +19,7 @@ ARCHITECTURES = (LITE, *applications.SCALING)
 SUFFIX = {LITE: ".npz"}  # of weights; networks of keras.applications have Keras' own
 # What names of layers say about their block: conv2_block1_, block2a_, block_1_, stage_0_block_0_.
 BLOCK = re.compile(r"(?:conv\d+_|stage_\d+_)?(?:blocks?_?\d+[a-z]?|expanded_conv(?:_\d+)?)(?=_)")
-HEAD = r"hidden\d+|logits"  # the layers of the head that have weights
+HEAD = r"embedding_norm|hidden\d+|logits"  # the layers of the head that have weights
 
 
 class Backbone(Model):
@@ -36,6 +36,8 @@ class Backbone(Model):
         levels: How many of the last resolutions are pooled and concatenated: 1 is the last feature
             maps, 2 adds those of twice the resolution before they are reduced, and so on.
         pool: Mean, maximum or both over the pixels of a feature map.
+        normalize: Whether batch normalisation follows the pooled features. Features of several
+            levels differ in scale by orders of magnitude; a head on a frozen network needs it.
         hidden: Units of each dense layer before the logits, ReLU after each.
         dropout: Before each dense layer, the logits' too.
         drop_path: Rate with which the last block is skipped in training, growing linearly from 0 at
@@ -48,6 +50,7 @@ class Backbone(Model):
     weights_sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
     levels: int = Field(ge=1, le=5)
     pool: Literal["avg", "max", "avg_max"]
+    normalize: bool
     hidden: tuple[Annotated[int, Field(ge=1)], ...]
     dropout: float = Field(ge=0, le=0.99)
     drop_path: float = Field(ge=0, le=0.9)
@@ -146,6 +149,8 @@ class Backbone(Model):
             x = layers.Concatenate(dtype="float32", name="embedding")(pooled)
         else:
             x = layers.Identity(dtype="float32", name="embedding")(pooled[0])
+        if self.normalize:
+            x = layers.BatchNormalization(dtype="float32", name="embedding_norm")(x)
         for k, units in enumerate(self.hidden):
             if self.dropout:
                 x = layers.Dropout(self.dropout, name=f"hidden{k + 1}_dropout")(x)

@@ -24,6 +24,7 @@ BASE: dict[str, Any] = {
     "weights_sha256": None,
     "levels": 1,
     "pool": "avg",
+    "normalize": False,
     "hidden": [],
     "dropout": 0.0,
     "drop_path": 0.0,
@@ -132,11 +133,12 @@ def test_mistakes_are_refused_before_tensorflow(tmp_path: Path) -> None:
 
 
 def test_stages_go_from_the_stem_through_the_blocks_to_the_head() -> None:
-    net = spec(hidden=[4])
+    net = spec(hidden=[4], normalize=True)
     model = net.build((32, 32, 3), 3)
     stages = net.stages(model)
     assert len(stages) == 1 + 16 + 1 + 1
-    assert stages[0] == ["conv_stem", "bn0"] and stages[-1] == ["hidden1", "logits"]
+    assert stages[0] == ["conv_stem", "bn0"]
+    assert stages[-1] == ["embedding_norm", "hidden1", "logits"]
     named = [name for stage in stages for name in stage]
     assert sorted(named) == sorted(layer.name for layer in model.layers if layer.weights)
 
