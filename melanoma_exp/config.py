@@ -21,6 +21,7 @@ from melanoma_exp.evaluation import objectives
 from melanoma_exp.evaluation.config import Evaluation
 from melanoma_exp.evaluation.objectives import Objective
 from melanoma_exp.models import AnyModel
+from melanoma_exp.models.inference import Inference
 from melanoma_exp.spec import Spec, UserError, digest, validate
 from melanoma_exp.system import migrations
 from melanoma_exp.system.extensions import loading, record
@@ -80,6 +81,7 @@ class Experiment(Spec):
     augment: AnyPolicy
     balance: AnyBalance
     model: AnyModel
+    inference: Inference
     distribution: AnyDistribution
     train: Train
     evaluation: Evaluation

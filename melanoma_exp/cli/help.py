@@ -15,6 +15,7 @@ GROUPS = {
     "augment": "how an image is varied",
     "balance": "how unequal classes are evened out",
     "model": "the network",
+    "inference": "which views of an image a prediction is the mean of",
     "distribution": "over which devices",
     "train": "optimizer, schedule, epochs, precision",
     "evaluation": "intervals, alert threshold, prevalence, subgroups",

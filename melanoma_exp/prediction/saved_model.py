@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from melanoma_exp.tracking.archive import Archive
 
+VIEWS = 64  # views that the network sees at once, where an image has several
 FILES = ("experiment.json", manifest.NAME, "decision.json", manifest.WEIGHTS)
 
 
@@ -36,7 +37,8 @@ class SavedModel:
         classes: In the order of the logits.
         decision: Calibration, threshold and unsure band, chosen on validation.
         out_of_distribution: Score of unusual images; None where the run had too few images.
-        network: Images uint8 (n, h, w, 3) to logits float32 (n, classes).
+        network: Images uint8 (n, h, w, 3) to logits float32 (n, classes), of all views of the run's
+            `inference`.
     """
 
     name: str
@@ -61,7 +63,12 @@ class SavedModel:
         Args:
             images: uint8 (n, h, w, 3), as `decode` gives them.
         """
-        return np.asarray(self.network.predict_on_batch(images), np.float32)
+        views = self.experiment.inference.count(*images.shape[1:3])
+        step = max(VIEWS // views, 1) if views > 1 else len(images)
+        found = [
+            self.network.predict_on_batch(images[k : k + step]) for k in range(0, len(images), step)
+        ]
+        return np.concatenate(found, dtype=np.float32)
 
 
 def fetch(archive: "Archive", run_id: str) -> tuple[str, dict[str, Path]]:
@@ -108,6 +115,7 @@ def load(name: str, files: dict[str, Path], precision: str | None = None) -> Sav
             f"{files[manifest.WEIGHTS]}: does not hold the weights of {experiment.model.name}: "
             f"{reason}"
         ) from None
+    network = experiment.inference.wrap(network)
     return SavedModel(name, experiment, described.classes, decision, fitted, network)
 
 

@@ -80,7 +80,7 @@ class Recorder:
                 **provenance.collect(),
             }
         )
-        cost = flops.measure(model)
+        cost, views = flops.measure(model), experiment.inference.count(*datamodule.image_shape[:2])
         if cost.uncounted:
             self._run.set_tags({"flops_without": ", ".join(cost.uncounted)})
         counts = {f"{name}_images": len(part) for name, part in parts.items()}
@@ -90,7 +90,7 @@ class Recorder:
                 **counts,
                 "synthetic_images": int((parts.train.copy > 0).sum()),
                 "skipped_files": len(data.skipped),
-                "flops_per_image": cost.flops,
+                "flops_per_image": views * cost.flops,
                 "parameters": cost.parameters,
             }
         )
@@ -115,7 +115,8 @@ class Recorder:
         or the card, stands between training and a model that can be used.
 
         Args:
-            model: The trained network, of Keras' own layers and without an optimizer.
+            model: The trained network, of Keras' own layers and without an optimizer. Its weights
+                are saved and Grad-CAM explains it; predictions are of the views of `inference`.
             history: For each metric its value in every epoch.
 
         Returns:
@@ -142,8 +143,11 @@ class Recorder:
     def _evaluate(self, model: "keras.Model") -> tuple[Decision, dict[str, PartEvaluation]]:
         """Returns the decision made on validation, and every part evaluated with it."""
         experiment, reader = self._experiment, self._datamodule.reader
+        views = experiment.inference.count(*self._datamodule.image_shape[:2])
+        batch_size = max(experiment.train.batch_size // views, 1)  # all views are one batch
+        model = experiment.inference.wrap(model)
         logits = {
-            name: (part, predict_logits(model, part, reader, experiment.train.batch_size))
+            name: (part, predict_logits(model, part, reader, batch_size))
             for name, part in self._datamodule.parts.items()[1:]
             if len(part)
         }

@@ -33,6 +33,7 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
         "balance": experiment.balance.kind,
         "model": f"{experiment.model.name}, {parameters:,} parameters, {train.precision}",
         **experiment.model.describe(),
+        **experiment.inference.describe(height, width),
         "training": f"{train.epochs} epochs of {built.steps} steps, batch {train.batch_size}, "
         f"{train.optimizer} {train.learning_rate:g} {train.schedule}",
         "memory": f"{memory / 2**20:.0f} MiB for weights, optimizer and one batch; "

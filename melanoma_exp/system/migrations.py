@@ -51,11 +51,31 @@ class Added:
 
     def apply_to_params(self, params: dict[str, str]) -> None:
         """Adds it where its group is."""
-        value = self.value
         above = self.key.rpartition(".")[0]
         if not above or any(key.startswith(f"{above}.") for key in params):
-            text = json.dumps(value) if isinstance(value, list | dict) else str(value)
-            params.setdefault(self.key, text)
+            params.setdefault(self.key, _text(self.value))
+
+
+@dataclass(frozen=True)
+class AddedGroup:
+    """A config group that did not exist, with the values that say what happened without it."""
+
+    name: str
+    values: Mapping[str, Any]
+
+    def apply(self, content: Content) -> None:
+        """Adds it."""
+        content.setdefault(self.name, dict(self.values))
+
+    def revert(self, content: Content) -> None:
+        """Removes it where it says nothing new."""
+        if content.get(self.name) == self.values:
+            del content[self.name]
+
+    def apply_to_params(self, params: dict[str, str]) -> None:
+        """Adds its keys."""
+        for key, value in self.values.items():
+            params.setdefault(f"{self.name}.{key}", _text(value))
 
 
 @dataclass(frozen=True)
@@ -122,6 +142,10 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             Revalued("train.plateau.monitor", MONITORS),
         ),
     ),
+    (
+        "0.2.0",
+        (AddedGroup("inference", {"views": "none", "scales": [1.0]}),),
+    ),
 )
 CURRENT = len(CHANGES)
 
@@ -176,6 +200,11 @@ def upgrade_params(params: Mapping[str, str]) -> dict[str, str]:
         for change in changes:
             change.apply_to_params(params)
     return params
+
+
+def _text(value: Any) -> str:
+    """Returns a value as a tracked run has it among its parameters."""
+    return json.dumps(value) if isinstance(value, list | dict) else str(value)
 
 
 def _group_of(key: str, content: Content) -> Iterator[tuple[Content, str]]:

@@ -1,0 +1,59 @@
+"""A run with views trains as one without, and is evaluated, predicted and described with them."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_run import CHILDREN, experiment, runs
+from stopped_run import same_weights
+
+from melanoma_exp.evaluation.metrics.decision import softmax
+from melanoma_exp.prediction import saved_model
+from melanoma_exp.run import runner
+
+
+@pytest.fixture(scope="module")
+def viewed(images: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    place = tmp_path_factory.mktemp("viewed")
+    runner.run(experiment(images, place, *CHILDREN, "inference=dihedral"), place, {})
+    (run,) = runs(place)
+    return run, Path(run.info.artifact_uri.removeprefix("file://"))
+
+
+def test_views_change_predictions_and_cost_but_not_the_weights(viewed: Any, finished: Any) -> None:
+    (run, folder), (_, plain, plain_folder) = viewed, finished
+    assert same_weights(folder / "model.weights.h5", plain_folder / "model.weights.h5")
+    one, other = ((f / "predictions_val.csv").read_text() for f in (folder, plain_folder))
+    assert one != other
+    assert run.data.tags["config_digest"] != plain.data.tags["config_digest"]
+    cost = "flops_per_image"
+    assert run.data.metrics[cost] == 8 * plain.data.metrics[cost]
+    assert "mean probability of 8 views" in (folder / "model_card.md").read_text()
+    assert "views" not in (plain_folder / "model_card.md").read_text()
+
+
+def test_predict_gives_what_the_run_recorded(
+    viewed: Any, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = viewed[1]
+    saved = saved_model.load("viewed", {name: folder / name for name in saved_model.FILES})
+    monkeypatch.setattr(saved_model, "VIEWS", 24)  # three images at once, and a rest
+    with (folder / "predictions_val.csv").open(newline="") as file:
+        recorded = list(csv.DictReader(file))
+    decoded = np.stack([saved.decode(images / row["source"]) for row in recorded])
+    expected = [[float(row[name]) for name in saved.classes] for row in recorded]
+    np.testing.assert_allclose(softmax(saved.logits(decoded)), expected, atol=1e-6)
+
+
+def test_a_record_without_the_group_predicts_from_the_image_alone(finished: Any) -> None:
+    from melanoma_exp.config import parse_json
+
+    content = json.loads((finished[2] / "experiment.json").read_text())
+    today = parse_json(json.dumps(content))
+    del content["inference"]
+    before = parse_json(json.dumps({**content, "schema_version": 1}))
+    assert before == today and before.digest == today.digest
+    assert before.inference.views == "none" and before.inference.scales == (1.0,)
