@@ -29,6 +29,7 @@ from melanoma_exp.system.extensions.group import Group
 from melanoma_exp.system.extensions.record import Extension
 from melanoma_exp.tracking import AnyTracking
 from melanoma_exp.training.spec import Train
+from melanoma_exp.training.transfer.spec import check_features
 
 
 class Cache(Spec):
@@ -179,7 +180,8 @@ def parse(
     experiment = validate(Experiment, plain, context=absent)
     if not absent:  # else the dataset may be, and the record was checked when it was made
         alerts = experiment.dataset.alerts
-        if wrong := objectives.check(experiment.train, experiment.evaluation, alerts):
+        wrong = objectives.check(experiment.train, experiment.evaluation, alerts)
+        if wrong := wrong + check_features(experiment.train.features, experiment.augment):
             raise UserError(*wrong)
     extend = record.used_by(experiment, [*named, *(one.name for one in records)])
     missing = [one for one in records if loading.find(one.name) is None]

@@ -43,8 +43,8 @@ def replicate(
     for layer in keras_internals.all_layers(model):
         keras_internals.change_class(layer, WHOLE_BATCH.get(type(layer), type(layer)))
     model.wants_to_stop, model.stop = wants_to_stop, stop
-    images = np.zeros((1, *model.input_shape[1:]), np.uint8)
-    batch = images, np.zeros(1, np.int64), np.ones(1, np.float32)
+    inputs = np.zeros((1, *model.input_shape[1:]), model.inputs[0].dtype)
+    batch = inputs, np.zeros(1, np.int64), np.ones(1, np.float32)
     keras_internals.build_metrics(model, batch)
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # of loss scaling
     keras_internals.skip_gradient_reduction(optimizer)

@@ -90,7 +90,7 @@ class Model(Spec):
         """Replaces random weights by pretrained ones; by default there are none.
 
         Called once for a new run, in every process and before the model is compiled; never for a
-        resumed one, whose checkpoint has all weights.
+        resumed one, whose checkpoint has all weights, unless it trains on precomputed features.
 
         Args:
             model: What `build` returned.

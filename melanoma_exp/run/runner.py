@@ -80,7 +80,7 @@ def run(
             precision_tag = {"precision": note or experiment.train.precision}
             tracked.set_tags({**tags, **process_tags, **precision_tag})
             recorder = Recorder(tracked, experiment, datamodule, Path(tmp))
-            facts = {"dataset": datamodule.data.digest}
+            facts = {"dataset": datamodule.data.digest, **built.facts}
             store = CheckpointStore(states / tracked.id, facts)
             trained = training.train(
                 built, experiment, datamodule, recorder, store, signals, pruner
@@ -109,7 +109,8 @@ def prepare(experiment: Experiment, resumed: bool = False) -> tuple[Experiment, 
         UserError: The data, or what the machine offers, does not fit the experiment.
     """
     experiment.distribution.check_environment()
-    model = experiment.model.settle(resumed)
+    # The checkpoints of a head alone lack what is below it.
+    model = experiment.model.settle(resumed and experiment.train.features is None)
     datamodule = prepare_data(experiment)
     # Not before the data is known to be good: importing TensorFlow takes seconds.
     process.keep_freed_memory()

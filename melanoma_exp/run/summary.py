@@ -19,7 +19,7 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
         note: On the precision, "" where there is none.
     """
     train, (height, width, _) = experiment.train, datamodule.image_shape
-    parameters = built.model.count_params()
+    parameters = built.network.count_params()
     # Weights, gradients and two optimizer moments; activations depend on the device.
     memory = 16 * parameters + train.batch_size * height * width * 3 * 4
     augment = experiment.augment.kind
@@ -34,6 +34,7 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
         "model": f"{experiment.model.name}, {parameters:,} parameters, {train.precision}",
         **experiment.model.describe(),
         **experiment.inference.describe(height, width),
+        **({"features": train.features.describe()} if train.features else {}),
         "training": f"{train.epochs} epochs of {built.steps} steps, batch {train.batch_size}, "
         f"{train.optimizer} {train.learning_rate:g} {train.schedule}",
         "memory": f"{memory / 2**20:.0f} MiB for weights, optimizer and one batch; "

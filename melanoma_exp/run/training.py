@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import keras
 
     from melanoma_exp.distribution.worker_group import WorkerGroup
+    from melanoma_exp.run.features import PrecomputedFeatures
     from melanoma_exp.run.recorder import Recorder
     from melanoma_exp.training.interfaces import Loader, Pruner
 
@@ -31,7 +32,9 @@ class Built:
 
     Attributes:
         workers: The processes and devices.
-        model: Compiled, with layers and steps for training.
+        model: Compiled, with layers and steps for training; on precomputed features the head alone.
+        network: From images to logits; the same as `model`, or it shares its layers.
+        features: What the model is fed instead of images, None otherwise.
         train: This process's share of the training batches.
         val: This process's share of the validation batches.
         steps: Training steps of an epoch.
@@ -41,11 +44,18 @@ class Built:
 
     workers: "WorkerGroup"
     model: "keras.Model"
+    network: "keras.Model"
+    features: "PrecomputedFeatures | None"
     train: "Loader"
     val: "Loader"
     steps: int
     signals: Signals
     saved: SavedCheckpoint | None
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What is kept with every checkpoint, beside the state of training."""
+        return self.features.facts if self.features is not None else {}
 
 
 def build(
@@ -63,13 +73,14 @@ def build(
         UserError: The model cannot be built, the workers differ, or the checkpoint is of another
             experiment.
     """
+    from melanoma_exp.run.features import PrecomputedFeatures
     from melanoma_exp.training.optim import compile_model
 
     spec = experiment.train
     workers = experiment.distribution.create(spec.batch_size)
     process.prepare_process(spec, experiment.seed)
     loader = datamodule.train_loader(spec.batch_size)
-    train, val = workers.shard(loader), workers.shard(datamodule.val_loader(spec.batch_size))
+    val_loader = datamodule.val_loader(spec.batch_size)
     saved = None
     if state is not None and workers.is_chief:
         saved = resume.open_checkpoint(state, experiment, datamodule)
@@ -84,12 +95,18 @@ def build(
             }
         )
         saved = workers.broadcast(saved)
-        model = experiment.model.build(datamodule.image_shape, len(datamodule.classes))
-        if saved is None:
-            experiment.model.load_pretrained(model)
+        network = experiment.model.build(datamodule.image_shape, len(datamodule.classes))
+        if saved is None or spec.features is not None:  # whose checkpoints hold the head alone
+            experiment.model.load_pretrained(network)
+        features, model = None, network
+        if spec.features is not None:
+            features = PrecomputedFeatures(network, experiment, datamodule)
+            model = features.head
+            loader, val_loader = map(features.loader, (loader, val_loader))
         compile_model(model, spec, loader.steps, len(datamodule.classes))
         shared_signals = workers.replicate(model, signals)
-    return Built(workers, model, train, val, loader.steps, shared_signals, saved)
+    train, val = workers.shard(loader), workers.shard(val_loader)
+    return Built(workers, model, network, features, train, val, loader.steps, shared_signals, saved)
 
 
 @dataclass(frozen=True)
@@ -133,7 +150,9 @@ def train(
 
     if built.saved is None:
         resume.save_initial_state(store.folder, experiment, datamodule)
-        recorder.start(built.model)
+        recorder.start(built.network)
+    if built.features is not None:
+        recorder.log_metrics({"seconds/features": built.features.open(built.saved)})
     started, cpu_started = time.perf_counter(), time.process_time()
     screen = console.Screen(console.console(), experiment.train.epochs, built.steps)
     with screen as progress, built.workers.supervised(signals):
@@ -158,7 +177,7 @@ def train(
     # As it is published: without the layers of training, its replicas and its optimizer.
     network = experiment.model.build(datamodule.image_shape, len(datamodule.classes))
     network.jit_compile = False
-    network.set_weights(built.model.get_weights())
+    network.set_weights(built.network.get_weights())
     cpu_seconds = time.process_time() - cpu_started if built.saved is None else math.nan
     return Trained(network, history, time.perf_counter() - started, cpu_seconds)
 
@@ -180,6 +199,8 @@ def assist(built: Built, experiment: Experiment, datamodule: DataModule, signals
     """Trains with the chief, which alone shows progress, logs and keeps checkpoints."""
     from melanoma_exp.training import fit
 
+    if built.features is not None:
+        built.features.open(built.saved)
     with built.workers.supervised(signals):
         fit.fit(
             built.model,

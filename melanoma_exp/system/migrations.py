@@ -144,7 +144,10 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
     ),
     (
         "0.2.0",
-        (AddedGroup("inference", {"views": "none", "scales": [1.0]}),),
+        (
+            AddedGroup("inference", {"views": "none", "scales": [1.0]}),
+            Added("train.features", None),
+        ),
     ),
 )
 CURRENT = len(CHANGES)

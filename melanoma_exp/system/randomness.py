@@ -22,6 +22,8 @@ class Purpose(IntEnum):
     BOOTSTRAP = 7
     EXPLANATION = 8
     MIX = 9
+    VIEW = 10  # of an image whose features are computed once
+    VIEW_OF_EPOCH = 11  # which of them an epoch sees
 
 
 def generator(seed: int, purpose: Purpose, first: int = 0, second: int = 0) -> np.random.Generator:

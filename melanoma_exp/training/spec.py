@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from melanoma_exp.spec import Spec
+from melanoma_exp.training.transfer.spec import Features
 
 
 class Plateau(Spec):
@@ -50,6 +51,8 @@ class Train(Spec):
         label_smoothing: Share of a target that is spread over all classes.
         focal_gamma: Focusing of the focal loss (Lin et al., 2017); 0 is cross-entropy.
         clip_norm: Largest global norm of the gradient; null does not clip.
+        features: Trains the head alone, on features that the frozen network has computed once; null
+            trains from pixels.
         ema: Momentum of the weights' moving average that is evaluated and kept; null uses none.
         precision: Of the computation; weights and logits stay float32. float16 needs a GPU. `auto`
             is bfloat16 where the machine computes it natively, else float32; a run records which.
@@ -76,6 +79,7 @@ class Train(Spec):
     precision: Literal["auto", "float32", "bfloat16", "float16"]
     fused: bool
     deterministic: bool
+    features: Features | None
     checkpoint: Checkpoint
 
     @model_validator(mode="after")

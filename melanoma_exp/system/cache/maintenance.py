@@ -12,7 +12,15 @@ from melanoma_exp.system.cache.entry import MANIFEST, DamageError, check, remove
 from melanoma_exp.system.files import remove
 
 # Nothing else below the cache's folder is ever looked at or removed.
-KINDS = ("decoded", "children", "fingerprints", "audits", "demo", "prints")  # as once named
+KINDS = (
+    "decoded",
+    "children",
+    "fingerprints",
+    "audits",
+    "demo",
+    "features",
+    "prints",
+)  # as once named
 _MARKS = (".lock", ".tmp")
 
 

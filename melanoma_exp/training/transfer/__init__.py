@@ -1,0 +1,1 @@
+"""Transfer learning: heads on precomputed features, and fine-tuning layer by layer."""
