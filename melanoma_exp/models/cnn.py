@@ -93,6 +93,10 @@ class Cnn(Model):
         """Returns the name of the last convolution, before its pool and normalisation."""
         return f"block{len(self.filters)}_conv{len(self.filters[-1])}"
 
+    def embedding_layer(self, model: "keras.Model") -> str:
+        """Returns the name of the layer between the last block and the dense layers."""
+        return "flatten"
+
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> "keras.Model":
         """Builds the network with fresh weights, layers named after block and position.
 
