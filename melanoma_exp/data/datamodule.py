@@ -174,6 +174,7 @@ def divide(
         originals = parts.train.take(parts.train.copy == 0)
         return parts, replace(plan, samples=parts.train), originals
     parts = split.apply(samples)
+    parts = replace(parts, train=split.limit(parts.train))
     plan = balance.apply(parts.train, seed)
     return replace(parts, train=plan.samples), plan, parts.train
 

@@ -147,6 +147,7 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
         (
             AddedGroup("inference", {"views": "none", "scales": [1.0]}),
             Added("train.features", None),
+            Added("split.train_per_class", None),
         ),
     ),
 )

@@ -24,6 +24,7 @@ class Purpose(IntEnum):
     MIX = 9
     VIEW = 10  # of an image whose features are computed once
     VIEW_OF_EPOCH = 11  # which of them an epoch sees
+    SUBSET = 12
 
 
 def generator(seed: int, purpose: Purpose, first: int = 0, second: int = 0) -> np.random.Generator:

@@ -127,6 +127,20 @@ def test_the_seed_alone_decides_the_split(table, option, kind):
     assert first == again != other
 
 
+@given(rows=ROWS, few=st.integers(1, 3), more=st.integers(3, 9))
+def test_fewer_training_images_are_a_subset_of_more(table, option, rows, few, more):
+    train = build(table, rows)
+    drawn = [option("split", "kfold", train_per_class=n).limit(train) for n in (few, more, None)]
+    assert ids(drawn[2]) == ids(train)
+    assert set(ids(drawn[0])) <= set(ids(drawn[1]))
+    for part, n in zip(drawn, (few, more), strict=False):
+        assert part.counts().tolist() == np.minimum(train.counts(), n).tolist()
+    # Whatever other images there are.
+    half = train.take(np.arange(len(train)) % 2 == 0)
+    limited = set(ids(option("split", "file", path="x", train_per_class=few).limit(half)))
+    assert set(ids(drawn[0])) & set(ids(half)) <= limited
+
+
 def test_published_order_is_that_of_keras(table, option):
     # Recorded from image_dataset_from_directory(validation_split=0.2, seed=123) of Keras 3.15.
     samples = table(labels_of(PUBLISHED))

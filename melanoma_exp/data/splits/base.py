@@ -9,21 +9,43 @@ for reproduction: there classes are balanced first and the split comes after.
 from typing import ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from melanoma_exp.data.samples import Parts, Samples
 from melanoma_exp.spec import Spec
-from melanoma_exp.system.randomness import Purpose, generator
+from melanoma_exp.system.randomness import Purpose, address, generator
 
 
 class Split(Spec):
-    """Base of all splits."""
+    """Base of all splits.
+
+    Attributes:
+        train_per_class: For learning curves: at most so many training images of a class, in a
+            random order of all images that never changes, so that fewer are a subset of more; null
+            keeps all. Validation and test images stay the same.
+    """
 
     kind: str
     balances_first: ClassVar[bool] = False
+    train_per_class: int | None = Field(ge=1)
 
     def apply(self, samples: Samples) -> Parts:
         """Divides all samples into train, val and test."""
         raise NotImplementedError
+
+    def limit(self, train: Samples) -> Samples:
+        """Returns the training images that `train_per_class` leaves, in their order."""
+        if self.train_per_class is None:
+            return train
+        # One number an image, whatever the others are: fewer images are a subset of more.
+        draws = np.array(
+            [generator(0, Purpose.SUBSET, address(str(i))).random() for i in train.source]
+        )
+        keep = np.zeros(len(train), bool)
+        for label in range(len(train.classes)):
+            rows = np.flatnonzero(train.label == label)
+            keep[rows[np.argsort(draws[rows])[: self.train_per_class]]] = True
+        return train.take(keep)
 
 
 def assign_groups(samples: Samples, shares: list[float], seed: int) -> np.ndarray:

@@ -1,9 +1,9 @@
 """The leaky order of the published systems."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from melanoma_exp.data.samples import Parts, Samples
 from melanoma_exp.data.splits.base import Split, official_parts
@@ -21,6 +21,12 @@ class Published(Split):
     kind: Literal["published"]
     val: float = Field(gt=0, lt=1)
     seed: int = Field(ge=0, lt=2**32)
+
+    @model_validator(mode="after")
+    def _keeps_all(self) -> Self:
+        if self.train_per_class is not None:
+            raise ValueError("train_per_class: the published order balances before there is a part")
+        return self
 
     def apply(self, samples: Samples) -> Parts:
         """Divides all samples, children included, into train, val and test."""
