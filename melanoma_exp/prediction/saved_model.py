@@ -39,6 +39,7 @@ class SavedModel:
         out_of_distribution: Score of unusual images; None where the run had too few images.
         network: Images uint8 (n, h, w, 3) to logits float32 (n, classes), of all views of the run's
             `inference`.
+        trained: The network without views, which Grad-CAM explains.
     """
 
     name: str
@@ -47,6 +48,7 @@ class SavedModel:
     decision: Decision
     out_of_distribution: OutOfDistribution | None
     network: "keras.Model"
+    trained: "keras.Model"
 
     def decode(self, source: Path | bytes) -> np.ndarray:
         """Decodes an image as the run's training did.
@@ -115,8 +117,8 @@ def load(name: str, files: dict[str, Path], precision: str | None = None) -> Sav
             f"{files[manifest.WEIGHTS]}: does not hold the weights of {experiment.model.name}: "
             f"{reason}"
         ) from None
-    network = experiment.inference.wrap(network)
-    return SavedModel(name, experiment, described.classes, decision, fitted, network)
+    viewed = experiment.inference.wrap(network)
+    return SavedModel(name, experiment, described.classes, decision, fitted, viewed, network)
 
 
 def _network(experiment: Experiment, classes: int, precision: str | None) -> "keras.Model":

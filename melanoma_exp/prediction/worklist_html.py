@@ -90,11 +90,11 @@ def _maps(
 ) -> np.ndarray | tuple[()]:
     """Returns Grad-CAM maps float (n, h, w), none for a network without feature maps."""
     try:
-        layer = saved.experiment.model.gradcam_layer(saved.network)
+        layer = saved.experiment.model.gradcam_layer(saved.trained)
     except UserError:
         return ()
     return grad_cam(
-        saved.network, layer, images, np.array([_explained(p, saved) for p in predictions])
+        saved.trained, layer, images, np.array([_explained(p, saved) for p in predictions])
     )
 
 

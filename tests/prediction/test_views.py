@@ -10,6 +10,7 @@ import pytest
 from small_run import CHILDREN, experiment, runs
 from stopped_run import same_weights
 
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.evaluation.metrics.decision import softmax
 from melanoma_exp.prediction import saved_model
 from melanoma_exp.run import runner
@@ -46,6 +47,18 @@ def test_predict_gives_what_the_run_recorded(
     decoded = np.stack([saved.decode(images / row["source"]) for row in recorded])
     expected = [[float(row[name]) for name in saved.classes] for row in recorded]
     np.testing.assert_allclose(softmax(saved.logits(decoded)), expected, atol=1e-6)
+
+
+def test_maps_of_a_worklist_explain_the_trained_network(
+    viewed: Any, images: Path, tmp_path: Path
+) -> None:
+    run, folder = viewed
+    place = folder.parents[2]
+    page = tmp_path / "page.html"
+    picture = images / "melanoma" / "melanoma0.png"
+    words = [run.info.run_id, str(picture), f"tracking.folder={place}", "--html", str(page)]
+    COMMANDS["predict"](words)
+    assert page.read_text().count("<img") == 2  # the picture and its map
 
 
 def test_a_record_without_the_group_predicts_from_the_image_alone(finished: Any) -> None:
