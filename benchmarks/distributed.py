@@ -61,6 +61,7 @@ def process(batch: int) -> None:
     training_process.import_tensorflow()
     import keras
 
+    from melanoma_exp.training.losses import ClassFrequencies
     from melanoma_exp.training.optim import compile_model
     from melanoma_exp.training.signals import Signals
 
@@ -71,7 +72,7 @@ def process(batch: int) -> None:
     training_process.prepare_process(experiment.train, 1)
     with workers.strategy.scope():
         model = experiment.model.build((SIZE, SIZE, 3), CLASSES)
-        compile_model(model, experiment.train, WARM + STEPS, CLASSES)
+        compile_model(model, experiment.train, WARM + STEPS, ClassFrequencies.equal(CLASSES))
         workers.replicate(model, Signals())
     marks: list[float] = []
 

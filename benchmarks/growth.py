@@ -113,6 +113,7 @@ def _feed(plan: Plan, readers: dict[str, Reader], policies: dict[str, Policy]) -
 
 def _train(experiment: Experiment, plan: Plan, reader: Reader) -> None:
     from melanoma_exp.training import process
+    from melanoma_exp.training.losses import ClassFrequencies
     from melanoma_exp.training.optim import compile_model
 
     process.keep_freed_memory()
@@ -120,7 +121,7 @@ def _train(experiment: Experiment, plan: Plan, reader: Reader) -> None:
     process.prepare_process(experiment.train, experiment.seed)
     loader = Loader.training(plan, reader, experiment.augment, BATCH, experiment.seed)
     model = experiment.model.build((SIDE, SIDE, 3), 3)
-    compile_model(model, experiment.train, loader.steps, 3)
+    compile_model(model, experiment.train, loader.steps, ClassFrequencies.of(plan))
     model.fit(loader.dataset(0), steps_per_epoch=2, verbose=0)
     clock = time.process_time()
     model.fit(loader.dataset(1), steps_per_epoch=STEPS, verbose=0)

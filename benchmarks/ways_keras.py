@@ -30,6 +30,7 @@ def product(experiment: Experiment, datamodule: DataModule, count: int) -> Built
     process.import_tensorflow()
     from melanoma_exp.training import precision
     from melanoma_exp.training.data_wait import DataWait
+    from melanoma_exp.training.losses import ClassFrequencies
     from melanoma_exp.training.optim import compile_model
 
     train, said = precision.settle(experiment.train)
@@ -40,7 +41,7 @@ def product(experiment: Experiment, datamodule: DataModule, count: int) -> Built
     )
     classes = len(datamodule.parts.train.classes)
     model = experiment.model.build(datamodule.data.pixels.shape[1:], classes)
-    compile_model(model, train, loader.steps, classes)
+    compile_model(model, train, loader.steps, ClassFrequencies.of(plan))
     epochs = iter(range(10**6))
     facts = {"precision": train.precision, "classes": classes, "told": said or train.precision}
 

@@ -115,8 +115,11 @@ def _help_of(command: Callable[[list[str]], None]) -> str:
 def _schema_of(group: str) -> dict[str, Any]:
     if group in HYDRA:
         return TypeAdapter(HYDRA[group]).json_schema()
-    whole = Experiment.model_json_schema()
-    return {**whole["properties"][group], "$defs": whole["$defs"]}
+    schema = whole = Experiment.model_json_schema()
+    for name in group.split("/"):
+        schema = whole["$defs"].get(schema.get("$ref", "").rpartition("/")[2], schema)
+        schema = schema["properties"][name]
+    return {**schema, "$defs": whole["$defs"]}
 
 
 def _values(path: Path, group: str) -> dict[str, Any]:

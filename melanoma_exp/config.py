@@ -147,8 +147,9 @@ def kinds(group: str) -> dict[str, dict[str, type[Spec]]]:
     Returns:
         For each key below which options stand, such as `augment` and `augment.steps`.
     """
+    key = group.replace("/", ".")
     return {
-        name: one.options for name, one in Group.known.items() if name.partition(".")[0] == group
+        name: one.options for name, one in Group.known.items() if f"{name}.".startswith(f"{key}.")
     }
 
 

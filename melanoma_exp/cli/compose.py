@@ -1,7 +1,6 @@
 """Composes the YAMLs outside of a job, and finds what is wrong with a command line."""
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from melanoma_exp.cli.help import NESTED, option_files
 from melanoma_exp.spec import UserError, did_you_mean
 from melanoma_exp.system.extensions import loading
 
@@ -116,6 +116,10 @@ def _mistake(conf: Path, text: str) -> str | None:
     keys = _known_keys(conf)
     if key in keys or any(known.startswith(f"{key}.") for known in keys):
         return None
+    from melanoma_exp.training.spec import MOVED
+
+    if key.startswith("train.") and (now := MOVED.get(key.removeprefix("train."))):
+        return f"{key}: is now {now}"
     guess = did_you_mean(key, [*keys, *groups(conf)], f"; groups are {', '.join(groups(conf))}")
     return f"{key}: there is no such key{guess}"
 
@@ -140,19 +144,12 @@ def _wrong_option(conf: Path, override: Any) -> str | None:
 def groups(conf: Path) -> list[str]:
     """Returns the config groups, Hydra's own left out."""
     folders = [path for root in roots(conf) for path in root.iterdir() if path.is_dir()]
-    return sorted({path.name for path in folders if path.name != "hydra"})
+    return sorted({path.name for path in folders if path.name != "hydra"} | set(NESTED))
 
 
 def options(conf: Path, group: str) -> list[str]:
     """Returns the options of a group, those of loaded extensions too."""
-    return sorted({name for name, _ in option_files(conf, group)})
-
-
-def option_files(conf: Path, group: str) -> Iterable[tuple[str, Path]]:
-    """Gives the options of a group with their YAMLs."""
-    for root in roots(conf):
-        for path in sorted((root / group).rglob("*.yaml")):
-            yield path.relative_to(root / group).with_suffix("").as_posix(), path
+    return sorted({name for name, _ in option_files(roots(conf), group)})
 
 
 def roots(conf: Path) -> list[Path]:
@@ -176,5 +173,7 @@ def _known_keys(conf: Path) -> set[str]:
                 continue
             content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
             is_global = path.parent == root or "@package _global_" in path.read_text()[:30]
-            walk(content, "" if is_global else f"{path.parent.relative_to(root).parts[0]}.")
+            folder = path.parent.relative_to(root)
+            group = folder.as_posix() if folder.as_posix() in NESTED else "".join(folder.parts[:1])
+            walk(content, "" if is_global else f"{group.replace('/', '.')}.")
     return keys

@@ -1,6 +1,6 @@
 """What `--help` prints. Reads only the first lines of the YAMLs, so it answers at once."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,14 @@ GROUPS = {
     "inference": "which views of an image a prediction is the mean of",
     "distribution": "over which devices",
     "train": "optimizer, schedule, epochs, precision",
+    "train/loss": "what training minimises",
     "evaluation": "intervals, alert threshold, prevalence, subgroups",
     "tracking": "where runs are recorded",
     "experiment": "complete recipes of the above",
     "hydra/launcher": "where the jobs of a sweep run",
     "hydra/sweeper": "what the jobs of a sweep are; Hydra's own runs every combination",
 }
+NESTED = tuple(name for name in GROUPS if "/" in name and not name.startswith("hydra/"))
 EXAMPLES = (
     ("melanoma-exp", "M1 on the demo lesions"),
     ("melanoma-exp model=m3 augment=augmentor dry_run=true", "the plan alone"),
@@ -73,8 +75,8 @@ def show_group(
         group: Its name.
         kinds: For each key that holds a choice, the class of each kind.
     """
-    screen = Console(highlight=False)
-    screen.print(f"[bold]usage[/]  melanoma-exp {group}=OPTION {group}.KEY=VALUE ...\n")
+    screen, key = Console(highlight=False), group.replace("/", ".")
+    screen.print(f"[bold]usage[/]  melanoma-exp {group}=OPTION {key}.KEY=VALUE ...\n")
     _show_options(screen, roots, group)
     for key, classes in sorted(kinds.items()):
         if classes:
@@ -87,7 +89,7 @@ def show_group(
             rows.append((kind, f"{(cls.__doc__ or '').splitlines()[0]}{origin}"))
             rows.append(("", keys or "no further keys"))
         _columns(screen, rows)
-    option = next((name for name, _ in _options(roots, group)), "")
+    option = next((name for name, _ in option_files(roots, group)), "")
     screen.print(f"[bold]example[/]  melanoma-exp {group}={option} --cfg job", markup=True)
 
 
@@ -102,20 +104,22 @@ def summary(path: Path) -> str:
 
 def _show_options(screen: Console, roots: Sequence[Path], group: str) -> None:
     screen.print(f"[bold cyan]{group}[/]  {GROUPS.get(group, '')}")
-    default = _defaults(roots[0] / "config.yaml").get(group)
+    above, _, own = group.rpartition("/") if group in NESTED else ("", "", group)
+    default = _defaults(roots[0] / above / ("default.yaml" if above else "config.yaml")).get(own)
     rows = []
-    for option, path in _options(roots, group):
+    for option, path in option_files(roots, group):
         origin = "" if path.is_relative_to(roots[0]) else f" ({path})"
         rows.append((f"{'*' if option == default else ' '} {option}", summary(path) + origin))
     _columns(screen, rows)
 
 
-def _options(roots: Sequence[Path], group: str) -> list[tuple[str, Path]]:
-    return [
-        (path.relative_to(root / group).with_suffix("").as_posix(), path)
-        for root in roots
-        for path in sorted((root / group).rglob("*.yaml"))
-    ]
+def option_files(roots: Iterable[Path], group: str) -> Iterator[tuple[str, Path]]:
+    """Gives the options of a group with their YAMLs, those of groups within it left out."""
+    for root in roots:
+        within = [root / name for name in NESTED if name.startswith(f"{group}/")]
+        for path in sorted((root / group).rglob("*.yaml")):
+            if not any(path.is_relative_to(folder) for folder in within):
+                yield path.relative_to(root / group).with_suffix("").as_posix(), path
 
 
 def groups(roots: Sequence[Path]) -> list[str]:

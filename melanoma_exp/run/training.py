@@ -15,6 +15,7 @@ from melanoma_exp.report import console
 from melanoma_exp.run import resume
 from melanoma_exp.training import process
 from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
+from melanoma_exp.training.losses import ClassFrequencies
 from melanoma_exp.training.signals import PrunedError, Signals
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def build(
             features = PrecomputedFeatures(network, experiment, datamodule)
             model = features.head
             loader, val_loader = map(features.loader, (loader, val_loader))
-        compile_model(model, spec, loader.steps, len(datamodule.classes))
+        compile_model(model, spec, loader.steps, ClassFrequencies.of(datamodule.plan))
         shared_signals = workers.replicate(model, signals)
     train, val = workers.shard(loader), workers.shard(val_loader)
     return Built(workers, model, network, features, train, val, loader.steps, shared_signals, saved)

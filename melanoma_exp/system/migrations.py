@@ -6,124 +6,21 @@ that is hashed: an experiment that an earlier version could express has the dige
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping
 
 from melanoma_exp import __version__
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.changes import (
+    Added,
+    AddedGroup,
+    Change,
+    Content,
+    Losses,
+    Revalued,
+    WeightDecayOn,
+)
 
-Content = dict[str, Any]
 SCHEMA, VERSION = "schema_version", "melanoma_exp"  # keys of an experiment.json
-_NOTHING: Any = object()
-
-
-class Change(Protocol):
-    """One difference between two schemas."""
-
-    def apply(self, content: Content) -> None:
-        """Brings nested content up to date, in place."""
-
-    def revert(self, content: Content) -> None:
-        """Undoes it where the older schema could say the same."""
-
-    def apply_to_params(self, params: dict[str, str]) -> None:
-        """Brings the flat parameters of a tracked run up to date, in place."""
-
-
-@dataclass(frozen=True)
-class Added:
-    """A key that did not exist, with the value that says what happened without it."""
-
-    key: str
-    value: Any
-
-    def apply(self, content: Content) -> None:
-        """Adds it where its group is."""
-        for group, name in _group_of(self.key, content):
-            group.setdefault(name, self.value)
-
-    def revert(self, content: Content) -> None:
-        """Removes it where it says nothing new."""
-        for group, name in _group_of(self.key, content):
-            if group.get(name, _NOTHING) == self.value:
-                del group[name]
-
-    def apply_to_params(self, params: dict[str, str]) -> None:
-        """Adds it where its group is."""
-        above = self.key.rpartition(".")[0]
-        if not above or any(key.startswith(f"{above}.") for key in params):
-            params.setdefault(self.key, _text(self.value))
-
-
-@dataclass(frozen=True)
-class AddedGroup:
-    """A config group that did not exist, with the values that say what happened without it."""
-
-    name: str
-    values: Mapping[str, Any]
-
-    def apply(self, content: Content) -> None:
-        """Adds it."""
-        content.setdefault(self.name, dict(self.values))
-
-    def revert(self, content: Content) -> None:
-        """Removes it where it says nothing new."""
-        if content.get(self.name) == self.values:
-            del content[self.name]
-
-    def apply_to_params(self, params: dict[str, str]) -> None:
-        """Adds its keys."""
-        for key, value in self.values.items():
-            params.setdefault(f"{self.name}.{key}", _text(value))
-
-
-@dataclass(frozen=True)
-class Renamed:
-    """A key that has another name now, beside the old one."""
-
-    old: str
-    new: str
-
-    def apply(self, content: Content) -> None:
-        """Renames it."""
-        _move(content, self.old, self.new)
-
-    def revert(self, content: Content) -> None:
-        """Gives it its old name."""
-        _move(content, self.new, self.old)
-
-    def apply_to_params(self, params: dict[str, str]) -> None:
-        """Renames it."""
-        if self.old in params:
-            params[self.new] = params.pop(self.old)
-
-
-@dataclass(frozen=True)
-class Revalued:
-    """A key whose values have other names now."""
-
-    key: str
-    values: Mapping[str, str]
-
-    def apply(self, content: Content) -> None:
-        """Gives it its new value."""
-        self._replace(content, self.values)
-
-    def revert(self, content: Content) -> None:
-        """Gives it its old value."""
-        self._replace(content, {new: old for old, new in self.values.items()})
-
-    def apply_to_params(self, params: dict[str, str]) -> None:
-        """Gives it its new value."""
-        if self.key in params:
-            params[self.key] = self.values.get(params[self.key], params[self.key])
-
-    def _replace(self, content: Content, values: Mapping[str, str]) -> None:
-        for group, name in _group_of(self.key, content):
-            if isinstance(value := group.get(name), str):
-                group[name] = values.get(value, value)
-
 
 MONITORS = {"val_loss": "val/loss", "val_accuracy": "val/accuracy"}
 # For each schema before this one: who wrote it, and what the next one changed.
@@ -148,6 +45,8 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             AddedGroup("inference", {"views": "none", "scales": [1.0]}),
             Added("train.features", None),
             Added("split.train_per_class", None),
+            Losses(),
+            WeightDecayOn(),
         ),
     ),
 )
@@ -204,26 +103,3 @@ def upgrade_params(params: Mapping[str, str]) -> dict[str, str]:
         for change in changes:
             change.apply_to_params(params)
     return params
-
-
-def _text(value: Any) -> str:
-    """Returns a value as a tracked run has it among its parameters."""
-    return json.dumps(value) if isinstance(value, list | dict) else str(value)
-
-
-def _group_of(key: str, content: Content) -> Iterator[tuple[Content, str]]:
-    """Gives the dict that holds a key and the key's last word, if there is such a dict."""
-    *above, last = key.split(".")
-    group: Any = content
-    for name in above:
-        group = group.get(name) if isinstance(group, dict) else None
-    if isinstance(group, dict):
-        yield group, last
-
-
-def _move(content: Content, old: str, new: str) -> None:
-    for group, name in _group_of(old, content):
-        if name in group:
-            value = group.pop(name)
-            for target, last in _group_of(new, content):
-                target[last] = value

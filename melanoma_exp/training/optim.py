@@ -1,7 +1,6 @@
 """Optimizer, learning-rate schedule, loss and accuracy from the training spec.
 
-Targets are class indices, int (b,), or probabilities of the classes, float32 (b, classes), as a
-batch step such as mixup gives them.
+Targets are class indices, int (b,), or shares of the classes, float32 (b, classes).
 """
 
 from typing import Any
@@ -9,7 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from melanoma_exp.training import fused
+from melanoma_exp.training import fused, losses
+from melanoma_exp.training.losses import ClassFrequencies, is_soft
 from melanoma_exp.training.spec import Train
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -22,20 +22,23 @@ OPTIMIZERS = {
 }
 
 
-def compile_model(model: keras.Model, spec: Train, steps: int, classes: int) -> None:
+def compile_model(model: keras.Model, spec: Train, steps: int, classes: ClassFrequencies) -> None:
     """Gives the model its optimizer, loss and metric; with `fused`, layers that train faster.
 
     Args:
         model: Gives logits (b, classes).
         spec: The options.
         steps: Steps an epoch, the unit of schedules.
-        classes: Number of classes.
+        classes: How frequent each class is in training.
     """
     if spec.fused:
         fused.fuse(model)
+    optimizer = make_optimizer(spec, steps)
+    if spec.weight_decay_on == "kernels":
+        optimizer.exclude_from_weight_decay(var_list=list(filter(_is_vector, model.weights)))
     model.compile(
-        optimizer=make_optimizer(spec, steps),
-        loss=make_loss(spec, classes),
+        optimizer=optimizer,
+        loss=Loss(spec.loss, classes),
         metrics=[Accuracy(name="accuracy")],
         jit_compile=False,
     )
@@ -62,38 +65,16 @@ def make_optimizer(spec: Train, steps: int) -> keras.optimizers.Optimizer:
     return kinds[spec.optimizer](**options)
 
 
-def make_loss(spec: Train, classes: int) -> keras.losses.Loss:
-    """Returns the loss of targets and logits (b, classes), averaged over the batch."""
-    return Loss(classes, spec.focal_gamma, spec.label_smoothing)
-
-
 class Loss(keras.losses.Loss):
-    """Cross-entropy, with focal weighting and label smoothing where they are not 0."""
+    """A loss of the spec, averaged over the batch."""
 
-    def __init__(self, classes: int, focal_gamma: float, label_smoothing: float) -> None:
+    def __init__(self, spec: losses.Loss, classes: ClassFrequencies) -> None:
         super().__init__(name="loss")
-        self._classes, self._gamma, self._smoothing = classes, focal_gamma, label_smoothing
+        self._spec, self._classes = spec, classes
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Returns the loss of each row, float32 (b,)."""
-        if is_soft(y_true):
-            probabilities = y_true
-        elif not self._smoothing and not self._gamma:
-            return keras.losses.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
-        else:
-            probabilities = ops.one_hot(ops.reshape(y_true, (-1,)), self._classes)
-        if self._gamma:
-            return keras.losses.categorical_focal_crossentropy(
-                probabilities,
-                y_pred,
-                alpha=1.0,
-                gamma=self._gamma,
-                from_logits=True,
-                label_smoothing=self._smoothing,
-            )
-        return keras.losses.categorical_crossentropy(
-            probabilities, y_pred, from_logits=True, label_smoothing=self._smoothing
-        )
+        return self._spec.of_rows(y_true, y_pred, self._classes)
 
 
 class Accuracy(keras.metrics.SparseCategoricalAccuracy):
@@ -105,10 +86,9 @@ class Accuracy(keras.metrics.SparseCategoricalAccuracy):
         super().update_state(labels, y_pred, sample_weight)
 
 
-def is_soft(targets: Any) -> bool:
-    """Whether targets are probabilities (b, classes), not class indices (b,) or (b, 1)."""
-    shape = targets.shape
-    return len(shape) == 2 and shape[1] != 1
+def _is_vector(variable: Any) -> bool:
+    """Whether it is a bias, or a scale or shift such as those of normalisation."""
+    return len(variable.shape) <= 1 or variable.name.endswith("bias")
 
 
 def _learning_rate(spec: Train, steps: int) -> Any:

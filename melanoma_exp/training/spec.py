@@ -1,11 +1,18 @@
 """The options of the group `train`."""
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from melanoma_exp.spec import Spec
+from melanoma_exp.training.losses import AnyLoss
 from melanoma_exp.training.transfer.spec import Features
+
+MOVED = {  # keys of earlier versions
+    "label_smoothing": "train.loss.label_smoothing",
+    "focal_gamma": "train.loss.gamma of train/loss=focal",
+}
 
 
 class Plateau(Spec):
@@ -44,12 +51,13 @@ class Train(Spec):
         epochs: At most this many passes over the training images.
         batch_size: Images a step over all replicas together.
         optimizer: `momentum` is for sgd and rmsprop, `weight_decay` for adamw and sgd.
+        weight_decay_on: `kernels` leaves out biases and all other vectors, such as the scale and
+            shift of a normalisation (He et al., Bag of Tricks for Image Classification, CVPR 2019).
         learning_rate: Initial, or the peak of `cosine`.
         schedule: `cosine` decays to 0 over all epochs after `warmup_epochs` of linear rise.
         keep: Which weights are evaluated and logged: of the `last` epoch, or of the `best` one by
             the monitor of early stopping.
-        label_smoothing: Share of a target that is spread over all classes.
-        focal_gamma: Focusing of the focal loss (Lin et al., 2017); 0 is cross-entropy.
+        loss: What is minimised: an option of the group `train/loss`.
         clip_norm: Largest global norm of the gradient; null does not clip.
         features: Trains the head alone, on features that the frozen network has computed once; null
             trains from pixels.
@@ -67,13 +75,13 @@ class Train(Spec):
     learning_rate: float = Field(gt=0)
     momentum: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0)
+    weight_decay_on: Literal["kernels", "all"]
     schedule: Literal["constant", "cosine", "plateau"]
     warmup_epochs: float = Field(ge=0)
     plateau: Plateau
     early_stopping: EarlyStopping
     keep: Literal["last", "best"]
-    label_smoothing: float = Field(ge=0, lt=1)
-    focal_gamma: float = Field(ge=0)
+    loss: AnyLoss
     clip_norm: float | None = Field(gt=0)
     ema: float | None = Field(gt=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16", "float16"]
@@ -81,6 +89,14 @@ class Train(Spec):
     deterministic: bool
     features: Features | None
     checkpoint: Checkpoint
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_moved_keys(cls, content: Any) -> Any:
+        moved = [key for key in MOVED if isinstance(content, Mapping) and key in content]
+        if moved:
+            raise ValueError("; ".join(f"{key} is now {MOVED[key]}" for key in moved))
+        return content
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:

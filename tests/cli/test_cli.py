@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from melanoma_exp import config
-from melanoma_exp.cli import compose, main, overrides
+from melanoma_exp.cli import compose, help, main, overrides
 from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.sweep import plan
 from melanoma_exp.system.installation import conf_folder
@@ -38,10 +38,8 @@ def test_help_shows_every_group_option_and_command_without_importing_anything_he
         " if m in sys.modules and m != 'pydantic_core'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for group in filter(Path.is_dir, conf_folder().iterdir()):
-        folder = group / "launcher" if group.name == "hydra" else group
-        for path in folder.rglob("*.yaml"):
-            option = path.relative_to(folder).with_suffix("").as_posix()
+    for group in (*compose.groups(conf_folder()), "hydra/launcher"):
+        for option, path in help.option_files([conf_folder()], group):
             assert re.search(rf"^[ *]+{option} ", done.stdout, re.M), path
     assert all(re.search(rf"^ +{command} ", done.stdout, re.M) for command in COMMANDS)
     assert "not a medical device" in done.stdout

@@ -7,15 +7,15 @@ import pytest
 import yaml
 
 from melanoma_exp import config
-from melanoma_exp.cli import compose
+from melanoma_exp.cli import compose, help
 from melanoma_exp.spec import UserError
 from melanoma_exp.system.installation import conf_folder
 
 CONF = conf_folder()
 OPTIONS = sorted(
-    path.relative_to(CONF).with_suffix("").as_posix().replace("/", "=", 1)
-    for path in CONF.rglob("*.yaml")
-    if path.parent != CONF
+    f"{group}={option}"
+    for group in (*compose.groups(CONF), "hydra")
+    for option, _ in help.option_files([CONF], group)
 )
 NEEDS = {"split=file": "split.path=split.csv", "tracking=server": "tracking.uri=http://localhost"}
 

@@ -17,6 +17,7 @@ from melanoma_exp.data import children, loader
 from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
 from melanoma_exp.system.installation import conf_folder
+from melanoma_exp.training.losses import ClassFrequencies
 
 FOLDER = conf_folder() / "experiment"
 EXPERIMENTS = sorted(
@@ -188,13 +189,12 @@ def test_every_experiment_trains_a_step(
         ready.plan, ready.reader, experiment.augment, train.batch_size, experiment.seed
     )
     assert ready.parts.train.copy.any() == name.endswith("m3")
-    classes = len(ready.parts.train.classes)
-    model = experiment.model.build(ready.data.pixels.shape[1:], classes)
+    classes = ClassFrequencies.of(ready.plan)
+    model = experiment.model.build(ready.data.pixels.shape[1:], len(classes))
     compile_model(model, train, train_loader.steps, classes)
     model.run_eagerly = True
     before = [np.array(w) for w in model.get_weights()]
-    pixels, labels, weights = train_loader.batch(0, 0)
-    loss, accuracy = model.train_on_batch(pixels, labels, weights)
+    loss, accuracy = model.train_on_batch(*train_loader.batch(0, 0))
     assert np.isfinite(loss) and 0 <= accuracy <= 1
     after = model.get_weights()
     assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))

@@ -41,6 +41,38 @@ def test_parameters_of_an_old_run_are_compared_under_todays_keys() -> None:
     assert migrations.upgrade_params({"dataset.kind": "demo"}) == {"dataset.kind": "demo"}
 
 
+def old_train(**more: object) -> config.Experiment:
+    content = json.loads(recorded("m1"))
+    content["train"] |= more
+    return config.parse_json(json.dumps(content))
+
+
+def test_losses_of_earlier_versions_are_options_now() -> None:
+    smooth = old_train(label_smoothing=0.1).train.loss
+    assert smooth.model_dump() == {"kind": "cross_entropy", "label_smoothing": 0.1}
+    focal = old_train(focal_gamma=1.5)
+    assert focal.train.loss.model_dump() == {"kind": "focal", "gamma": 1.5, "label_smoothing": 0.0}
+    again = migrations.downgrade(focal.model_dump(mode="json"))["train"]
+    assert (again["focal_gamma"], again["label_smoothing"]) == (1.5, 0.0) and "loss" not in again
+    params = {"seed": "1", "train.focal_gamma": "1.5", "train.label_smoothing": "0.0"}
+    assert (
+        migrations.upgrade_params(params).items()
+        >= {
+            "train.loss.kind": "focal",
+            "train.loss.gamma": "1.5",
+            "train.loss.label_smoothing": "0.0",
+        }.items()
+    )
+
+
+def test_an_earlier_run_with_weight_decay_had_it_on_all_variables() -> None:
+    decayed = old_train(optimizer="adamw", weight_decay=0.05)
+    assert decayed.train.weight_decay_on == "all"
+    kernels = decayed.train.model_copy(update={"weight_decay_on": "kernels"})
+    assert decayed.digest != decayed.model_copy(update={"train": kernels}).digest
+    assert "weight_decay_on" not in migrations.downgrade(decayed.model_dump(mode="json"))["train"]
+
+
 def test_what_is_written_now_is_read_back_and_names_its_version() -> None:
     experiment = today("m2")
     content = json.loads(experiment.to_json())

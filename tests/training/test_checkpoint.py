@@ -19,6 +19,7 @@ from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.training import fit, process
 from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
 from melanoma_exp.training.interfaces import ProgressListener
+from melanoma_exp.training.losses import ClassFrequencies
 from melanoma_exp.training.optim import compile_model
 from melanoma_exp.training.signals import Interrupted, Signals
 from melanoma_exp.training.spec import Train
@@ -62,7 +63,7 @@ def train(
     process.prepare_process(spec, 1)
     images, val = feeds(spec.batch_size)
     model = config.parse(compose.compose(conf_folder(), NET)).model.build((16, 16, 3), 3)
-    compile_model(model, spec, images.steps, 3)
+    compile_model(model, spec, images.steps, ClassFrequencies.equal(3))
     signals = Signals()
     progress = stop(signals) if stop else None
     logged: dict[int, Any] = {}

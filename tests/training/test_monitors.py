@@ -16,6 +16,7 @@ from melanoma_exp.evaluation.objectives import Scorer
 from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.training import fit, process
 from melanoma_exp.training.checkpoint import CheckpointStore
+from melanoma_exp.training.losses import ClassFrequencies
 from melanoma_exp.training.optim import compile_model
 from melanoma_exp.training.signals import Interrupted, Signals
 from melanoma_exp.training.spec import Train
@@ -55,7 +56,7 @@ def train(
     process.prepare_process(spec, 1)
     images, val = feeds(spec.batch_size)
     model = config.parse(compose.compose(conf_folder(), NET)).model.build((16, 16, 3), 3)
-    compile_model(model, spec, images.steps, 3)
+    compile_model(model, spec, images.steps, ClassFrequencies.equal(3))
     signals = Signals()
     progress = StopAt(signals, *stop) if stop else None
     store = CheckpointStore(place)

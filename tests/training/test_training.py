@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from train_spec import THREE, train_spec
 
 from melanoma_exp import config
 from melanoma_exp.cli import compose
@@ -16,15 +17,10 @@ from melanoma_exp.models.base import Model
 from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.training import fit, process
 from melanoma_exp.training.checkpoint import CheckpointStore
-from melanoma_exp.training.optim import Accuracy, compile_model, make_loss, make_optimizer
+from melanoma_exp.training.optim import Accuracy, Loss, compile_model
 from melanoma_exp.training.signals import Signals
 from melanoma_exp.training.spec import Train
 from melanoma_exp.training.state import History
-
-
-def train_spec(*overrides: str) -> Train:
-    names = [f"train.{o}" for o in overrides]
-    return config.parse(compose.compose(conf_folder(), names)).train
 
 
 def feeds(batch_size: int = 8) -> tuple[Loader, Loader]:
@@ -62,7 +58,7 @@ def trained(
     process.prepare_process(spec, seed)
     train, val = feeds(spec.batch_size)
     model = small_net(name).build((16, 16, 3), 3)
-    compile_model(model, spec, train.steps, 3)
+    compile_model(model, spec, train.steps, THREE)
     logged: list[int] = []
     with tempfile.TemporaryDirectory() as place:
         history = fit.fit(
@@ -114,27 +110,8 @@ def test_losses_equal_their_formulas() -> None:
     labels = np.array([0, 1, 2, 1, 0])
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     true = p[np.arange(5), labels]
-    plain = make_loss(train_spec(), 3)(labels, logits)
+    plain = Loss(train_spec().loss, THREE)(labels, logits)
     assert float(plain) == pytest.approx(-np.log(true).mean(), rel=1e-5)
-    focal = make_loss(train_spec("focal_gamma=2"), 3).call(labels, logits)
-    np.testing.assert_allclose(focal, -((1 - true) ** 2) * np.log(true), rtol=1e-4)
-    smooth = make_loss(train_spec("label_smoothing=0.1"), 3).call(labels, logits)
-    target = np.eye(3)[labels] * 0.9 + 0.1 / 3
-    np.testing.assert_allclose(smooth, -(target * np.log(p)).sum(1), rtol=1e-4)
-
-
-@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
-def test_every_optimizer_is_the_one_it_says(name: str) -> None:
-    optimizer = make_optimizer(train_spec(f"optimizer={name}", "clip_norm=1"), 10)
-    assert type(optimizer).__name__.lower() == name
-    assert optimizer.global_clipnorm == 1
-
-
-def test_cosine_rises_over_the_warm_up_and_falls_to_zero() -> None:
-    spec = train_spec("schedule=cosine", "warmup_epochs=1", "epochs=5", "learning_rate=0.1")
-    rate = make_optimizer(spec, 10)._learning_rate
-    values = [float(rate(step)) for step in (0, 5, 10, 30, 50)]
-    np.testing.assert_allclose(values, [0, 0.05, 0.1, 0.05, 0], atol=1e-6)
 
 
 def test_early_stopping_keeps_the_best_epochs_weights() -> None:
@@ -199,7 +176,8 @@ def test_precision_is_set_anew_by_every_run() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [(), ("focal_gamma=2",), ("label_smoothing=0.1",), ("focal_gamma=1", "ema=0.9")]
+    "options",
+    [(), ("/loss=focal",), ("loss.label_smoothing=0.1",), ("/loss=ldam", "ema=0.9")],
 )
 def test_one_hot_targets_train_as_their_labels_do(options: tuple[str, ...]) -> None:
     random = np.random.default_rng(1)
@@ -210,7 +188,7 @@ def test_one_hot_targets_train_as_their_labels_do(options: tuple[str, ...]) -> N
         spec = train_spec(*options, "optimizer=sgd", "learning_rate=1")
         process.prepare_process(spec, 1)
         model = small_net("m2").build((16, 16, 3), 3)
-        compile_model(model, spec, 1, 3)
+        compile_model(model, spec, 1, THREE)
         before = model.get_weights()
         metrics = model.train_on_batch(images, targets, weights, return_dict=True)
         gradients = [a - b for a, b in zip(before, model.get_weights(), strict=True)]
@@ -224,7 +202,7 @@ def test_soft_targets_share_the_loss_and_the_likeliest_class_is_the_right_one() 
     logits = np.array([[2, 0, -1], [0.5, 1, 0]], np.float32)
     targets = np.array([[0.7, 0.3, 0], [0.6, 0.1, 0.3]], np.float32)
     log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    loss = make_loss(train_spec(), 3)
+    loss = Loss(train_spec().loss, THREE)
     assert float(loss(targets, logits)) == pytest.approx(-(targets * log_p).sum(1).mean(), rel=1e-5)
     accuracy = Accuracy()
     accuracy.update_state(targets, logits)
@@ -234,10 +212,10 @@ def test_soft_targets_share_the_loss_and_the_likeliest_class_is_the_right_one() 
 def test_without_fused_layers_keras_trains_with_its_own() -> None:
     model = small_net("m2").build((16, 16, 3), 3)
     classes = [type(layer) for layer in model.layers]
-    compile_model(model, train_spec("fused=false"), 1, 3)
+    compile_model(model, train_spec("fused=false"), 1, THREE)
     assert [type(layer) for layer in model.layers] == classes
     assert type(model.optimizer) is keras.optimizers.Adam
-    compile_model(model, train_spec("fused=true"), 1, 3)
+    compile_model(model, train_spec("fused=true"), 1, THREE)
     assert [type(layer) for layer in model.layers] != classes
     assert type(model.optimizer) is not keras.optimizers.Adam
     _, history, _ = trained(train_spec("epochs=2", "batch_size=8", "fused=false"))
