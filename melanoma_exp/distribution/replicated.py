@@ -183,6 +183,7 @@ class BatchNormalization(keras_internals.BatchNormalization):
 WHOLE_BATCH: dict[type, type] = {
     fused.Dropout: FusedDropout,
     keras.layers.BatchNormalization: BatchNormalization,
+    fused.BatchNormalization: BatchNormalization,
     **{
         cls: type(cls.__name__, (WholeBatchMask, cls), {})
         for cls in (

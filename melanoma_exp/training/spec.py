@@ -64,8 +64,8 @@ class Train(Spec):
         ema: Momentum of the weights' moving average that is evaluated and kept; null uses none.
         precision: Of the computation; weights and logits stay float32. float16 needs a GPU. `auto`
             is bfloat16 where the machine computes it natively, else float32; a run records which.
-        fused: Whether dropout, ReLU before a pool and Adam take fewer passes over memory; false
-            trains with Keras' own layers and optimizers.
+        fused: Whether dropout, ReLU before a pool, batch norm and Adam take fewer passes over
+            memory; false trains with Keras' own layers and optimizers.
         deterministic: Bit-identical results on the same machine.
     """
 

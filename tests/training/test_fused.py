@@ -1,4 +1,4 @@
-"""Dropout, ReLU and Adam in fewer passes give what Keras' own give, or draw as they would."""
+"""Dropout, ReLU, batch norm, Adam in fewer passes give what Keras gives, or draw as it would."""
 
 import re
 
@@ -76,7 +76,7 @@ def pooled(dtype: str, fuse: bool) -> keras.Model:
     x = keras.layers.Conv2D(4, 3, name="last", **conv)(x)
     x = keras.layers.MaxPooling2D(name="moved", dtype=dtype)(x)
     x = keras.layers.Conv2D(4, 3, name="normed", **conv)(x)
-    x = keras.layers.BatchNormalization(dtype=dtype)(x)
+    x = keras.layers.BatchNormalization(scale=False, dtype=dtype)(x)  # Keras' own: not fused
     x = keras.layers.MaxPooling2D(name="behind_norm", dtype=dtype)(x)
     shared = keras.layers.Conv2D(4, 3, name="shared", **conv)(x)
     x = keras.layers.MaxPooling2D(name="not_alone", dtype=dtype)(shared)
@@ -106,6 +106,46 @@ def test_a_relu_behind_its_pool_gives_the_same_values_and_gradients_to_the_bit(d
     convs = [x for x in model.layers if isinstance(x, keras.layers.Conv2D)]
     linear = [x.name for x in convs if x.activation is keras.activations.linear]
     assert linear == ["last"]
+
+
+@pytest.mark.parametrize(("dtype", "error"), [("float32", 2e-5), ("mixed_bfloat16", 0.03)])
+def test_batch_norm_gives_what_keras_gives(dtype: str, error: float) -> None:
+    images, found = tf.random.normal((3, 5, 4, 6), 2.0, 3.0, seed=1), []
+    for fuse in (False, True):
+        layer = keras.layers.BatchNormalization(momentum=0.7, dtype=dtype)
+        inputs = keras.Input((5, 4, 6))
+        model = keras.Model(inputs, layer(inputs))
+        layer.gamma.assign(np.linspace(0.5, 2, 6))
+        layer.beta.assign(np.linspace(-1, 1, 6))
+        if fuse:
+            fused.fuse(model)
+            assert type(layer) is fused.BatchNormalization
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = model(images, training=True)
+            loss = tf.reduce_sum(tf.sin(tf.cast(outputs, tf.float32)))
+        gradients = tape.gradient(loss, [images, *model.trainable_variables])
+        moved = [v.numpy() for v in model.non_trainable_variables]
+        frozen = model(images, training=False)
+        layer.trainable = False
+        still = model(images, training=True)
+        found.append([outputs, *gradients, *moved, frozen, still])
+        assert outputs.dtype == layer.compute_dtype
+        np.testing.assert_array_equal(still, frozen)
+    for one, two in zip(*found, strict=True):
+        scale = float(np.abs(np.asarray(one, np.float32)).max())
+        ours, theirs = (np.asarray(value, np.float32) for value in (two, one))
+        np.testing.assert_allclose(ours, theirs, atol=error * max(scale, 1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [((6,), {}), ((4, 4, 6), {"axis": 1}), ((4, 4, 6), {"center": False})],
+)
+def test_batch_norm_that_is_not_of_maps_is_keras_own(shape: tuple, options: dict) -> None:
+    inputs, layer = keras.Input(shape), keras.layers.BatchNormalization(**options)
+    fused.fuse(keras.Model(inputs, layer(inputs)))
+    assert type(layer) is keras.layers.BatchNormalization
 
 
 @pytest.mark.parametrize(

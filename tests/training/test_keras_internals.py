@@ -50,6 +50,13 @@ def test_keras_still_rectifies_before_it_pools() -> None:
     assert kinds.index("Relu") < kinds.index("MaxPool")
 
 
+def test_keras_batch_norm_is_still_many_operations() -> None:
+    """Else `fused.BatchNormalization` can go."""
+    layer = keras.layers.BatchNormalization()
+    kinds = operations(lambda: layer(tf.ones((2, 4, 4, 3)), training=True))
+    assert "FusedBatchNormV3" not in kinds and "SquaredDifference" in kinds
+
+
 def test_keras_adam_is_still_many_operations() -> None:
     """Else `fused.Adam`, `fused.AdamW` and `AdamState` can go."""
     optimizer, weight = keras.optimizers.Adam(), keras.Variable(np.ones(3, np.float32))
