@@ -4,7 +4,6 @@ Pixels are read from files of the cache and varied in numpy and OpenCV; TensorFl
 finished batches. Any step of any epoch can be asked for at any time, by any thread.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from melanoma_exp.augment import Policy
-from melanoma_exp.data.prefetch import Prefetcher
+from melanoma_exp.data.prefetch import prefetched
 from melanoma_exp.data.samples import Plan, Samples
 from melanoma_exp.system.arrays import Images
 from melanoma_exp.system.randomness import Purpose, generator
@@ -81,6 +80,7 @@ class Loader:
         weights: float64 (n,), how often each row is drawn relative to the others; None visits every
             row once an epoch.
         per_epoch: Draws per epoch where `weights` are given.
+        from_epoch: The epoch, from 1, before which neither weights have an effect.
     """
 
     samples: Samples
@@ -91,6 +91,7 @@ class Loader:
     seed: int | None = None
     weights: np.ndarray | None = None
     per_epoch: int | None = None
+    from_epoch: int = 1
 
     @classmethod
     def training(
@@ -98,7 +99,7 @@ class Loader:
     ) -> "Loader":
         """Returns the shuffled, weighted and augmented batches of a plan."""
         weight = None if np.allclose(plan.class_weight, 1) else plan.class_weight
-        draws = (plan.weights, plan.per_epoch)
+        draws = (plan.weights, plan.per_epoch, plan.from_epoch)
         return cls(plan.samples, reader, batch_size, weight, policy, seed, *draws)
 
     @property
@@ -125,6 +126,9 @@ class Loader:
             random, rows = generator(self.seed, Purpose.SHUFFLE, epoch), len(self.samples)
             if self.weights is None:
                 order = random.permutation(rows)
+            elif epoch + 1 < self.from_epoch:
+                turns = [random.permutation(rows) for _ in range(-(-self.images // rows))]
+                order = np.concatenate(turns)[: self.images]
             else:
                 order = random.choice(rows, self.images, p=self.weights / self.weights.sum())
             self._orders.clear()
@@ -153,7 +157,7 @@ class Loader:
         if self.soft:
             images, target = self._mixed(epoch, positions, images, target)
         weight = np.ones(len(positions))
-        if self.class_weight is not None:
+        if self.class_weight is not None and epoch + 1 >= self.from_epoch:
             weight = target @ self.class_weight if self.soft else self.class_weight[target]
         return images, target, weight.astype(np.float32)
 
@@ -215,36 +219,3 @@ class Loader:
             target = tf.TensorSpec((None, len(self.samples.classes)), tf.float32)
         shape = (None, *self.reader.pixels.shape[1:])
         return [tf.TensorSpec(shape, tf.uint8), target, tf.TensorSpec((None,), tf.float32)]
-
-
-def prefetched(
-    make: Callable[[int], tuple[np.ndarray, ...]],
-    first: int,
-    end: int,
-    specs: Sequence["tf.TensorSpec"],
-) -> "tf.data.Dataset":
-    """Returns what a function gives of `first` up to `end` - 1, made while the last one is used.
-
-    Args:
-        make: Gives one element. Called in one thread, one call at a time.
-        first: The first element's number.
-        end: The number that no longer has an element.
-        specs: Shape and dtype of each array of an element.
-    """
-    import tensorflow as tf
-
-    # Not tf.data's prefetch: with determinism on TensorFlow quietly leaves that out.
-    ahead = Prefetcher(make, end)
-
-    def taken(number: "tf.Tensor") -> tuple["tf.Tensor", ...]:
-        arrays = tf.numpy_function(
-            lambda n: ahead.take(int(n)), [number], [spec.dtype for spec in specs]
-        )
-        for array, spec in zip(arrays, specs, strict=True):
-            array.set_shape(spec.shape)
-        return tuple(arrays)
-
-    options = tf.data.Options()
-    # Nothing is to be tuned, and an iterator that ends may wait for the tuner as long as it lived.
-    options.autotune.enabled = False
-    return tf.data.Dataset.range(first, end).map(taken).with_options(options)

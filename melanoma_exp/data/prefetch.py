@@ -1,8 +1,13 @@
 """Computes the next results while the last one is used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 DEPTH = 4  # results that are computed ahead
 Result = TypeVar("Result")
@@ -28,3 +33,36 @@ class Prefetcher(Generic[Result]):
             if k not in self._made:
                 self._made[k] = self._pool.submit(self._make, k)
         return self._made.pop(number).result()
+
+
+def prefetched(
+    make: Callable[[int], tuple[np.ndarray, ...]],
+    first: int,
+    end: int,
+    specs: Sequence["tf.TensorSpec"],
+) -> "tf.data.Dataset":
+    """Returns what a function gives of `first` up to `end` - 1, made while the last one is used.
+
+    Args:
+        make: Gives one element. Called in one thread, one call at a time.
+        first: The first element's number.
+        end: The number that no longer has an element.
+        specs: Shape and dtype of each array of an element.
+    """
+    import tensorflow as tf
+
+    # Not tf.data's prefetch: with determinism on TensorFlow quietly leaves that out.
+    ahead = Prefetcher(make, end)
+
+    def taken(number: "tf.Tensor") -> tuple["tf.Tensor", ...]:
+        arrays = tf.numpy_function(
+            lambda n: ahead.take(int(n)), [number], [spec.dtype for spec in specs]
+        )
+        for array, spec in zip(arrays, specs, strict=True):
+            array.set_shape(spec.shape)
+        return tuple(arrays)
+
+    options = tf.data.Options()
+    # Nothing is to be tuned, and an iterator that ends may wait for the tuner as long as it lived.
+    options.autotune.enabled = False
+    return tf.data.Dataset.range(first, end).map(taken).with_options(options)

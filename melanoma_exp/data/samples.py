@@ -91,12 +91,14 @@ class Plan:
         weights: float64 (n,), how often each row is drawn relative to the others, with replacement;
             None visits every row once.
         draws: Rows drawn an epoch where `weights` are given; None draws as many as there are.
+        from_epoch: The epoch, from 1, before which all rows and classes weigh alike.
     """
 
     samples: Samples
     class_weight: np.ndarray
     weights: np.ndarray | None = None
     draws: int | None = None
+    from_epoch: int = 1
 
     @property
     def per_epoch(self) -> int:
@@ -109,7 +111,8 @@ class Plan:
         weights = np.ones(len(self.samples)) if self.weights is None else self.weights
         rows = zip(map(str, self.samples.id), weights.tolist(), strict=True)
         drawn = self.weights is not None
-        return digest([sorted(rows), self.class_weight.tolist(), drawn, self.per_epoch])
+        deferred = [self.from_epoch] if self.from_epoch > 1 else []
+        return digest([sorted(rows), self.class_weight.tolist(), drawn, self.per_epoch, *deferred])
 
 
 @dataclass(frozen=True)

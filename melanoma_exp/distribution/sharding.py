@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from melanoma_exp.data.loader import Loader, prefetched
+from melanoma_exp.data.loader import Loader
+from melanoma_exp.data.prefetch import prefetched
 
 
 def shard_bounds(replica: int, replicas: int, total: int) -> tuple[int, int]:

@@ -138,7 +138,7 @@ def prepare_data(experiment: Experiment) -> DataModule:
         experiment.seed,
         cache,
     )
-    experiment.train.loss.check(datamodule.plan)
+    experiment.train.check(datamodule.plan)
     training.scorer(experiment, datamodule)  # before TensorFlow is imported, not after
     # Only now: a set larger than the limit still trains.
     if experiment.cache.max_gib is not None:

@@ -24,15 +24,21 @@ class Change(Protocol):
 
 @dataclass(frozen=True)
 class Added:
-    """A key that did not exist, with the value that says what happened without it."""
+    """A key that did not exist, with the value that says what happened without it.
+
+    Attributes:
+        kinds: The options of its group that have it; none are all.
+    """
 
     key: str
     value: Any
+    kinds: tuple[str, ...] = ()
 
     def apply(self, content: Content) -> None:
         """Adds it where its group is."""
         for group, name in _group_of(self.key, content):
-            group.setdefault(name, self.value)
+            if not self.kinds or group.get("kind") in self.kinds:
+                group.setdefault(name, self.value)
 
     def revert(self, content: Content) -> None:
         """Removes it where it says nothing new."""
@@ -43,30 +49,35 @@ class Added:
     def apply_to_params(self, params: dict[str, str]) -> None:
         """Adds it where its group is."""
         above = self.key.rpartition(".")[0]
-        if not above or any(key.startswith(f"{above}.") for key in params):
+        there = not above or any(key.startswith(f"{above}.") for key in params)
+        if there and (not self.kinds or params.get(f"{above}.kind") in self.kinds):
             params.setdefault(self.key, _text(self.value))
 
 
 @dataclass(frozen=True)
 class AddedGroup:
-    """A config group that did not exist, with the values that say what happened without it."""
+    """A mapping that did not exist, with the values that say what happened without it."""
 
     name: str
     values: Mapping[str, Any]
 
     def apply(self, content: Content) -> None:
         """Adds it."""
-        content.setdefault(self.name, dict(self.values))
+        for group, name in _group_of(self.name, content):
+            group.setdefault(name, dict(self.values))
 
     def revert(self, content: Content) -> None:
         """Removes it where it says nothing new."""
-        if content.get(self.name) == self.values:
-            del content[self.name]
+        for group, name in _group_of(self.name, content):
+            if group.get(name) == self.values:
+                del group[name]
 
     def apply_to_params(self, params: dict[str, str]) -> None:
         """Adds its keys."""
         for key, value in self.values.items():
-            params.setdefault(f"{self.name}.{key}", _text(value))
+            above = self.name.rpartition(".")[0]
+            if not above or any(known.startswith(f"{above}.") for known in params):
+                params.setdefault(f"{self.name}.{key}", _text(value))
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,10 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             Added("split.train_per_class", None),
             Losses(),
             WeightDecayOn(),
+            Added("train.final_fraction", 0.0),
+            AddedGroup("train.restarts", {"first_epochs": 10.0, "factor": 2.0}),
+            AddedGroup("train.one_cycle", {"rise": 0.3, "start_fraction": 0.04}),
+            Added("balance.from_epoch", 1, ("class_weight", "sampling")),
         ),
     ),
 )

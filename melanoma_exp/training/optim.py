@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from melanoma_exp.training import fused, losses
+from melanoma_exp.training.learning_rate.schedule import schedule
 from melanoma_exp.training.losses import ClassFrequencies, is_soft
 from melanoma_exp.training.spec import Train
 
@@ -52,7 +53,7 @@ def make_optimizer(spec: Train, steps: int) -> keras.optimizers.Optimizer:
         steps: Steps an epoch.
     """
     options: dict[str, Any] = {
-        "learning_rate": _learning_rate(spec, steps),
+        "learning_rate": schedule(spec, steps),
         "global_clipnorm": spec.clip_norm,
         "use_ema": spec.ema is not None,
         "ema_momentum": spec.ema or 0.99,
@@ -89,15 +90,3 @@ class Accuracy(keras.metrics.SparseCategoricalAccuracy):
 def _is_vector(variable: Any) -> bool:
     """Whether it is a bias, or a scale or shift such as those of normalisation."""
     return len(variable.shape) <= 1 or variable.name.endswith("bias")
-
-
-def _learning_rate(spec: Train, steps: int) -> Any:
-    if spec.schedule != "cosine":
-        return spec.learning_rate
-    warmup = round(spec.warmup_epochs * steps)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else spec.learning_rate,
-        decay_steps=spec.epochs * steps - warmup,
-        warmup_target=spec.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )

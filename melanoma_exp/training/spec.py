@@ -5,7 +5,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from melanoma_exp.spec import Spec
+from melanoma_exp.data.samples import Plan
+from melanoma_exp.spec import Spec, UserError
 from melanoma_exp.training.losses import AnyLoss
 from melanoma_exp.training.transfer.spec import Features
 
@@ -22,6 +23,30 @@ class Plateau(Spec):
     factor: float = Field(gt=0, lt=1)
     patience: int = Field(ge=1)
     min_learning_rate: float = Field(ge=0)
+
+
+class Restarts(Spec):
+    """Periods of `schedule: cosine_restarts` (SGDR; Loshchilov and Hutter, ICLR 2017).
+
+    Attributes:
+        first_epochs: Length of the first period.
+        factor: How much longer each period is than the one before.
+    """
+
+    first_epochs: float = Field(gt=0)
+    factor: float = Field(ge=1)
+
+
+class OneCycle(Spec):
+    """The shape of `schedule: one_cycle` (Smith and Topin, Super-Convergence, 2018).
+
+    Attributes:
+        rise: Share of all steps over which the rate rises.
+        start_fraction: What it starts from, in units of `learning_rate`.
+    """
+
+    rise: float = Field(gt=0, lt=1)
+    start_fraction: float = Field(ge=0, le=1)
 
 
 class EarlyStopping(Spec):
@@ -53,8 +78,11 @@ class Train(Spec):
         optimizer: `momentum` is for sgd and rmsprop, `weight_decay` for adamw and sgd.
         weight_decay_on: `kernels` leaves out biases and all other vectors, such as the scale and
             shift of a normalisation (He et al., Bag of Tricks for Image Classification, CVPR 2019).
-        learning_rate: Initial, or the peak of `cosine`.
-        schedule: `cosine` decays to 0 over all epochs after `warmup_epochs` of linear rise.
+        learning_rate: The highest: after the warm-up, and at the peak of `one_cycle`.
+        schedule: `linear` and `cosine` fall over all epochs, `cosine_restarts` in periods of
+            `restarts`; `one_cycle` rises first; `plateau` falls when a metric stops improving.
+        warmup_epochs: Linear rise from 0 before the schedule begins; it then has the rest.
+        final_fraction: Where the schedule ends, in units of `learning_rate`.
         keep: Which weights are evaluated and logged: of the `last` epoch, or of the `best` one by
             the monitor of early stopping.
         loss: What is minimised: an option of the group `train/loss`.
@@ -76,8 +104,11 @@ class Train(Spec):
     momentum: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0)
     weight_decay_on: Literal["kernels", "all"]
-    schedule: Literal["constant", "cosine", "plateau"]
+    schedule: Literal["constant", "linear", "cosine", "cosine_restarts", "one_cycle", "plateau"]
     warmup_epochs: float = Field(ge=0)
+    final_fraction: float = Field(ge=0, le=1)
+    restarts: Restarts
+    one_cycle: OneCycle
     plateau: Plateau
     early_stopping: EarlyStopping
     keep: Literal["last", "best"]
@@ -90,6 +121,22 @@ class Train(Spec):
     features: Features | None
     checkpoint: Checkpoint
 
+    def check(self, plan: Plan) -> None:
+        """Checks, before TensorFlow is imported, that it suits what an epoch shows.
+
+        Args:
+            plan: Of an epoch.
+
+        Raises:
+            UserError: It does not.
+        """
+        self.loss.check(plan)
+        if plan.from_epoch > self.epochs:
+            raise UserError(
+                f"balance.from_epoch: {plan.from_epoch} is never reached: train.epochs is "
+                f"{self.epochs}"
+            )
+
     @model_validator(mode="before")
     @classmethod
     def _name_moved_keys(cls, content: Any) -> Any:
@@ -100,8 +147,11 @@ class Train(Spec):
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
-        if self.warmup_epochs and self.schedule != "cosine":
-            raise ValueError(f"warmup_epochs needs schedule=cosine (got {self.schedule})")
+        if self.warmup_epochs and self.schedule in ("plateau", "one_cycle"):
+            own = "rises by itself" if self.schedule == "one_cycle" else "goes by a metric"
+            raise ValueError(f"warmup_epochs is not for schedule={self.schedule}, which {own}")
+        if self.final_fraction and self.schedule in ("constant", "plateau"):
+            raise ValueError(f"final_fraction is not for schedule={self.schedule}")
         if self.warmup_epochs >= self.epochs and self.warmup_epochs:
             raise ValueError("warmup_epochs must be below epochs")
         if self.momentum and self.optimizer not in ("sgd", "rmsprop"):

@@ -94,7 +94,7 @@ def test_every_mistake_is_reported_at_once_with_the_nearest_thing_that_exists() 
         ("+train.epoch=2", "train.epoch: there is no such key; did you mean train.epochs?"),
         ("split.val=0", "split.val: should be greater than 0 (got 0)"),
         ("train.momentum=0.9", "train: momentum is for sgd and rmsprop (got adam)"),
-        ("train.warmup_epochs=2", "train: warmup_epochs needs schedule=cosine (got constant)"),
+        ("train.final_fraction=0.1", "train: final_fraction is not for schedule=constant"),
         ("dataset.image_size=[64]", "dataset.image_size.1: is missing"),
         ("model.padding=[same,same]", "model: padding: expected one value or 3 (got 2)"),
     ],

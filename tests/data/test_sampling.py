@@ -56,6 +56,34 @@ def test_an_epoch_has_the_images_asked_for(loader, rows):
     assert loader(images=1200).order(2).shape == (1200,)
 
 
+@pytest.mark.parametrize("images", [70, 500, 1200])
+def test_before_its_epoch_rows_are_taken_in_turn_and_from_it_on_drawn_by_weight(
+    loader, rows, images
+):
+    one = loader(power=1.0, images=images, from_epoch=3)
+    always = loader(power=1.0, images=images)
+    for epoch in (0, 1):
+        often = np.bincount(one.order(epoch), minlength=500)
+        assert one.order(epoch).shape == (images,) and often.max() - often.min() <= 1
+    assert not np.array_equal(one.order(0), one.order(1))
+    for epoch in (2, 3):
+        assert np.array_equal(one.order(epoch), always.order(epoch))
+
+
+def test_class_weights_act_from_their_epoch_on(rows, option):
+    pixels = np.zeros((len(rows), 8, 8, 3), np.uint8)
+    plans = [option("balance", "class_weight", from_epoch=epoch).apply(rows, 1) for epoch in (3, 1)]
+    policy = option("augment", "none")
+    late, always = (Loader.training(p, Reader(pixels, pixels[:0]), policy, 32, 1) for p in plans)
+    for epoch in range(4):
+        for expected, found in zip(always.batch(epoch, 0), late.batch(epoch, 0), strict=True):
+            if expected.dtype == np.float32 and epoch < 2:
+                assert (found == 1).all() and not (expected == 1).all()
+            else:
+                assert np.array_equal(found, expected)
+    assert plans[0].digest != plans[1].digest
+
+
 def test_batches_are_a_function_of_seed_epoch_and_step(loader):
     one, other = loader(), loader()
     batches = [(epoch, step) for epoch in (0, 3) for step in range(one.steps)]

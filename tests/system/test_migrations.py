@@ -65,6 +65,14 @@ def test_losses_of_earlier_versions_are_options_now() -> None:
     )
 
 
+def test_class_weights_of_earlier_versions_act_from_the_start() -> None:
+    content = json.loads(recorded("m1"))
+    content["balance"] = {"kind": "class_weight", "scheme": "sqrt", "beta": 0.9}
+    read = config.parse_json(json.dumps(content))
+    assert read.balance.model_dump()["from_epoch"] == 1
+    assert migrations.downgrade(read.model_dump(mode="json"))["balance"] == content["balance"]
+
+
 def test_an_earlier_run_with_weight_decay_had_it_on_all_variables() -> None:
     decayed = old_train(optimizer="adamw", weight_decay=0.05)
     assert decayed.train.weight_decay_on == "all"

@@ -108,7 +108,7 @@ def test_frequencies_are_those_that_training_shows() -> None:
     found = ClassFrequencies.of(plan())
     assert found.images.tolist() == [16, 4, 0]
     np.testing.assert_allclose(found.shares, [0.8, 0.2, 0.05])  # none counts as one row
-    even = ClassFrequencies.of(plan(Sampling(kind="sampling", power=1, images=None)))
+    even = ClassFrequencies.of(plan(Sampling(kind="sampling", power=1, images=None, from_epoch=1)))
     assert even.images.tolist() == [16, 4, 0]
     np.testing.assert_allclose(even.shares, [0.5, 0.5, 0.05])
 
@@ -123,6 +123,15 @@ def test_logit_adjustment_and_class_weights_do_not_correct_twice() -> None:
                 loss.check(weighted)
         else:
             loss.check(weighted)
+
+
+def test_what_cannot_go_with_a_plan_is_refused() -> None:
+    late = plan(Sampling(kind="sampling", power=1, images=None, from_epoch=3))
+    with pytest.raises(UserError, match="logit_adjusted needs the same shares in all epochs"):
+        spec("train/loss=logit_adjusted").check(late)
+    spec("train.epochs=3").check(late)
+    with pytest.raises(UserError, match=r"^balance.from_epoch: 3 is never reached: train.epochs"):
+        spec("train.epochs=2").check(late)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from rich.console import Console
 from test_checkpoint import train
 from test_training import feeds, train_spec
 
-from melanoma_exp.data.loader import Loader, prefetched
+from melanoma_exp.data.loader import Loader
+from melanoma_exp.data.prefetch import prefetched
 from melanoma_exp.report import console
 from melanoma_exp.training import process
 from melanoma_exp.training.data_wait import DataWait

@@ -17,15 +17,18 @@ class Sampling(Balance):
 
     Attributes:
         images: Draws per epoch; null draws as many as there are rows.
+        from_epoch: The epoch, from 1, before which rows are taken in turn and none is preferred:
+            deferred re-sampling, Cao et al., NeurIPS 2019.
     """
 
     kind: Literal["sampling"]
     power: float = Field(ge=0, le=1)
     images: int | None = Field(ge=1)
+    from_epoch: int = Field(ge=1)
 
     def apply(self, samples: Samples, seed: int) -> Plan:
         """Plans an epoch; `seed` is not needed: the loader draws, anew every epoch."""
         counts = samples.counts()
         weights = (counts[samples.label] / max(len(samples), 1)) ** -self.power
         alike = class_weights(counts, "none", 0)
-        return Plan(samples, alike, weights, self.images or len(samples))
+        return Plan(samples, alike, weights, self.images or len(samples), self.from_epoch)

@@ -30,7 +30,12 @@ class LogitAdjusted(Loss):
     label_smoothing: float = Field(ge=0, lt=1)
 
     def check(self, plan: Plan) -> None:
-        """Refuses class weights, which are not in the shares."""
+        """Refuses class weights, which are not in the shares, and shares that change."""
+        if plan.weights is not None and plan.from_epoch > 1:
+            raise UserError(
+                "train.loss: logit_adjusted needs the same shares in all epochs; set "
+                "balance.from_epoch=1, or take another loss"
+            )
         if not np.allclose(plan.class_weight, 1):
             raise UserError(
                 "train.loss: logit_adjusted evens the classes out, and so do the class weights of "

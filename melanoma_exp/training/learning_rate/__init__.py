@@ -1,0 +1,1 @@
+"""How the learning rate changes over training, and how to find it."""
