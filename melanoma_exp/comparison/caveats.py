@@ -85,6 +85,13 @@ def find(rows: Sequence[Row], tested: Sequence[Tested], question: Question) -> l
         lines.append(
             f"Validation also chose the epoch or the learning rate of {_listed(stoppers)}."
         )
+    if chosen := [
+        r.letter for r in honest if r.settings.get("inference.prior_correction") == "validation"
+    ]:
+        lines.append(
+            f"Validation chose the prior correction of {_listed(chosen)}: its validation metrics "
+            "of predicted classes are optimistic, those of test are not."
+        )
     for name, tag, width in (("code", "git_commit", 8), ("machines", "machine.cpu", 60)):
         found = {run.stored.tags.get(tag, "")[:width] for row in rows for run in row.runs}
         if len(found) > 1:

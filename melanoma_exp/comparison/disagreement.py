@@ -44,7 +44,7 @@ def find(tested: Tested, positive: Sequence[int], limit: int) -> tuple[int, list
 
     Order: alerted lesions that one row alerts and another does not; other images where the alert
     differs; the rest. Within each by the difference in the probability of the true class. Several
-    runs of a row count by their mean probability.
+    runs of a row count by the class most of them predict and their mean probability.
 
     Args:
         tested: The rows and their predictions.
@@ -59,7 +59,7 @@ def find(tested: Tested, positive: Sequence[int], limit: int) -> tuple[int, list
         return 0, []
     label, ids = kept[0][1].label, kept[0][1].ids
     probability = np.stack([answers.together for _, answers in kept])  # (rows, n, classes)
-    predicted = probability.argmax(axis=2)
+    predicted = np.stack([answers.mostly for _, answers in kept])
     n = np.arange(len(label))
     alerted = np.isin(predicted, list(positive))
     of_alert = probability[:, :, list(positive)].sum(axis=2)

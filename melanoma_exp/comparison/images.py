@@ -18,26 +18,29 @@ class Answers:
         ids: str (n,), sorted.
         group: str (n,).
         label: int64 (n,).
-        probability: float64 (repeats, n, classes): a repeat is a run, or, where folds validated on
-            different images, the runs of one seed together.
+        predicted: int64 (repeats, n), as each run decided: a repeat is a run, or, where folds
+            validated on different images, the runs of one seed together.
+        probability: float64 (repeats, n, classes).
         training: int64 (n,), which training of a repeat predicted: the number of its fold, else 0.
     """
 
     ids: np.ndarray
     group: np.ndarray
     label: np.ndarray
+    predicted: np.ndarray
     probability: np.ndarray
     training: np.ndarray
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """Int64 (repeats, n), the most probable class."""
-        return self.probability.argmax(axis=2)
 
     @property
     def together(self) -> np.ndarray:
         """Float64 (n, classes), the mean over repeats."""
         return self.probability.mean(axis=0)
+
+    @property
+    def mostly(self) -> np.ndarray:
+        """Int64 (n,), the class most repeats predict; of equally many the more probable one."""
+        votes = (self.predicted[:, :, None] == np.arange(self.probability.shape[2])).sum(axis=0)
+        return (votes + self.together / 2).argmax(axis=1)
 
     @property
     def images(self) -> tuple[bytes, bytes]:
@@ -66,8 +69,10 @@ def answers(row: Row, part: str) -> Answers:
     if len({predictions.images for predictions in repeats}) > 1:
         raise UnpairedError(f"its own runs have different {PARTS[part]} images")
     first = repeats[0]
-    probability = np.stack([r.probability for r in repeats])
-    return Answers(first.ids, first.group, first.label, probability, training)
+    predicted, probability = (
+        np.stack([getattr(r, name) for r in repeats]) for name in ("predicted", "probability")
+    )
+    return Answers(first.ids, first.group, first.label, predicted, probability, training)
 
 
 def same_images(
@@ -124,9 +129,6 @@ def _joined(parts: Sequence[Predictions], part: str) -> Predictions:
     order = np.argsort(ids)
     if len(np.unique(ids)) != len(ids):
         raise UnpairedError(f"its own runs have different but overlapping {PARTS[part]} images")
-    return Predictions(
-        ids[order],
-        np.concatenate([p.group for p in parts])[order],
-        np.concatenate([p.label for p in parts])[order],
-        np.concatenate([p.probability for p in parts])[order],
-    )
+    names = ("group", "label", "predicted", "probability")
+    columns = (np.concatenate([getattr(p, name) for p in parts])[order] for name in names)
+    return Predictions(ids[order], *columns)

@@ -37,7 +37,7 @@ def confusions(rows: Sequence[Row], part: str, classes: int) -> list[Confusion]:
             continue
         count = np.zeros((classes, classes), np.int64)
         for predictions in runs:
-            np.add.at(count, (predictions.label, predictions.probability.argmax(axis=1)), 1)
+            np.add.at(count, (predictions.label, predictions.predicted), 1)
         sizes = {len(predictions.ids) for predictions in runs}
         images = f"{min(sizes)}" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
         found.append(Confusion(row, count, images))

@@ -21,12 +21,14 @@ class Predictions:
         ids: str (n,).
         group: str (n,), images of one lesion share it.
         label: int64 (n,), index into the run's classes.
+        predicted: int64 (n,), as the run decided.
         probability: float64 (n, classes).
     """
 
     ids: np.ndarray
     group: np.ndarray
     label: np.ndarray
+    predicted: np.ndarray
     probability: np.ndarray
 
     @property
@@ -79,17 +81,21 @@ def parse(text: str, classes: tuple[str, ...]) -> Predictions:
     """
     lines = csv.reader(io.StringIO(text))
     head = {name: column for column, name in enumerate(next(lines, ()))}
-    missing = [name for name in ("id", "group", "label", *classes) if name not in head]
+    missing = [name for name in ("id", "group", "label", "predicted", *classes) if name not in head]
     if missing:
         raise ValueError(f"the column is missing: {', '.join(missing)}")
     rows = list(lines)
     if not rows or any(len(row) != len(head) for row in rows):
         raise ValueError("it is empty or truncated")
-    columns = [head[name] for name in classes]
+    shares = [head[name] for name in classes]
     label_of = {name: label for label, name in enumerate(classes)}
     ids = np.array([row[head["id"]] for row in rows], dtype=str)
     order = np.argsort(ids)
-    label = np.array([label_of[row[head["label"]]] for row in rows], np.int64)
+    label, predicted = (
+        np.array([label_of[row[head[name]]] for row in rows], np.int64)
+        for name in ("label", "predicted")
+    )
     group = np.array([row[head["group"]] for row in rows], dtype=str)
-    probability = np.array([[row[k] for k in columns] for row in rows]).astype(np.float64)
-    return Predictions(ids[order], group[order], label[order], probability[order])
+    probability = np.array([[row[k] for k in shares] for row in rows]).astype(np.float64)
+    columns = (ids, group, label, predicted, probability)
+    return Predictions(*(column[order] for column in columns))

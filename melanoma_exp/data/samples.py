@@ -106,6 +106,14 @@ class Plan:
         return len(self.samples) if self.draws is None else self.draws
 
     @property
+    def class_shares(self) -> dict[str, float]:
+        """By class its share of what training sees: of the rows drawn, times its loss weight."""
+        weights = np.ones(len(self.samples)) if self.weights is None else self.weights
+        classes = self.samples.classes
+        seen = np.bincount(self.samples.label, weights, len(classes)) * self.class_weight
+        return dict(zip(classes, (seen / seen.sum()).tolist(), strict=True))
+
+    @property
     def digest(self) -> str:
         """Identifies what an epoch sees, independent of the order of rows."""
         weights = np.ones(len(self.samples)) if self.weights is None else self.weights

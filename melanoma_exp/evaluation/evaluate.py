@@ -1,17 +1,18 @@
 """Evaluates predictions: decides on validation, then computes the metrics of every part."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.evaluation.config import Evaluation
-from melanoma_exp.evaluation.metrics import part_metrics, threshold
+from melanoma_exp.evaluation.metrics import part_metrics, prior, threshold
 from melanoma_exp.evaluation.metrics.decision import Decision, softmax
 from melanoma_exp.evaluation.metrics.interval import Bootstrap
 from melanoma_exp.evaluation.metrics.part_metrics import PartMetrics
+from melanoma_exp.models.inference import Correction
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,13 @@ class PartEvaluation:
     Attributes:
         samples: The n rows of the part.
         logits: float64 (n, c).
+        predicted: int64 (n,), the class of each image.
         metrics: Of these predictions.
     """
 
     samples: Samples
     logits: NDArray[np.float64]
+    predicted: NDArray[np.int64]
     metrics: PartMetrics
 
     @property
@@ -39,6 +42,8 @@ def evaluate(
     alerts: Mapping[str, tuple[str, ...]],
     metadata: Mapping[str, Mapping[str, str]],
     spec: Evaluation,
+    correction: Correction = "none",
+    shares: Mapping[str, float] | None = None,
 ) -> tuple[Decision, dict[str, PartEvaluation]]:
     """Chooses the decision on validation and evaluates every part with it.
 
@@ -47,6 +52,8 @@ def evaluate(
         alerts: Classes of each alert by its name.
         metadata: By source id further columns.
         spec: What to report.
+        correction: How the class shares of training change the predicted class.
+        shares: By class its share of what training saw; needed for a correction.
 
     Returns:
         The decision for the first alert, and each part's evaluation.
@@ -59,11 +66,14 @@ def evaluate(
     decisions = threshold.decide(
         val_logits, val.label, val.classes, alerts, spec.threshold, bootstraps["val"]
     )
+    corrected = prior.choose(correction, shares or {}, val_logits, val.label, val.classes)
+    decisions = [replace(one, prior_correction=corrected) for one in decisions]
     evaluations = {}
     for name, (part, outputs) in logits.items():
         columns = [metadata.get(str(source), {}) for source in part.source]
         metrics = part_metrics.compute(
             outputs, part.label, part.classes, columns, decisions, spec, bootstraps[name]
         )
-        evaluations[name] = PartEvaluation(part, outputs, metrics)
+        predicted = decisions[0].predicted(outputs, part.classes)
+        evaluations[name] = PartEvaluation(part, outputs, predicted, metrics)
     return decisions[0], evaluations

@@ -77,8 +77,8 @@ def compute(
         alerted = decision.alerts(chance)
         target = columns[probability[:, columns].argmax(axis=1)]
     else:
-        target = probability.argmax(axis=1)
-        positive, chance = np.ones(len(label), bool), probability.max(axis=1)
+        target = part.predicted
+        positive, chance = np.ones(len(label), bool), probability[np.arange(len(label)), target]
         alerted = target == label
     rows, outcomes = choose(positive, alerted, chance, count)
     images = reader.read(part.samples.take(rows))

@@ -1,4 +1,4 @@
-"""The options of the group `inference`: which views of an image a trained network predicts from.
+"""The group `inference`: which views a trained network predicts from and how it chooses a class.
 
 Training and its monitors see the image as it is. The network that is evaluated, predicted with,
 served and exported is the trained one inside a graph that turns and enlarges the image, and whose
@@ -15,6 +15,7 @@ from melanoma_exp.spec import Spec
 if TYPE_CHECKING:
     import keras
 
+Correction = Literal["none", "validation"] | Annotated[float, Field(gt=0, le=2)]
 # Whether rows and columns change places, whether rows and whether columns are reversed after it.
 Orientation = tuple[bool, bool, bool]
 FLIPS: tuple[Orientation, ...] = tuple(
@@ -25,7 +26,7 @@ DIHEDRAL = (*FLIPS, *((True, rows, columns) for _, rows, columns in FLIPS))
 
 
 class Inference(Spec):
-    """Views of an image whose mean probability is the prediction.
+    """Views of an image whose mean probability is the prediction, and the choice of a class.
 
     Attributes:
         views: `none` is the image as it is; `flips` adds both mirror images and the half turn;
@@ -33,10 +34,15 @@ class Inference(Spec):
             square.
         scales: Each view at each of these: 1 is the whole image, 1.25 its central 80 % enlarged to
             the full size.
+        prior_correction: For balanced accuracy: the predicted class is the one with the largest
+            p / share**tau, where `share` is what training saw of the class (Menon et al., 2021).
+            A number is tau, `validation` chooses it there by balanced accuracy, `none` is 0.
+            Probabilities and alerts stay as they are.
     """
 
     views: Literal["none", "flips", "dihedral"]
     scales: tuple[Annotated[float, Field(ge=1, le=4)], ...] = Field(min_length=1)
+    prior_correction: Correction
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
@@ -49,14 +55,20 @@ class Inference(Spec):
         return len(self._orientations(height, width)) * len(self.scales)
 
     def describe(self, height: int, width: int) -> dict[str, str]:
-        """Returns rows of name and value for the plan and the model card; none for one view."""
+        """Returns rows of name and value for the plan and the model card."""
+        rows = {}
+        if self.prior_correction != "none":
+            fixed = self.prior_correction != "validation"
+            tau = f"{self.prior_correction:g}" if fixed else "chosen on validation"
+            rows["predicted class"] = f"largest p / (share in training)**tau, tau {tau}"
         count = self.count(height, width)
         if count == 1 and self.scales == (1.0,):
-            return {}
+            return rows
         turned = "unturned" if self.views == "none" else self.views
         scales = ", ".join(f"{scale:g}" for scale in self.scales)
         text = f"mean probability of {count} views: {turned}, scales {scales}"
-        return {"inference": text + "; validation during training and Grad-CAM see the image alone"}
+        text += "; validation during training and Grad-CAM see the image alone"
+        return {"inference": text, **rows}
 
     def wrap(self, network: "keras.Model") -> "keras.Model":
         """Returns a network that predicts from the views.

@@ -21,7 +21,8 @@ class Prediction:
 
     Attributes:
         path: The image.
-        predicted: The most probable class.
+        predicted: The class: the most probable one, unless the run corrects for the class shares of
+            its training.
         probabilities: Of each class, calibrated, in the order of the run's classes.
         alert_probability: Of the alerted class, calibrated; None where the data has none.
         alert: Whether `alert_probability` reaches the threshold; None where the run has none.
@@ -94,6 +95,7 @@ def predict_batch(saved: SavedModel, paths: Sequence[Path], images: np.ndarray) 
     logits = saved.logits(images)
     decision = saved.decision
     probabilities = decision.class_probability(logits)
+    predicted = decision.predicted(logits, saved.classes)
     alerted = decision.probability(logits, saved.classes)
     alerts, unsure = decision.alerts(alerted), decision.is_unsure(alerted)
     score = saved.out_of_distribution
@@ -101,7 +103,7 @@ def predict_batch(saved: SavedModel, paths: Sequence[Path], images: np.ndarray) 
     return [
         Prediction(
             path=path,
-            predicted=saved.classes[int(shares.argmax())],
+            predicted=saved.classes[int(predicted[k])],
             probabilities=tuple(shares.tolist()),
             alert_probability=float(alerted[k]) if decision.positive else None,
             alert=bool(alerts[k]) if decision.threshold is not None else None,

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -64,9 +64,9 @@ def print_worklist(screen: Console, worklist: Worklist) -> None:
     table.add_column("image", overflow="fold", ratio=3)
     table.add_column("advice", ratio=2)
     table.add_column(worklist.name, justify="right")
-    table.add_column("most probable class", ratio=2)
+    table.add_column("predicted class", ratio=2)
     for rank, one in enumerate(found[:SHOWN], 1):
-        table.add_row(*_row(rank, one, folder))
+        table.add_row(*_row(rank, one, folder, worklist.classes))
     screen.print(table)
     if len(found) > SHOWN:
         rest = len(found) - SHOWN
@@ -107,9 +107,9 @@ def common_folder(worklist: Worklist) -> str:
         return ""
 
 
-def _row(rank: int, one: Prediction, folder: str) -> tuple[str, ...]:
+def _row(rank: int, one: Prediction, folder: str, classes: Sequence[str]) -> tuple[str, ...]:
     style = "bold red" if one.alert else "yellow" if one.advice else ""
-    share = max(one.probabilities)
+    share = one.probabilities[classes.index(one.predicted)]
     return (
         str(rank),
         escape(os.path.relpath(one.path, folder) if folder else str(one.path)),

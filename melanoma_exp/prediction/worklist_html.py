@@ -19,7 +19,7 @@ from melanoma_exp.system.html import data_uri, templates
 
 SHOWN = 200  # images with pictures; more would make the page too heavy for a mail
 SIDE = 200  # pixels of the longer side of a picture
-CLASSES = 3  # most probable classes that are named
+CLASSES = 3  # that are named: the predicted one, then the most probable ones
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,17 @@ def _cards(predictions: Sequence[Prediction], before: int, saved: SavedModel) ->
             data_uri(images[k], SIDE),
             data_uri(_overlaid(images[k], maps[k]), SIDE) if len(maps) else "",
             tuple(
-                (saved.classes[c], p.probabilities[c])
-                for c in np.argsort(-np.array(p.probabilities))[:CLASSES]
+                (saved.classes[c], p.probabilities[c]) for c in _named(p, saved.classes)[:CLASSES]
             ),
         )
         for k, p in enumerate(predictions)
     ]
+
+
+def _named(prediction: Prediction, classes: Sequence[str]) -> list[int]:
+    """Returns the classes by falling probability, the predicted one first."""
+    order = np.argsort(-np.array(prediction.probabilities)).tolist()
+    return sorted(order, key=lambda k: classes[k] != prediction.predicted)
 
 
 def _maps(

@@ -130,6 +130,11 @@ def _limits(
         found.append(
             "No test part: the metrics below are on validation, which was used for model selection."
         )
+    if decision.prior_correction is not None and decision.prior_correction.chosen:
+        found.append(
+            "Prior correction was chosen by balanced accuracy on validation: validation metrics of "
+            "the predicted class are optimistic."
+        )
     for name, part in evaluations.items():
         table = part.metrics.table
         few = [

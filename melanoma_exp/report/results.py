@@ -129,7 +129,7 @@ def _predictions(files: Artifacts, name: str, part: PartEvaluation, datamodule: 
             samples.source,
             samples.group,
             samples.label,
-            probability.argmax(axis=1),
+            part.predicted,
             probability,
             strict=True,
         )
@@ -147,7 +147,7 @@ def _mistakes(
             datamodule.reader.read(samples),
             [Path(i).name for i in samples.id],
             samples.label,
-            probability.argmax(axis=1),
+            part.predicted,
             probability,
             samples.classes,
             title,

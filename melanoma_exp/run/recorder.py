@@ -132,7 +132,9 @@ class Recorder:
         self._log_model(decision, weights)
         scores = {name: summary.flat(part.metrics) for name, part in evaluations.items()}
         flat = {f"final/{name}/{key}": v for name, s in scores.items() for key, v in s.items()}
-        self._run.log_metrics({**flat, "final/temperature": decision.temperature})
+        prior = decision.prior_correction
+        tau = {"final/prior_tau": prior.tau} if prior else {}
+        self._run.log_metrics({**flat, "final/temperature": decision.temperature, **tau})
         self._files.figure("curves", lambda: figures.curves(dict(history), self._mark))
         scores = self._record_parts(model, evaluations, decision, scores)
         epochs = len(next(iter(history.values())))
@@ -152,7 +154,14 @@ class Recorder:
             if len(part)
         }
         alerts, metadata = experiment.dataset.alerts, self._datamodule.data.metadata
-        decision, evaluations = evaluate(logits, alerts, metadata, experiment.evaluation)
+        decision, evaluations = evaluate(
+            logits,
+            alerts,
+            metadata,
+            experiment.evaluation,
+            experiment.inference.prior_correction,
+            self._datamodule.plan.class_shares,
+        )
         return replace(decision, out_of_distribution=self._out_of_distribution()), evaluations
 
     def _log_model(self, decision: Decision, weights: Path) -> None:

@@ -23,6 +23,7 @@ from melanoma_exp.system.changes import (
 SCHEMA, VERSION = "schema_version", "melanoma_exp"  # keys of an experiment.json
 
 MONITORS = {"val_loss": "val/loss", "val_accuracy": "val/accuracy"}
+INFERENCE = {"views": "none", "scales": [1.0], "prior_correction": "none"}
 # For each schema before this one: who wrote it, and what the next one changed.
 CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
     (
@@ -42,7 +43,7 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
     (
         "0.2.0",
         (
-            AddedGroup("inference", {"views": "none", "scales": [1.0]}),
+            AddedGroup("inference", INFERENCE),
             Added("train.features", None),
             Added("split.train_per_class", None),
             Losses(),

@@ -49,7 +49,7 @@ def test_the_prediction_is_the_mean_probability_of_the_views(
     views: Any, height: int, width: int
 ) -> None:
     plain, images = network(height, width), pixels(height, width)
-    inference = Inference(views=views, scales=(1.0,))
+    inference = Inference(views=views, scales=(1.0,), prior_correction="none")
     found = softmax(inference.wrap(plain).predict_on_batch(images))
     each = [softmax(plain.predict_on_batch(view)) for view in turned(images, views)]
     assert len(each) == inference.count(height, width)
@@ -61,23 +61,35 @@ def test_a_scale_enlarges_the_centre_and_is_averaged_with_the_whole() -> None:
     plain = network(8, 8)
     images = pixels(8, 8)
     images[:, 1:7, 1:7] = 77  # at twice the size nothing but this is seen
-    centre = Inference(views="none", scales=(2.0,)).wrap(plain).predict_on_batch(images)
+    centre = (
+        Inference(views="none", scales=(2.0,), prior_correction="none")
+        .wrap(plain)
+        .predict_on_batch(images)
+    )
     grey = softmax(plain.predict_on_batch(np.full_like(images, 77)))
     np.testing.assert_allclose(softmax(centre), grey, atol=1e-6)
-    both = Inference(views="none", scales=(1.0, 2.0)).wrap(plain).predict_on_batch(images)
+    both = (
+        Inference(views="none", scales=(1.0, 2.0), prior_correction="none")
+        .wrap(plain)
+        .predict_on_batch(images)
+    )
     whole = softmax(plain.predict_on_batch(images))
     np.testing.assert_allclose(softmax(both), (whole + grey) / 2, atol=1e-6)
 
 
 def test_one_view_of_the_whole_image_is_the_network_itself() -> None:
     plain = network(8, 8)
-    inference = Inference(views="none", scales=(1.0,))
+    inference = Inference(views="none", scales=(1.0,), prior_correction="none")
     assert inference.wrap(plain) is plain and not inference.describe(8, 8)
 
 
 def test_logits_stay_finite_where_views_are_certain_of_different_classes() -> None:
     plain, images = network(8, 8, gain=1e4), pixels(8, 8)
-    found = Inference(views="dihedral", scales=(1.0,)).wrap(plain).predict_on_batch(images)
+    found = (
+        Inference(views="dihedral", scales=(1.0,), prior_correction="none")
+        .wrap(plain)
+        .predict_on_batch(images)
+    )
     assert found.dtype == np.float32 and np.isfinite(found).all()
     assert found.min() < -100  # as a plain softmax in float32 would be 0, and its logarithm not
 
@@ -98,7 +110,9 @@ def test_every_format_holds_the_views(
     for package in ("onnxruntime", "tf2onnx", "ai_edge_litert"):
         if find_spec(package) is None:
             pytest.skip(f"needs the extra `export` ({package} is not installed)")
-    wrapped = Inference(views=views, scales=scales).wrap(network(*size, gain=0.1))
+    wrapped = Inference(views=views, scales=scales, prior_correction="none").wrap(
+        network(*size, gain=0.1)
+    )
     images = pixels(*size)
     wanted = softmax(wrapped.predict_on_batch(images))
     for name, one in FORMATS.items():

@@ -11,15 +11,19 @@ from small_run import CHILDREN, experiment, runs
 from stopped_run import same_weights
 
 from melanoma_exp.cli.commands import COMMANDS
+from melanoma_exp.comparison.predictions import parse
 from melanoma_exp.evaluation.metrics.decision import softmax
 from melanoma_exp.prediction import saved_model
+from melanoma_exp.prediction.predict import predict
 from melanoma_exp.run import runner
+
+CORRECTED = "inference.prior_correction=0.5"
 
 
 @pytest.fixture(scope="module")
 def viewed(images: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     place = tmp_path_factory.mktemp("viewed")
-    runner.run(experiment(images, place, *CHILDREN, "inference=dihedral"), place, {})
+    runner.run(experiment(images, place, *CHILDREN, "inference=dihedral", CORRECTED), place, {})
     (run,) = runs(place)
     return run, Path(run.info.artifact_uri.removeprefix("file://"))
 
@@ -47,6 +51,27 @@ def test_predict_gives_what_the_run_recorded(
     decoded = np.stack([saved.decode(images / row["source"]) for row in recorded])
     expected = [[float(row[name]) for name in saved.classes] for row in recorded]
     np.testing.assert_allclose(softmax(saved.logits(decoded)), expected, atol=1e-6)
+
+
+def test_predicted_classes_are_those_of_the_record_the_tables_and_compare(
+    viewed: Any, images: Path
+) -> None:
+    run, folder = viewed
+    text = (folder / "predictions_val.csv").read_text()
+    recorded = list(csv.DictReader(text.splitlines()))
+    saved = saved_model.load("viewed", {name: folder / name for name in saved_model.FILES})
+    paths = [images / row["source"] for row in recorded]
+    found, _ = predict(saved, paths)
+    assert [p.predicted for p in found] == [row["predicted"] for row in recorded]
+    right = np.mean([row["label"] == row["predicted"] for row in recorded])
+    assert run.data.metrics["final/val/accuracy"] == pytest.approx(right)
+    assert run.data.metrics["final/prior_tau"] == 0.5
+    correction = saved.decision.prior_correction
+    assert correction is not None and sum(correction.shares.values()) == pytest.approx(1)
+    read = parse(text, saved.classes)
+    names = {row["id"]: row["predicted"] for row in recorded}
+    assert [saved.classes[k] for k in read.predicted] == [names[str(i)] for i in read.ids]
+    assert "tau 0.5" in (folder / "model_card.md").read_text()
 
 
 def test_maps_of_a_worklist_explain_the_trained_network(

@@ -43,7 +43,10 @@ class ClassTable:
 
 
 def evaluate(
-    truth: NDArray[np.integer], probability: Floats, bootstrap: Bootstrap
+    truth: NDArray[np.integer],
+    probability: Floats,
+    bootstrap: Bootstrap,
+    predicted: NDArray[np.integer] | None = None,
 ) -> tuple[dict[str, Estimate], ClassTable]:
     """Returns the metrics over all classes and those of each class.
 
@@ -53,6 +56,7 @@ def evaluate(
         truth: int (n,), n >= 1, labels 0 to c - 1.
         probability: float64 (n, c), finite, rows sum to 1.
         bootstrap: Of the n rows.
+        predicted: int (n,), the predicted class; None is the most probable one.
 
     Returns:
         Overall: accuracy; balanced_accuracy (mean recall); macro_f1; macro_auc and weighted_auc
@@ -61,7 +65,7 @@ def evaluate(
         Weather Review 78, 1950); log_loss (natural logarithm). And the table.
     """
     classes = probability.shape[1]
-    predicted = probability.argmax(axis=1)
+    predicted = probability.argmax(axis=1) if predicted is None else predicted
     labels = np.arange(classes)
     is_class, is_predicted = truth[:, None] == labels, predicted[:, None] == labels
     rankings = [Ranking(is_class[:, k], probability[:, k], bootstrap) for k in labels]
@@ -108,6 +112,26 @@ def evaluate(
         confusion=(matrix @ np.ones(bootstrap.groups)).reshape(classes, classes).astype(np.int64),
     )
     return {name: found[name] for name in OVERALL}, table
+
+
+def uncorrected(
+    truth: NDArray[np.integer], probability: Floats, bootstrap: Bootstrap
+) -> dict[str, Estimate]:
+    """Returns accuracy_argmax and balanced_accuracy_argmax: of the most probable class.
+
+    Arguments as of `evaluate`.
+    """
+    classes, predicted = probability.shape[1], probability.argmax(axis=1)
+    matrix = bootstrap.cells(truth * classes + predicted, classes**2)
+
+    def metrics(weights: Floats) -> dict[str, Floats]:
+        confusion = (matrix @ weights).reshape(classes, classes, -1)
+        return {"balanced": _from_confusion(confusion)["balanced_accuracy"]}
+
+    return {
+        "accuracy_argmax": bootstrap.share(predicted == truth, np.ones(len(truth), bool)),
+        "balanced_accuracy_argmax": bootstrap.estimate(metrics)["balanced"],
+    }
 
 
 def _from_confusion(confusion: Floats) -> dict[str, Floats]:

@@ -1,4 +1,4 @@
-"""The decision of a run: calibration, alert threshold and the band in which it is unsure.
+"""The decision of a run: calibration, predicted class, alert threshold and its unsure band.
 
 All of it is chosen on validation alone. Predictions and the evaluation of the test part apply it
 unchanged.
@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import AliasChoices, ConfigDict, Field
 
+from melanoma_exp.evaluation.metrics.prior import PriorCorrection
 from melanoma_exp.spec import UserError, validate_json
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -33,7 +34,7 @@ class Basis:
 
 @dataclass(frozen=True)
 class Decision:
-    """How logits become a calibrated probability, an alert, and whether that is unsure.
+    """How logits become calibrated probabilities, a class, an alert, and whether that is unsure.
 
     Attributes:
         name: Of the alerted class, "melanoma" or "malignant".
@@ -47,6 +48,7 @@ class Decision:
         validation: The images it was chosen on.
         out_of_distribution: The fitted score of unusual images, as `OutOfDistribution.to_dict`
             gives it; None without.
+        prior_correction: Of the predicted class; None without, and in files of earlier versions.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -61,6 +63,7 @@ class Decision:
         dict[str, Any] | None,
         Field(validation_alias=AliasChoices("out_of_distribution", "novelty")),
     ]
+    prior_correction: PriorCorrection | None = None
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -97,6 +100,21 @@ class Decision:
             logits: float (n, c), finite.
         """
         return softmax(logits, self.temperature)
+
+    def predicted(self, logits: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+        """Returns the predicted class, int64 (n,): the most probable one but for a correction.
+
+        Args:
+            logits: float (n, c), finite.
+            classes: Name of each column.
+
+        Raises:
+            UserError: The correction is of other classes.
+        """
+        if self.prior_correction is not None:
+            logits = self.prior_correction.adjust(logits, classes)
+        chosen: np.ndarray = logits.argmax(axis=1)
+        return chosen
 
     def probability(self, logits: np.ndarray, classes: Sequence[str]) -> np.ndarray:
         """Returns the calibrated probability of the alerted class, float64 (n,).

@@ -24,7 +24,8 @@ class PartMetrics:
         classes: Class names.
         groups: Groups of images in the part.
         overall: Over all classes; `<alert>_sensitivity` and `<alert>_specificity` among them are of
-            the most probable class, without any threshold.
+            the predicted class, without any threshold; with a prior correction also
+            `accuracy_argmax` and `balanced_accuracy_argmax` of the most probable class.
         added: Of the metrics that the config adds, by name.
         table: Of each class.
         alerts: By name.
@@ -69,8 +70,11 @@ def compute(
     """
     temperature = decisions[0].temperature
     plain, tempered = softmax(logits), softmax(logits, temperature)
-    right = plain.argmax(axis=1) == truth
-    overall, table = classes.evaluate(truth, plain, bootstrap)
+    predicted = decisions[0].predicted(logits, names)
+    right = predicted == truth
+    overall, table = classes.evaluate(truth, plain, bootstrap, predicted)
+    if decisions[0].prior_correction is not None:
+        overall |= classes.uncorrected(truth, plain, bootstrap)
     added = bootstrap.estimate_each(
         {m.name: m.function(truth, plain, names, bootstrap) for m in spec.metrics}
     )
@@ -93,9 +97,9 @@ def compute(
             )
         if not columns:
             continue
-        predicted = np.isin(plain.argmax(axis=1), columns)
-        overall[f"{decision.name}_sensitivity"] = bootstrap.share(predicted, positive)
-        overall[f"{decision.name}_specificity"] = bootstrap.share(~predicted, ~positive)
+        found = np.isin(predicted, columns)
+        overall[f"{decision.name}_sensitivity"] = bootstrap.share(found, positive)
+        overall[f"{decision.name}_specificity"] = bootstrap.share(~found, ~positive)
         alerts[decision.name] = alert.evaluate(positive, after, decision, spec, bootstrap)
         reliability[decision.name] = (
             calibration.reliability(before, positive, spec.bins, bootstrap),

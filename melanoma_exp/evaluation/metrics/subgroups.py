@@ -25,7 +25,7 @@ class Subgroup:
         images: How many; 0 where the attribute has no column.
         groups: Groups of images among them.
         positives: Images of the alerted class among them.
-        metrics: accuracy (most probable class), and of the alert sensitivity, specificity and auc.
+        metrics: accuracy (predicted class), and of the alert sensitivity, specificity and auc.
         note: "not assessable: ..." and why, or "".
     """
 
@@ -57,7 +57,7 @@ def evaluate(
         metadata: Columns of each of the n images.
         attributes: For each attribute the columns it may stand in.
         ages: Where the bands of the attribute `age` begin, ascending.
-        correct: bool (n,), whether the most probable class is the true one.
+        correct: bool (n,), whether the predicted class is the true one.
         positive: bool (n,), whether the image is of the alerted class.
         probability: float64 (n,), calibrated, of the alerted class.
         decision: Chosen on validation.

@@ -15,14 +15,14 @@ from melanoma_exp.evaluation.metrics.interval import Estimate, Floats
 from melanoma_exp.evaluation.metrics.part_metrics import PartMetrics
 
 # Metrics that are logged with their intervals; the JSON has those of all.
-HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
+HEADLINE = ("accuracy", "balanced_accuracy", "balanced_accuracy_argmax", "macro_f1", "macro_auc")
 AT_THRESHOLD = ("sensitivity", "specificity")
 
 
 def flat(found: PartMetrics) -> dict[str, float]:
     """Returns metrics by name, NaN where undefined; `_low` and `_high` are ends of intervals.
 
-    `<alert>_sensitivity` is of the most probable class, `<alert>_alert_sensitivity` at the
+    `<alert>_sensitivity` is of the predicted class, `<alert>_alert_sensitivity` at the
     threshold. Those of the first alert have intervals.
     """
     first = next(iter(found.alerts), "")
