@@ -42,6 +42,7 @@ def build(
     named: bool,
     by: str,
     higher_is_better: bool | None = None,
+    reference: str | None = None,
 ) -> Comparison:
     """Compares the selected runs.
 
@@ -52,9 +53,12 @@ def build(
             left out with a message.
         by: The metric that orders the rows, as the user wrote it.
         higher_is_better: Its direction; None knows that of every built-in metric by its name.
+        reference: The id of a run in the row that all others are tested against; None tests all
+            pairs.
 
     Raises:
-        UserError: The runs have different classes, predictions are missing, or `by` is unknown.
+        UserError: The runs have different classes, predictions are missing, or `by` or the
+            reference is unknown.
     """
     read: dict[str, predictions.Evaluated] = {}
 
@@ -77,7 +81,8 @@ def build(
     found, repeats = group(runs, metric, higher_is_better)
     positive = [k for k, name in enumerate(runs[0].classes) if name in positive_names]
     parts = [p for p in predictions.PARTS if any(p in run.parts for run in runs)]
-    tested = [pairing.compare_pairs(found, p, positive) for p in parts]
+    against = _row_of(reference, found) if reference else None
+    tested = [pairing.compare_pairs(found, p, positive, against) for p in parts]
     best = _best(found, part)
     return Comparison(
         chosen.title,
@@ -86,9 +91,23 @@ def build(
         best,
         tested,
         question,
-        verdict.decide(found, tested, question, best),
+        verdict.decide(found, tested, question, best, against),
         (*kept.left_out, *repeats),
     )
+
+
+def _row_of(run_id: str, found: Sequence[Row]) -> Row:
+    """Returns the honest row that a run is in.
+
+    Raises:
+        UserError: There is none.
+    """
+    row = next((r for r in found if run_id in (run.stored.id for run in r.runs)), None)
+    if row is None:
+        raise UserError(f"--reference {run_id}: is not among the compared runs")
+    if row.leaky:
+        raise UserError(f"--reference {run_id}: is leaky, and nothing is tested against such a run")
+    return row
 
 
 def _best(found: Sequence[Row], part: str) -> Row | None:

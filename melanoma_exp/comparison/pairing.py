@@ -72,7 +72,7 @@ class Tested:
     Attributes:
         part: val or test.
         rows: With their predictions, in the table's order.
-        pairs: All pairs of them.
+        pairs: All pairs of them, or those with the reference.
         notes: A line for each row that was not tested, and why.
     """
 
@@ -91,13 +91,17 @@ class Tested:
         return next(found, None)
 
 
-def compare_pairs(rows: Sequence[Row], part: str, positive: Sequence[int]) -> Tested:
-    """Tests every pair of the first rows.
+def compare_pairs(
+    rows: Sequence[Row], part: str, positive: Sequence[int], reference: Row | None = None
+) -> Tested:
+    """Tests every pair of the first rows, or every row against one.
 
     Args:
         rows: In the table's order; leaky ones are left out.
         part: val or test.
         positive: Labels of the alerted class.
+        reference: The row that all others are tested against, and against nothing else; so few
+            pairs leave each its power, however many rows there are.
     """
     notes = [
         f"{row.letter}: leaky, not tested: no p-value makes up for images seen in training"
@@ -105,12 +109,12 @@ def compare_pairs(rows: Sequence[Row], part: str, positive: Sequence[int]) -> Te
         if row.leaky
     ]
     honest = [row for row in rows if not row.leaky]
-    if len(honest) > TESTED:
+    if reference is None and len(honest) > TESTED:
         notes.append(
             f"{honest[TESTED].letter} and after: not tested; the first {TESTED} rows are, because "
             "each further row costs every pair some power"
         )
-    kept, left = same_images(honest[:TESTED], part)
+    kept, left = same_images(honest[: None if reference else TESTED], part)
     notes += [f"{row.letter}: not tested: {reason}" for row, reason in left]
     if len(kept) < 2:
         return Tested(part, kept, [], notes)
@@ -118,6 +122,8 @@ def compare_pairs(rows: Sequence[Row], part: str, positive: Sequence[int]) -> Te
     metrics = [_metrics(bootstrap, answers, positive) for _, answers in kept]
     pairs = []
     for (k, (a, of_a)), (m, (b, of_b)) in itertools.combinations(enumerate(kept), 2):
+        if reference is not None and reference.letter not in (a.letter, b.letter):
+            continue
         tests = {
             name: _differ(name, metrics[k][name], metrics[m][name], of_a.group)
             for name in metrics[k]

@@ -20,7 +20,11 @@ class Verdict:
 
 
 def decide(
-    rows: Sequence[Row], tested: Sequence[Tested], question: Question, best: Row | None
+    rows: Sequence[Row],
+    tested: Sequence[Tested],
+    question: Question,
+    best: Row | None,
+    reference: Row | None = None,
 ) -> Verdict:
     """Says which row is better, by how much, and what speaks against it.
 
@@ -29,6 +33,7 @@ def decide(
         tested: Of each part, validation first.
         question: What is asked.
         best: The row that is marked; None where none qualifies.
+        reference: The row that all others were tested against; None where all pairs were.
     """
     caveats = find(rows, tested, question)
     honest = [row for row in rows if not row.leaky]
@@ -43,13 +48,13 @@ def decide(
             f"{PARTS[question.part]} images, so their metrics are not comparable."
         )
         return Verdict(headline, [], caveats)
-    second = honest[1]
+    second = reference if reference and reference.letter != best.letter else honest[1]
     pair = next((t.pair(best, second) for t in tested if t.part == question.part), None)
     if pair is None:
         headline = f"{best.name} is first; it could not be tested against {second.name}."
     else:
         headline = _headline(pair, tested, question)
-    return Verdict(headline, _answers(tested, question, best), caveats)
+    return Verdict(headline, _answers(tested, question, reference or best), caveats)
 
 
 def describe(outcome: Outcome, pair: Pair, pairs: int) -> str:
@@ -110,11 +115,12 @@ def _headline(pair: Pair, tested: Sequence[Tested], question: Question) -> str:
     return f"{sentence}. On the test images, {confirmed}."
 
 
-def _answers(tested: Sequence[Tested], question: Question, best: Row) -> list[str]:
-    """Returns what else is tested of the best row: the alert, and the rows after the second."""
+def _answers(tested: Sequence[Tested], question: Question, chosen: Row) -> list[str]:
+    """Returns what else is tested of the best row or the reference: the alert, and other rows."""
     lines = []
     for t in tested:
-        for k, pair in enumerate(p for p in t.pairs if p.first.letter == best.letter):
+        of_chosen = [p for p in t.pairs if chosen.letter in (p.first.letter, p.second.letter)]
+        for k, pair in enumerate(of_chosen):
             wanted = [] if not k else [question.tested_metric]
             if question.tested_metric != "sensitivity" and not k:
                 wanted = ["sensitivity"]

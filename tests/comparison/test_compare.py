@@ -27,9 +27,12 @@ def archive(store: Store) -> Archive:
     return Archive(store.uri, store.experiment, store.folder / "spool")
 
 
-def built(store: Store, ids: list[str], by: str = "balanced_accuracy") -> build.Comparison:
+def built(
+    store: Store, ids: list[str], by: str = "balanced_accuracy", reference: str | None = None
+) -> build.Comparison:
     opened = archive(store)
-    return build.build(opened, selection.by_ids(opened, ids), named=True, by=by)
+    chosen = selection.by_ids(opened, ids)
+    return build.build(opened, chosen, named=True, by=by, reference=reference)
 
 
 def refusal(store: Store, *ids: str) -> tuple[str, ...]:
@@ -85,6 +88,28 @@ def test_a_clear_difference_is_shown_with_its_size_and_a_small_one_is_not(store,
     second, third = found.rows[1:3]
     outcome = found.tested[0].pair(second, third).outcomes["balanced_accuracy"]
     assert not outcome.significant and outcome.low < 0 < outcome.high
+
+
+def test_against_a_reference_each_row_is_tested_once_and_holm_counts_those_pairs(
+    store, sweep
+) -> None:
+    everything = built(store, sweep)
+    worst = everything.rows[2]
+    found = built(store, sweep, reference=worst.runs[1].stored.id)
+    pairs = [(p.first.letter, p.second.letter) for p in found.tested[0].pairs]
+    assert pairs == [("A", "C"), ("B", "C")]
+    for pair in found.tested[0].pairs:
+        alone = everything.tested[0].pair(pair.first, pair.second)
+        assert alone is not None
+        for name, outcome in pair.outcomes.items():
+            assert outcome.p == alone.outcomes[name].p
+            assert outcome.adjusted <= min(2 * outcome.p, 1) + 1e-12
+    assert "A is ahead of C" in found.verdict.headline
+    assert "after Holm over 2 pairs" in found.verdict.headline
+    leaky = everything.rows[-1].runs[0].stored.id
+    for wrong, said in (("absent", "not among the compared runs"), (leaky, "is leaky")):
+        with pytest.raises(UserError, match=f"--reference {wrong}: .*{said}"):
+            built(store, sweep, reference=wrong)
 
 
 def test_equal_answers_differ_in_nothing(store) -> None:

@@ -26,6 +26,12 @@ def compare(words: list[str]) -> None:
     parser.add_argument("--experiment", metavar="NAME", help="all finished runs of an experiment")
     parser.add_argument("--by", default="balanced_accuracy", metavar="FIGURE", help=BY)
     parser.add_argument(
+        "--reference",
+        metavar="RUN_ID",
+        help="test every setup against that of this run alone, such as a baseline or the full "
+        "recipe of an ablation: fewer pairs, more power (default: all pairs of the first eight)",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         default=Path("comparison"),
@@ -47,7 +53,13 @@ def compare(words: list[str]) -> None:
     from melanoma_exp.report import console
 
     archive = here.tracking.archive()
-    found = build.build(archive, _select(archive, given), bool(given.run_ids), given.by)
+    found = build.build(
+        archive,
+        _select(archive, given),
+        bool(given.run_ids),
+        given.by,
+        reference=given.reference,
+    )
     files.write(archive, found, given.out, given.images, here.cache.root())
     terminal.show(console.console(), found)
     print(f"page: {given.out / 'comparison.html'} (table: comparison.csv, comparison.md)")
