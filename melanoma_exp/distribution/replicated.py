@@ -43,11 +43,7 @@ def replicate(
     for layer in keras_internals.all_layers(model):
         keras_internals.change_class(layer, WHOLE_BATCH.get(type(layer), type(layer)))
     model.wants_to_stop, model.stop = wants_to_stop, stop
-    inputs = np.zeros((1, *model.input_shape[1:]), model.inputs[0].dtype)
-    batch = inputs, np.zeros(1, np.int64), np.ones(1, np.float32)
-    keras_internals.build_metrics(model, batch)
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # of loss scaling
-    keras_internals.skip_gradient_reduction(optimizer)
+    model.build_all()
 
 
 class Steps(keras_internals.PrebuiltModel):
@@ -58,6 +54,19 @@ class Steps(keras_internals.PrebuiltModel):
     wants_to_stop: Callable[[], bool]
     stop: Callable[[], None]
     returns_logits = False  # whether steps of `evaluate` return the logits of the whole batch
+
+    def compile(self, *args: Any, **options: Any) -> None:
+        """Compiles anew and creates all variables at once; within the strategy's scope."""
+        super().compile(*args, **options)
+        self.build_all()
+
+    def build_all(self) -> None:
+        """Creates the variables of metrics and optimizer."""
+        inputs = np.zeros((1, *self.input_shape[1:]), self.inputs[0].dtype)
+        batch = inputs, np.zeros(1, np.int64), np.ones(1, np.float32)
+        keras_internals.build_metrics(self, batch)
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)  # of loss scaling
+        keras_internals.skip_gradient_reduction(optimizer)
 
     def train_step(self, data: Any, stop: Any) -> Any:
         """Trains on a replica's shard of a batch; returns metrics of all, the same everywhere."""

@@ -35,6 +35,7 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
         **experiment.model.describe(),
         **experiment.inference.describe(height, width),
         **({"features": train.features.describe()} if train.features else {}),
+        **({"fine-tuning": train.fine_tuning.describe()} if train.fine_tuning else {}),
         "training": f"{train.epochs} epochs of {built.steps} steps, batch {train.batch_size}, "
         f"{train.optimizer} {train.learning_rate:g} {train.schedule}",
         "memory": f"{memory / 2**20:.0f} MiB for weights, optimizer and one batch; "

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from melanoma_exp.distribution.worker_group import WorkerGroup
     from melanoma_exp.run.features import PrecomputedFeatures
     from melanoma_exp.run.recorder import Recorder
-    from melanoma_exp.training.interfaces import Loader, Pruner
+    from melanoma_exp.training.interfaces import EnterPhase, Loader, Pruner
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Built:
         model: Compiled, with layers and steps for training; on precomputed features the head alone.
         network: From images to logits; the same as `model`, or it shares its layers.
         features: What the model is fed instead of images, None otherwise.
+        enter_phase: Sets what is trained in an epoch.
         train: This process's share of the training batches.
         val: This process's share of the validation batches.
         steps: Training steps of an epoch.
@@ -47,6 +49,7 @@ class Built:
     model: "keras.Model"
     network: "keras.Model"
     features: "PrecomputedFeatures | None"
+    enter_phase: "EnterPhase"
     train: "Loader"
     val: "Loader"
     steps: int
@@ -76,6 +79,7 @@ def build(
     """
     from melanoma_exp.run.features import PrecomputedFeatures
     from melanoma_exp.training.optim import compile_model
+    from melanoma_exp.training.transfer import phases
 
     spec = experiment.train
     workers = experiment.distribution.create(spec.batch_size)
@@ -104,10 +108,23 @@ def build(
             features = PrecomputedFeatures(network, experiment, datamodule)
             model = features.head
             loader, val_loader = map(features.loader, (loader, val_loader))
-        compile_model(model, spec, loader.steps, ClassFrequencies.of(datamodule.plan))
+        frequencies = ClassFrequencies.of(datamodule.plan)
+        compile_with = partial(compile_model, model, spec, loader.steps, frequencies)
+        enter_phase = phases.begin(model, spec, experiment.model, loader.steps, compile_with)
         shared_signals = workers.replicate(model, signals)
     train, val = workers.shard(loader), workers.shard(val_loader)
-    return Built(workers, model, network, features, train, val, loader.steps, shared_signals, saved)
+    return Built(
+        workers=workers,
+        model=model,
+        network=network,
+        features=features,
+        enter_phase=enter_phase,
+        train=train,
+        val=val,
+        steps=loader.steps,
+        signals=shared_signals,
+        saved=saved,
+    )
 
 
 @dataclass(frozen=True)
@@ -170,6 +187,7 @@ def train(
                 saved=built.saved,
                 pruner=pruner,
                 scorer=scorer(experiment, datamodule, pruner),
+                enter_phase=built.enter_phase,
             )
         except PrunedError:
             store.remove()  # nobody resumes it
@@ -211,5 +229,6 @@ def assist(built: Built, experiment: Experiment, datamodule: DataModule, signals
             built.signals,
             saved=built.saved,
             scorer=scorer(experiment, datamodule),
+            enter_phase=built.enter_phase,
         )
     built.workers.leave()

@@ -45,6 +45,7 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
         (
             AddedGroup("inference", INFERENCE),
             Added("train.features", None),
+            Added("train.fine_tuning", None),
             Added("split.train_per_class", None),
             Losses(),
             WeightDecayOn(),

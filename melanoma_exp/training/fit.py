@@ -3,7 +3,13 @@
 import keras
 
 from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
-from melanoma_exp.training.interfaces import Loader, LogMetrics, ProgressListener, Pruner
+from melanoma_exp.training.interfaces import (
+    EnterPhase,
+    Loader,
+    LogMetrics,
+    ProgressListener,
+    Pruner,
+)
 from melanoma_exp.training.loop import Loop
 from melanoma_exp.training.monitors import Scorer, return_logits
 from melanoma_exp.training.signals import PrunedError, Signals
@@ -24,6 +30,7 @@ def fit(
     saved: SavedCheckpoint | None = None,
     pruner: Pruner | None = None,
     scorer: Scorer | None = None,
+    enter_phase: EnterPhase = lambda epoch: None,
 ) -> History:
     """Trains a compiled model and leaves it with the weights that `keep` selects.
 
@@ -38,6 +45,7 @@ def fit(
         store: Where checkpoints go; None writes none.
         saved: The checkpoint to resume from.
         scorer: Computes monitored metrics beyond loss and accuracy.
+        enter_phase: Called before every epoch and before restoring.
         pruner: Called after every epoch with the history; after the last its answer is ignored.
 
     Returns:
@@ -53,9 +61,12 @@ def fit(
         return_logits(model)
     loop = Loop(model, spec, train, val, signals, progress, log, store, scorer)
     if saved is not None:
+        begun = saved.state["epoch"] - (not saved.state["step"])  # the last epoch that has begun
+        enter_phase(max(begun, 0))  # whose optimizer was saved
         loop.restore(saved)
     with signals.deferred():
         while not loop.is_over:
+            enter_phase(loop.state.epoch)
             loop.run_epoch()
             reason = pruner(loop.state.history) if pruner is not None else ""
             if reason and not loop.is_over:

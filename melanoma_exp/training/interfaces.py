@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+EnterPhase = Callable[[int], None]  # sets what is trained in an epoch, counted from 0
 LogMetrics = Callable[[Mapping[str, float], int], None]  # metrics of an epoch, its number from 1
 
 

@@ -5,14 +5,16 @@ by giving them another class: their names, weights and seeds stay as they are, w
 would have to copy. `tests/training/test_keras_internals.py` says when each of these can go.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
+from keras.optimizers.schedules import LearningRateSchedule
 
 # Mixins before Keras' classes, which mypy should see as the classes they extend.
 _Model: Any = keras.Model if TYPE_CHECKING else object
 _Adam: Any = keras.optimizers.Adam if TYPE_CHECKING else object
+_Optimizer: Any = keras.optimizers.Optimizer if TYPE_CHECKING else object
 
 
 def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
@@ -80,3 +82,59 @@ def build_metrics(model: keras.Model, batch: tuple[Any, Any, Any]) -> None:
 def skip_gradient_reduction(optimizer: keras.optimizers.Optimizer) -> None:
     """Makes an optimizer apply gradients as they are: they are summed over replicas already."""
     optimizer._all_reduce_sum_gradients = lambda pairs: pairs
+
+
+class _ScaledRates(_Optimizer):
+    """An optimizer that multiplies the learning rate of each variable by a factor of its own.
+
+    Decoupled weight decay, which is proportional to the rate, is multiplied too.
+    """
+
+    rate_scales: Sequence[float]  # in the order of the trained variables
+    _decay_scale = 1.0
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Applies a gradient to a variable."""
+        scale = self.rate_scales[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, learning_rate * scale)
+
+    def _apply_weight_decay(self, variables: Any) -> None:
+        for scale in sorted(set(self.rate_scales)):
+            self._decay_scale = scale
+            super()._apply_weight_decay(
+                [v for v in variables if self.rate_scales[self._get_variable_index(v)] == scale]
+            )
+        self._decay_scale = 1.0
+
+    def _get_current_learning_rate(self) -> Any:
+        rate = super()._get_current_learning_rate()
+        return rate if self._decay_scale == 1 else rate * self._decay_scale
+
+
+def scale_rates(optimizer: keras.optimizers.Optimizer, scales: Sequence[float]) -> None:
+    """Makes an optimizer multiply the rate of each trained variable by a factor, in place.
+
+    Args:
+        optimizer: Not built yet.
+        scales: In the order of the variables that it will be built for.
+    """
+    cls = type(optimizer)
+    optimizer.__class__ = type(cls.__name__, (_ScaledRates, cls), {})
+    optimizer.rate_scales = tuple(scales)
+
+
+class _Shifted(LearningRateSchedule):
+    """A schedule that begins at a later step."""
+
+    def __init__(self, schedule: Any, first: int) -> None:
+        self._schedule, self._first = schedule, first
+
+    def __call__(self, step: Any) -> Any:
+        """Returns the rate of a step."""
+        return self._schedule(step + self._first)
+
+
+def start_schedule_at(optimizer: keras.optimizers.Optimizer, first: int) -> None:
+    """Begins the schedule of a fresh optimizer at a later step; a constant rate stays."""
+    if first and isinstance(optimizer._learning_rate, LearningRateSchedule):
+        optimizer.learning_rate = _Shifted(optimizer._learning_rate, first)

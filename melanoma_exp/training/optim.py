@@ -3,6 +3,7 @@
 Targets are class indices, int (b,), or shares of the classes, float32 (b, classes).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -23,7 +24,13 @@ OPTIMIZERS = {
 }
 
 
-def compile_model(model: keras.Model, spec: Train, steps: int, classes: ClassFrequencies) -> None:
+def compile_model(
+    model: keras.Model,
+    spec: Train,
+    steps: int,
+    classes: ClassFrequencies,
+    adjust: Callable[[keras.optimizers.Optimizer], None] | None = None,
+) -> None:
     """Gives the model its optimizer, loss and metric; with `fused`, layers that train faster.
 
     Args:
@@ -31,10 +38,13 @@ def compile_model(model: keras.Model, spec: Train, steps: int, classes: ClassFre
         spec: The options.
         steps: Steps an epoch, the unit of schedules.
         classes: How frequent each class is in training.
+        adjust: Changes the optimizer before it is used.
     """
     if spec.fused:
         fused.fuse(model)
     optimizer = make_optimizer(spec, steps)
+    if adjust is not None:
+        adjust(optimizer)
     if spec.weight_decay_on == "kernels":
         optimizer.exclude_from_weight_decay(var_list=list(filter(_is_vector, model.weights)))
     model.compile(

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from melanoma_exp.data.samples import Plan
 from melanoma_exp.spec import Spec, UserError
 from melanoma_exp.training.losses import AnyLoss
-from melanoma_exp.training.transfer.spec import Features
+from melanoma_exp.training.transfer.spec import Features, FineTuning
 
 MOVED = {  # keys of earlier versions
     "label_smoothing": "train.loss.label_smoothing",
@@ -89,6 +89,7 @@ class Train(Spec):
         clip_norm: Largest global norm of the gradient; null does not clip.
         features: Trains the head alone, on features that the frozen network has computed once; null
             trains from pixels.
+        fine_tuning: Which layers are trained when, and at which rate; null trains all at one rate.
         ema: Momentum of the weights' moving average that is evaluated and kept; null uses none.
         precision: Of the computation; weights and logits stay float32. float16 needs a GPU. `auto`
             is bfloat16 where the machine computes it natively, else float32; a run records which.
@@ -119,6 +120,7 @@ class Train(Spec):
     fused: bool
     deterministic: bool
     features: Features | None
+    fine_tuning: FineTuning | None
     checkpoint: Checkpoint
 
     def check(self, plan: Plan) -> None:
@@ -158,4 +160,8 @@ class Train(Spec):
             raise ValueError(f"momentum is for sgd and rmsprop (got {self.optimizer})")
         if self.weight_decay and self.optimizer not in ("adamw", "sgd"):
             raise ValueError(f"weight_decay is for adamw and sgd (got {self.optimizer})")
+        if self.features is not None and self.fine_tuning is not None:
+            raise ValueError("features: train the head alone; fine_tuning needs features=null")
+        if self.fine_tuning is not None and self.fine_tuning.head_epochs >= self.epochs:
+            raise ValueError("fine_tuning.head_epochs must be below epochs")
         return self

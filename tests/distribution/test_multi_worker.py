@@ -28,12 +28,22 @@ HARD = [
     "train.clip_norm=0.5",
     "model.norm=before_pool",
 ]
+PHASES = (
+    "train.fine_tuning={head_epochs: 1, trainable_stages: 3, layer_decay: 0.7, "
+    "unfreeze_every: 1, freeze_norm: false}"
+)
 LONG = [*HARD, "train.epochs=8", "train.checkpoint.every_steps=2"]
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    "changes", [(), pytest.param(("augment=mixup", "train.fused=false"), marks=pytest.mark.slow)]
+    "changes",
+    [
+        (),
+        pytest.param(("augment=mixup", "train.fused=false"), marks=pytest.mark.slow),
+        pytest.param(("train.features={views: 3, seed: 7}",), marks=pytest.mark.slow),
+        pytest.param((PHASES, "train.optimizer=adamw", "train.ema=0.9"), marks=pytest.mark.slow),
+    ],
 )
 def test_two_workers_end_as_one_process_does(
     images: Path, tmp_path: Path, changes: tuple[str, ...]
