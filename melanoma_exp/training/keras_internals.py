@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
-from keras.optimizers.schedules import LearningRateSchedule
 
 # Mixins before Keras' classes, which mypy should see as the classes they extend.
 _Model: Any = keras.Model if TYPE_CHECKING else object
@@ -121,20 +120,3 @@ def scale_rates(optimizer: keras.optimizers.Optimizer, scales: Sequence[float]) 
     cls = type(optimizer)
     optimizer.__class__ = type(cls.__name__, (_ScaledRates, cls), {})
     optimizer.rate_scales = tuple(scales)
-
-
-class _Shifted(LearningRateSchedule):
-    """A schedule that begins at a later step."""
-
-    def __init__(self, schedule: Any, first: int) -> None:
-        self._schedule, self._first = schedule, first
-
-    def __call__(self, step: Any) -> Any:
-        """Returns the rate of a step."""
-        return self._schedule(step + self._first)
-
-
-def start_schedule_at(optimizer: keras.optimizers.Optimizer, first: int) -> None:
-    """Begins the schedule of a fresh optimizer at a later step; a constant rate stays."""
-    if first and isinstance(optimizer._learning_rate, LearningRateSchedule):
-        optimizer.learning_rate = _Shifted(optimizer._learning_rate, first)

@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from melanoma_exp.training import fused, losses
-from melanoma_exp.training.learning_rate.schedule import schedule
+from melanoma_exp.training.learning_rate.schedule import schedule_from
 from melanoma_exp.training.losses import ClassFrequencies, is_soft
 from melanoma_exp.training.spec import Train
 
@@ -29,6 +29,7 @@ def compile_model(
     spec: Train,
     steps: int,
     classes: ClassFrequencies,
+    first: int = 0,
     adjust: Callable[[keras.optimizers.Optimizer], None] | None = None,
 ) -> None:
     """Gives the model its optimizer, loss and metric; with `fused`, layers that train faster.
@@ -38,11 +39,12 @@ def compile_model(
         spec: The options.
         steps: Steps an epoch, the unit of schedules.
         classes: How frequent each class is in training.
+        first: Steps of training that other optimizers have done; schedules go on from there.
         adjust: Changes the optimizer before it is used.
     """
     if spec.fused:
         fused.fuse(model)
-    optimizer = make_optimizer(spec, steps)
+    optimizer = make_optimizer(spec, steps, first)
     if adjust is not None:
         adjust(optimizer)
     if spec.weight_decay_on == "kernels":
@@ -55,15 +57,16 @@ def compile_model(
     )
 
 
-def make_optimizer(spec: Train, steps: int) -> keras.optimizers.Optimizer:
+def make_optimizer(spec: Train, steps: int, first: int = 0) -> keras.optimizers.Optimizer:
     """Returns a fresh optimizer with its schedule.
 
     Args:
         spec: The options.
         steps: Steps an epoch.
+        first: Steps of training that other optimizers have done.
     """
     options: dict[str, Any] = {
-        "learning_rate": schedule(spec, steps),
+        "learning_rate": schedule_from(spec, steps, first),
         "global_clipnorm": spec.clip_norm,
         "use_ema": spec.ema is not None,
         "ema_momentum": spec.ema or 0.99,

@@ -10,6 +10,19 @@ from keras import ops
 from melanoma_exp.training.spec import Train
 
 
+def schedule_from(spec: Train, steps: int, first: int) -> Any:
+    """Returns what `schedule` does, for an optimizer whose first step is a later one of training.
+
+    Args:
+        spec: The options.
+        steps: Steps an epoch.
+        first: Steps that other optimizers have done.
+    """
+    rate = schedule(spec, steps)
+    is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+    return Shifted(rate, first) if first and is_schedule else rate
+
+
 def schedule(spec: Train, steps: int) -> Any:
     """Returns what an optimizer takes: a schedule, or the rate that it starts with.
 
@@ -30,6 +43,21 @@ def schedule(spec: Train, steps: int) -> Any:
         return spec.learning_rate
     kind = {"constant": Schedule, "linear": Linear, "cosine_restarts": Restarts}
     return kind.get(spec.schedule, OneCycle)(spec, steps)
+
+
+class Shifted(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that begins at a later step."""
+
+    def __init__(self, schedule: Any, first: int) -> None:
+        self._inner, self._skipped = schedule, first
+
+    def __call__(self, step: Any) -> Any:
+        """Returns the rate of a step that counts from 0."""
+        return self._inner(step + self._skipped)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns nothing: an optimizer is never made again from its config."""
+        return {}
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):

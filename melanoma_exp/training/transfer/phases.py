@@ -7,6 +7,8 @@ learning-rate schedule goes on with the step of the whole training.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
 
 import keras
 
@@ -17,7 +19,20 @@ from melanoma_exp.training.interfaces import EnterPhase
 from melanoma_exp.training.spec import Train
 
 Stages = Sequence[Sequence[str]]  # names of layers, from the input to the head
-Adjust = Callable[[keras.optimizers.Optimizer], None]
+
+
+class Compile(Protocol):
+    """Compiles a model with a fresh optimizer."""
+
+    def __call__(
+        self, *, first: int = 0, adjust: Callable[[keras.optimizers.Optimizer], None] | None = None
+    ) -> None:
+        """Compiles it.
+
+        Args:
+            first: Steps of training that other optimizers have done.
+            adjust: Changes the optimizer before it is used.
+        """
 
 
 def begin(
@@ -25,7 +40,7 @@ def begin(
     spec: Train,
     network: Model,
     steps: int,
-    compile_with: Callable[[Adjust | None], None],
+    compile_with: Compile,
 ) -> EnterPhase:
     """Compiles a model for its first epoch, and returns what sets those that follow.
 
@@ -34,13 +49,13 @@ def begin(
         spec: The options; without `fine_tuning` all epochs are alike.
         network: Names the stages of the model.
         steps: Steps an epoch.
-        compile_with: Compiles the model with a fresh optimizer, after that was adjusted.
+        compile_with: Compiles the model with a fresh optimizer.
 
     Raises:
         UserError: The model has fewer stages than the options name.
     """
     if spec.fine_tuning is None:
-        compile_with(None)
+        compile_with()
         return lambda epoch: None
     return Phases(model, spec, network, steps, compile_with).enter
 
@@ -54,7 +69,7 @@ class Phases:
         spec: Train,
         network: Model,
         steps: int,
-        compile_with: Callable[[Adjust | None], None],
+        compile_with: Compile,
     ) -> None:
         """Compiles the model for the first epoch; arguments and errors as of `begin`."""
         assert spec.fine_tuning is not None
@@ -78,16 +93,12 @@ class Phases:
         rate = float(model.optimizer.learning_rate) if self._trained else None
         self._trained = trained
         set_trainable(model, stages, trained, spec.freeze_norm)
-
-        def adjust(optimizer: keras.optimizers.Optimizer) -> None:
-            first = spec.begin(epoch, len(stages)) * self._steps
-            keras_internals.start_schedule_at(optimizer, first)
-            if spec.layer_decay != 1:
-                scales = rate_scales(model, stages, spec.layer_decay)
-                keras_internals.scale_rates(optimizer, scales)
-
+        first, adjust = spec.begin(epoch, len(stages)) * self._steps, None
+        if spec.layer_decay != 1:
+            scales = rate_scales(model, stages, spec.layer_decay)
+            adjust = partial(keras_internals.scale_rates, scales=scales)
         with model.distribute_strategy.scope():
-            self._compile(adjust)
+            self._compile(first=first, adjust=adjust)
         if self._keeps_rate and rate is not None:
             model.optimizer.learning_rate = rate
 
