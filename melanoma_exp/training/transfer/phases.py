@@ -90,7 +90,9 @@ class Phases:
         trained = spec.trained(epoch, len(stages))
         if trained == self._trained:
             return
-        rate = float(model.optimizer.learning_rate) if self._trained else None
+        rate = None
+        if self._keeps_rate and self._trained:
+            rate = keras.ops.convert_to_numpy(model.optimizer.learning_rate)
         self._trained = trained
         set_trainable(model, stages, trained, spec.freeze_norm)
         first, adjust = spec.begin(epoch, len(stages)) * self._steps, None
@@ -99,7 +101,7 @@ class Phases:
             adjust = partial(keras_internals.scale_rates, scales=scales)
         with model.distribute_strategy.scope():
             self._compile(first=first, adjust=adjust)
-        if self._keeps_rate and rate is not None:
+        if rate is not None:
             model.optimizer.learning_rate = rate
 
 
