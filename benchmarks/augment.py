@@ -3,13 +3,15 @@
     python benchmarks/augment.py               # medians over interleaved repetitions
     python benchmarks/augment.py grid.png      # also draws variants of demo lesions
 
-Flip, rotation and zoom at 180x180 pixels, as `conf/augment/flip_rotate_zoom.yaml` has them.
+Flip, rotation and zoom at 180x180 pixels, as `conf/augment/flip_rotate_zoom.yaml` has them; then
+the policies for dermoscopy and each of their steps at 112x152.
 """
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +24,14 @@ from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.system.randomness import Purpose, generator
 
 SIDE, IMAGES, REPETITIONS = 180, 200, 15
+STEPS_SIZE = (112, 152)  # of the images that single steps are measured on
+MORE: list[dict[str, Any]] = [
+    {"kind": "shades_of_grey", "probability": 1.0, "power": 6.0},
+    {"kind": "blur", "probability": 1.0, "sigma": [0.1, 2.0]},
+]
+
+
+Way = Callable[[np.ndarray, int], np.ndarray]
 
 
 def policy(name: str) -> Policy:
@@ -37,8 +47,8 @@ def pictures(count: int) -> np.ndarray:
     return np.stack(drawn)
 
 
-def measure(images: np.ndarray) -> None:
-    """Prints CPU-milliseconds an image."""
+def measure_policies(images: np.ndarray) -> None:
+    """Prints what whole policies cost beside a copy and a warp."""
     spatial, dihedral = policy("flip_rotate_zoom"), policy("dihedral")
     places = affine.matrix(SIDE, SIDE, (True, False), turns=0.13, zoom=(0.1, 0.1))[:2]
 
@@ -48,12 +58,33 @@ def measure(images: np.ndarray) -> None:
             image, places, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REFLECT
         )
 
-    ways: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+    ways: dict[str, Way] = {
         "copy": lambda image, k: image.copy(),
         "flip_rotate_zoom": lambda image, k: spatial.draw(image, _random(k)),
         "cv2.warpAffine alone, three bytes a pixel": warp,
         "dihedral": lambda image, k: dihedral.draw(image, _random(k)),
     }
+    measure(images, ways)
+
+
+def measure_steps(images: np.ndarray) -> None:
+    """Prints what the policies for dermoscopy cost, and each of their steps alone."""
+    policies = {name: policy(name) for name in ("recipe", "rand_augment")}
+    written = [step for p in policies.values() for step in p.model_dump()["steps"]]
+    certain = [{**s, **({"probability": 1.0} if "probability" in s else {})} for s in written]
+    for step in (*certain, *MORE):
+        alone = {"kind": "compose", "online": True, "batch": [], "steps": [step]}
+        policies[f"step {step['kind']}"] = TypeAdapter(AnyPolicy).validate_python(alone)
+
+    def drawing(one: Policy) -> Way:
+        return lambda image, k: one.draw(image, _random(k))
+
+    print("at {}x{}:".format(*images.shape[1:3]))
+    measure(images, {name: drawing(one) for name, one in policies.items()})
+
+
+def measure(images: np.ndarray, ways: Mapping[str, Way]) -> None:
+    """Prints CPU-milliseconds an image of each way, measured in turns."""
     spent: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(REPETITIONS):
         for name, way in ways.items():
@@ -74,7 +105,7 @@ def draw(images: np.ndarray, path: Path) -> None:
     """Writes a grid: a row a policy and lesion, the original first."""
     rows = [
         np.hstack([image, *(policy(name).draw(image, _random(k)) for k in range(7))])
-        for name in ("flip_rotate_zoom", "dihedral")
+        for name in ("flip_rotate_zoom", "recipe", "rand_augment")
         for image in images[3:6]
     ]
     cv2.imwrite(str(path), np.vstack(rows)[..., ::-1])
@@ -83,7 +114,9 @@ def draw(images: np.ndarray, path: Path) -> None:
 def main() -> None:
     """Runs the benchmark."""
     images = pictures(12)
-    measure(images)
+    measure_policies(images)
+    rows, columns = STEPS_SIZE
+    measure_steps(np.stack([cv2.resize(image, (columns, rows)) for image in images]))
     if len(sys.argv) > 1:
         draw(images, Path(sys.argv[1]))
 

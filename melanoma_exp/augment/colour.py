@@ -1,4 +1,4 @@
-"""Random brightness, contrast, saturation and hue as one colour matrix."""
+"""Random gain, brightness, contrast, saturation and hue as one colour matrix."""
 
 from typing import Annotated, Literal, Self
 
@@ -15,9 +15,9 @@ YIQ = np.array([LUMA, [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.
 
 
 class Colour(Step):
-    """Changes brightness, then contrast, then saturation, then hue; cuts values off once, at last.
+    """Changes gain, brightness, contrast, saturation, hue in turn; cuts values off once, at last.
 
-    All four are linear in the pixels and so make one 3x4 matrix: Haeberli, Matrix Operations for
+    All are linear in the pixels and so make one 3x4 matrix: Haeberli, Matrix Operations for
     Image Processing (1993). Brightness and contrast mean what they mean in Keras'
     RandomBrightness and RandomContrast. (0, 0) changes nothing.
 
@@ -26,6 +26,8 @@ class Colour(Step):
         contrast: 1 + it scales the distance from the image's mean, each channel's own.
         saturation: 1 + it scales the distance from grey of the same luma; -1 is grey.
         hue: Turns colours around grey, as a share of a full turn; luma stays.
+        gain: 1 + it scales a channel, each drawn by itself, as light of another colour does (von
+            Kries, 1902).
     """
 
     kind: Literal["colour"]
@@ -33,23 +35,27 @@ class Colour(Step):
     contrast: Range
     saturation: Range
     hue: Range
+    gain: Range
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> Self:
-        for name in ("brightness", "contrast", "saturation", "hue"):
+        for name in ("brightness", "contrast", "saturation", "hue", "gain"):
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"{name}: the lower bound comes first (got {[low, high]})")
         return self
 
     def draw(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """Returns a random variant of an image; always draws four numbers."""
+        """Returns a random variant of an image; draws four numbers, and three with gain."""
         import cv2
 
         bounds = np.array([self.brightness, self.contrast, self.saturation, self.hue])
         brightness, contrast, saturation, hue = random.uniform(bounds[:, 0], bounds[:, 1])
-        mean = np.array(cv2.mean(image)[:3])
-        return cv2.transform(image, matrix(brightness, contrast, saturation, hue, mean))
+        gain = 1 + (random.uniform(*self.gain, 3) if any(self.gain) else np.zeros(3))
+        mean = gain * cv2.mean(image)[:3]
+        colours = matrix(brightness, contrast, saturation, hue, mean)
+        colours[:, :3] *= gain
+        return cv2.transform(image, colours)
 
 
 def matrix(

@@ -8,15 +8,27 @@ import numpy as np
 from pydantic import Field
 
 from melanoma_exp.augment.affine import FlipRotateZoomStep, warp
+from melanoma_exp.augment.affine_step import Affine
 from melanoma_exp.augment.augmentor import AugmentorStep
 from melanoma_exp.augment.base import Geometric, Policy, Sampling, Step
+from melanoma_exp.augment.blur import Blur
 from melanoma_exp.augment.colour import Colour
 from melanoma_exp.augment.dihedral import DihedralStep
 from melanoma_exp.augment.erasing import Erasing
+from melanoma_exp.augment.rand_augment import RandAugment
+from melanoma_exp.augment.shades_of_grey import ShadesOfGrey
 from melanoma_exp.system.extensions.group import Group
 
 AnyStep = Annotated[
-    FlipRotateZoomStep | DihedralStep | Colour | Erasing | AugmentorStep,
+    FlipRotateZoomStep
+    | DihedralStep
+    | Affine
+    | Colour
+    | ShadesOfGrey
+    | Blur
+    | Erasing
+    | RandAugment
+    | AugmentorStep,
     Group("augment.steps", Step),
 ]
 

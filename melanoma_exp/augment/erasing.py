@@ -42,6 +42,8 @@ class Erasing(Step):
 
     def draw(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """Returns a random variant of an image."""
+        import cv2
+
         if random.random() >= self.probability:
             return image
         rows, columns = image.shape[:2]
@@ -59,7 +61,7 @@ class Erasing(Step):
         if self.fill == "noise":
             box[...] = random.integers(0, 256, box.shape, np.uint8)
         elif self.fill == "mean":
-            box[...] = np.rint(image.mean(axis=(0, 1)))
+            box[...] = np.rint(cv2.mean(image)[:3])
         else:
             box[...] = self.fill
         return erased

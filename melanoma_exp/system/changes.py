@@ -81,6 +81,43 @@ class AddedGroup:
 
 
 @dataclass(frozen=True)
+class AddedToStep:
+    """A key of a kind of augmentation step that did not exist, with the value that changes nothing.
+
+    Attributes:
+        kind: Of the step.
+        key: Its last one.
+        value: What happened without it.
+    """
+
+    kind: str
+    key: str
+    value: Any
+
+    def apply(self, content: Content) -> None:
+        """Adds it to each such step."""
+        for step in self._steps(content.get("augment")):
+            step.setdefault(self.key, self.value)
+
+    def revert(self, content: Content) -> None:
+        """Removes it where it says nothing new."""
+        for step in self._steps(content.get("augment")):
+            if step.get(self.key, _NOTHING) == self.value:
+                del step[self.key]
+
+    def apply_to_params(self, params: dict[str, str]) -> None:
+        """Adds it to each such step of the list, which is JSON."""
+        if (text := params.get("augment.steps", "")).startswith("["):
+            steps = json.loads(text)
+            self.apply({"augment": {"steps": steps}})
+            params["augment.steps"] = json.dumps(steps)
+
+    def _steps(self, policy: Any) -> Iterator[Content]:
+        steps = policy.get("steps", ()) if isinstance(policy, dict) else ()
+        yield from (s for s in steps if isinstance(s, dict) and s.get("kind") == self.kind)
+
+
+@dataclass(frozen=True)
 class Renamed:
     """A key that has another name now, beside the old one."""
 

@@ -13,6 +13,7 @@ from melanoma_exp.spec import UserError
 from melanoma_exp.system.changes import (
     Added,
     AddedGroup,
+    AddedToStep,
     Change,
     Content,
     Losses,
@@ -53,6 +54,7 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             AddedGroup("train.restarts", {"first_epochs": 10.0, "factor": 2.0}),
             AddedGroup("train.one_cycle", {"rise": 0.3, "start_fraction": 0.04}),
             Added("balance.from_epoch", 1, ("class_weight", "sampling")),
+            AddedToStep("colour", "gain", [0.0, 0.0]),
         ),
     ),
 )

@@ -47,7 +47,8 @@ def test_colours_in_one_matrix_are_those_in_turn(compose):
     image = skin()
     for b, c, s, h in ((0.1, -0.3, 0.4, 0.05), (-0.2, 0.5, -0.6, -0.1), (0.9, 1, 1, 0.5)):
         step = {"brightness": (b, b), "contrast": (c, c), "saturation": (s, s), "hue": (h, h)}
-        x = image + 255 * b
+        step["gain"] = (-0.2, -0.2)
+        x = 0.8 * image + 255 * b
         x = x.mean(axis=(0, 1)) + (1 + c) * (x - x.mean(axis=(0, 1)))
         luma = (x @ colour.LUMA)[..., None]
         x = luma + (1 + s) * (x - luma)

@@ -19,6 +19,7 @@ GREY = {
     "contrast": (0, 0),
     "saturation": (0, 0),
     "hue": (0, 0),
+    "gain": (0, 0),
 }
 
 ERASING = {

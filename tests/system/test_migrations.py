@@ -81,6 +81,21 @@ def test_an_earlier_run_with_weight_decay_had_it_on_all_variables() -> None:
     assert "weight_decay_on" not in migrations.downgrade(decayed.model_dump(mode="json"))["train"]
 
 
+def test_a_colour_step_of_an_earlier_run_had_no_gain() -> None:
+    now = config.parse(compose.compose(conf_folder(), ["augment=compose"]))
+    content = json.loads(now.to_json()) | {"schema_version": 1}
+    colour = content["augment"]["steps"][1]
+    assert colour.pop("gain") == [0.0, 0.0]
+    old = migrations.upgrade(content, "")
+    assert old["augment"] == now.model_dump(mode="json")["augment"]
+    assert "gain" not in migrations.downgrade(old)["augment"]["steps"][1]
+    params = {"seed": "1", "augment.steps": json.dumps(content["augment"]["steps"])}
+    assert migrations.upgrade_params(params)["augment.steps"] == now.flat()["augment.steps"]
+    gained = json.loads(now.to_json())
+    gained["augment"]["steps"][1]["gain"] = [0.0, 0.1]
+    assert config.parse_json(json.dumps(gained)).digest != now.digest
+
+
 def test_what_is_written_now_is_read_back_and_names_its_version() -> None:
     experiment = today("m2")
     content = json.loads(experiment.to_json())
