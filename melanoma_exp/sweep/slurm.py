@@ -47,8 +47,8 @@ def run(folder: Path, queue: Queue, options: Slurm, progress: Progress, signals:
     cancelled = False
     while True:
         if signals.received is None and len(left) < options.at_once:
-            jobs = queue.take(options.at_once - len(left))
-            left += zip(jobs, _submit(executor, folder, jobs), strict=True)
+            if jobs := queue.take(options.at_once - len(left)):
+                left += zip(jobs, _submit(executor, folder, jobs), strict=True)
         if not left:
             return
         if signals.received is not None and not cancelled:

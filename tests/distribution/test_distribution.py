@@ -87,6 +87,36 @@ def test_soft_targets_and_plain_keras_layers_too(replicas: list[float]) -> None:
     assert max(replicas[1:3]) < 1e-12
 
 
+@pytest.mark.parametrize("name", ["AlphaDropout", "Own", "LSTM"])
+def test_a_layer_that_would_draw_in_each_replica_is_refused(name: str) -> None:
+    import keras
+    import tensorflow as tf
+
+    from melanoma_exp.distribution.whole_batch import use_whole_batch
+
+    class Own(keras.layers.Layer):
+        def call(self, inputs, training=False):
+            return inputs * tf.random.uniform(tf.shape(inputs)) if training else inputs
+
+    make = {
+        "AlphaDropout": lambda: keras.layers.AlphaDropout(0.1, name="odd"),
+        "Own": lambda: Own(name="odd"),
+        "LSTM": lambda: keras.layers.LSTM(2, return_sequences=True, dropout=0.1, name="odd"),
+    }
+
+    def network(*odd: keras.layers.Layer) -> keras.Model:
+        images = keras.Input((4, 4, 3), dtype="uint8")
+        x = keras.layers.Reshape((16, 3))(keras.layers.Rescaling(1 / 255)(images))
+        known = keras.layers.SpatialDropout1D(0.2), keras.layers.GaussianNoise(0.1)
+        x = keras.Sequential([*known, *odd, keras.layers.LSTM(2), keras.layers.Dropout(0.1)])(x)
+        return keras.Model(images, keras.layers.BatchNormalization()(x))
+
+    use_whole_batch(network())
+    with pytest.raises(UserError, match=rf"layer odd \({name}") as caught:
+        use_whole_batch(network(make[name]()))
+    assert len(caught.value.lines) == 1
+
+
 def test_keras_alone_still_does_otherwise(replicas: list[float]) -> None:
     """If this fails, `BatchNormalization` or `skip_gradient_reduction` can go."""
     masked_mean, clipped_step = replicas[3:]

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import extension
 import psutil
 import pytest
 from launched import apart, command, difference, figures, run, start, wait_for_epoch, worker
@@ -57,6 +58,19 @@ def test_two_workers_end_as_one_process_does(
     assert len(figures(tmp_path / "two")["val/loss"]) == 3
     assert (tmp_path / "two" / "worker-1.log").read_text() == ""
     assert said.count("epoch 3/3") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_extension_joins_every_worker(images: Path, tmp_path: Path) -> None:
+    extension.write(tmp_path / "lab")
+    options = ["extend=lab/my_lab.py", "model=tiny", "augment=darker", "tracking=off"]
+    words = [*extension.BASE, *options, f"dataset.root={images}", f"cache.dir={tmp_path / 'cache'}"]
+    one, two = (tmp_path / name for name in ("one", "two"))
+    run(one, [], [*words, f"hydra.run.dir={one}"])
+    run(two, TWO, [*words, f"hydra.run.dir={two}"])
+    assert max(difference(one, two)) < CLOSE
+    assert (two / "artifacts" / "extensions" / "my_lab.py").read_text() == extension.LAB
 
 
 @pytest.mark.slow

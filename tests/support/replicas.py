@@ -17,6 +17,8 @@ from keras import layers
 from melanoma_exp.distribution.replicated import replicate
 from melanoma_exp.distribution.sharding import shard_bounds
 from melanoma_exp.training.fused import fuse
+from melanoma_exp.training.losses.base import ClassFrequencies
+from melanoma_exp.training.losses.cross_entropy import CrossEntropy
 from melanoma_exp.training.optim import Accuracy, Loss
 
 ROWS = (9, 7, 2, 1)  # of the batches of an epoch: replicas with unequal shards, and without any
@@ -40,6 +42,7 @@ def make(fused: bool) -> keras.Model:
             layers.BatchNormalization(),
             layers.Dropout(0.5),
             layers.GaussianDropout(0.1),
+            layers.GaussianNoise(0.1),
             layers.Dense(3),
         ]
     )
@@ -47,7 +50,7 @@ def make(fused: bool) -> keras.Model:
         fuse(model)
     model.compile(
         keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.5),
-        Loss(3, 0.0, 0.0),
+        Loss(CrossEntropy(kind="cross_entropy", label_smoothing=0.0), ClassFrequencies.equal(3)),
         metrics=[Accuracy(name="accuracy")],
         jit_compile=False,
     )

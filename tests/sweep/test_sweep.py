@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import extension
 import psutil
 import pytest
 from small_run import runs, store
@@ -145,10 +146,13 @@ def test_jobs_go_through_submitit_too(images: Path, tmp_path: Path) -> None:
     launcher = ["hydra/launcher=slurm", "hydra.launcher.cluster=local", "tracking=off"]
     process = melanoma_exp(tmp_path, "-m", *command, "seed=1,99999999999", *launcher)
     assert ended(process)[0] == 2
-    command = [*command, "train.batch_size=7,8", "distribution=mirrored"]
+    extension.write(tmp_path / "lab")
+    command += ["train.batch_size=7,8", "distribution=mirrored"]
+    command += ["extend=lab/my_lab.py", "augment=darker"]
     command.remove("train.batch_size=8")
     virtual = "distribution.virtual_cpus=true"
     code, said = ended(melanoma_exp(tmp_path, "-m", *command, virtual, *launcher), 800)
     assert code == 1 and "train.batch_size=7 is not divisible by 2 replicas" in said, said
+    assert "empty job array" not in said
     assert [row["state"] for row in jobs_csv(tmp_path)] == ["failed", "finished"]
     assert (tmp_path / "sweep/1/artifacts/model.weights.h5").exists()
