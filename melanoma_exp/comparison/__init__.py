@@ -2,5 +2,5 @@
 
 `selection` picks the runs, `predictions` reads what they predicted, `rows` groups repeats of one
 setup, `pairing` runs the paired tests, `verdict` draws the conclusion with its `caveats`. `table`,
-`terminal` and `comparison_html` show it. Nothing here trains or changes a run.
+`comparison_html` and `output` show it. Nothing here trains or changes a run.
 """

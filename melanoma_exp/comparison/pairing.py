@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from melanoma_exp.comparison.images import Answers, same_images
-from melanoma_exp.comparison.predictions import PARTS
 from melanoma_exp.comparison.rows import Row
 from melanoma_exp.evaluation.metrics import paired_tests, t_tests
 
@@ -230,8 +229,3 @@ def format_p(p: float) -> str:
     if p < LEAST:
         return "p < 0.001"
     return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
-
-
-def title(part: str) -> str:
-    """Returns a part's name as a heading."""
-    return PARTS[part].capitalize()

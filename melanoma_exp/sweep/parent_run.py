@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from melanoma_exp.comparison import build, files, selection
+from melanoma_exp.comparison import build, output, selection
 from melanoma_exp.report import figures
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweep import progress
@@ -166,7 +166,7 @@ def _compare(archive: Archive, sweep: Sweep, runs: Sequence[StoredRun], results:
             by=sweep.objective.metric,
             higher_is_better=sweep.objective.higher_is_better,
         )
-        files.write(archive, comparison, results, 0, cache)
+        output.write(archive, comparison, results, 0, cache)
     except UserError as error:
         return [f"no comparison: {error.lines[-1]}"]
     return [comparison.verdict.headline]

@@ -17,11 +17,6 @@ class Local(MlflowTracking):
     kind: Literal["local"]
     folder: Path
 
-    @property
-    def uri(self) -> str:
-        """The tracking URI."""
-        return f"sqlite:///{self.folder.as_posix()}/mlflow.db"
-
     def prepare(self) -> None:
         """Creates the database if there is none; see the base class."""
         create_store(self.folder)
@@ -44,7 +39,7 @@ class Local(MlflowTracking):
 
     def describe(self) -> str:
         """Returns the tracking URI."""
-        return self.uri
+        return f"sqlite:///{self.folder.as_posix()}/mlflow.db"
 
 
 def create_store(folder: Path) -> None:

@@ -38,11 +38,11 @@ def line(server: MlflowServer) -> Iterator[Line]:
 @pytest.fixture(autouse=True)
 def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own, and a server that is asked again at every call."""
-    from melanoma_exp.tracking import sampler, upload
+    from melanoma_exp.tracking import mlflow_run, upload
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(upload, "FIRST_WAIT", 0.0)
-    monkeypatch.setattr(sampler, "INTERVAL", 3600)
+    monkeypatch.setattr(mlflow_run, "INTERVAL", 3600)
     return tmp_path
 
 

@@ -49,7 +49,7 @@ def compare(words: list[str]) -> None:
     given, overrides = parser.split(words)
     _check(given)
     here = compose_storage("compare", overrides)
-    from melanoma_exp.comparison import build, files, terminal
+    from melanoma_exp.comparison import build, output
     from melanoma_exp.report import console
 
     archive = here.tracking.archive()
@@ -60,8 +60,8 @@ def compare(words: list[str]) -> None:
         given.by,
         reference=given.reference,
     )
-    files.write(archive, found, given.out, given.images, here.cache.root())
-    terminal.show(console.console(), found)
+    output.write(archive, found, given.out, given.images, here.cache.root())
+    output.show(console.console(), found)
     print(f"page: {given.out / 'comparison.html'} (table: comparison.csv, comparison.md)")
 
 
