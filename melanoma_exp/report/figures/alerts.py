@@ -22,6 +22,7 @@ from melanoma_exp.report.figures.style import (
     new_figure,
     plain_axes,
     wrap,
+    write_in,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def alert_curves(alerts: Mapping[str, "Alert"], title: str) -> Figure:
         )
         if not 0 < alert.positives < alert.images:
             for axes in (left, right):
-                _say(axes, "undefined: one side has no image")
+                write_in(axes, "undefined: one side has no image")
             continue
         left.fill_between(
             alert.rates,
@@ -191,16 +192,3 @@ def _cross(axes: Axes, across: "Estimate", up: "Estimate") -> None:
 def _turned(estimate: "Estimate") -> "Estimate":
     """Return what is left to 1."""
     return type(estimate)(1 - estimate.value, 1 - estimate.high, 1 - estimate.low)
-
-
-def _say(axes: Axes, text: str) -> None:
-    axes.text(
-        0.5,
-        0.5,
-        text,
-        ha="center",
-        va="center",
-        fontsize=BODY,
-        color=GREY,
-        transform=axes.transAxes,
-    )

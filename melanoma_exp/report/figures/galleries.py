@@ -25,6 +25,7 @@ from melanoma_exp.report.figures.style import (
     new_figure,
     plain_axes,
     wrap,
+    write_in,
 )
 
 _LINE = 1.25 / 72  # inches a line of text takes, per point of its size
@@ -57,16 +58,7 @@ def examples(
         else:
             axes.set_box_aspect(images.shape[1] / images.shape[2])
             axes.set_facecolor(FAINT)
-            axes.text(
-                0.5,
-                0.5,
-                "no image",
-                ha="center",
-                va="center",
-                fontsize=SMALL,
-                color=GREY,
-                transform=axes.transAxes,
-            )
+            write_in(axes, "no image", SMALL)
         axes.set_title(titles[index], fontsize=BODY, pad=3)
     return figure
 

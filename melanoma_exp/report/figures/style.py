@@ -75,6 +75,20 @@ def plain_axes(axes: Axes, *, frame: tuple[str, ...] = ("left", "bottom")) -> No
         spine.set_linewidth(0.6)
 
 
+def write_in(axes: Axes, text: str, points: float = BODY) -> None:
+    """Write a text in the middle of axes that have nothing else to show."""
+    axes.text(
+        0.5,
+        0.5,
+        text,
+        ha="center",
+        va="center",
+        fontsize=points,
+        color=GREY,
+        transform=axes.transAxes,
+    )
+
+
 def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
     """Put the legend of one of the figure's panels below all of them."""
     figure.legend(

@@ -14,16 +14,17 @@ from melanoma_exp.report.figures.style import (
     BLUE,
     BODY,
     FAINT,
-    GREY,
     NAME_WIDTH,
     ORANGE,
     SMALL,
     TITLE,
     VERMILLION,
     WIDTH,
+    legend_below,
     new_figure,
     plain_axes,
     wrap,
+    write_in,
 )
 
 # Distinct by marker and dashes too, for print in grey; the open square, drawn last, leaves a
@@ -82,7 +83,7 @@ def class_counts(
     axes.xaxis.set_major_locator(_integers())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("training images", fontsize=BODY)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=BODY)
+    legend_below(figure, axes, 2)
     return figure
 
 
@@ -141,16 +142,7 @@ def _curve_panel(axes: Axes, history: Mapping[str, Sequence[float]], quantity: s
     axes.set_xlabel("epoch", fontsize=BODY)
     if not series:
         axes.set(xticks=[], yticks=[])
-        axes.text(
-            0.5,
-            0.5,
-            "not recorded",
-            ha="center",
-            va="center",
-            fontsize=BODY,
-            color=GREY,
-            transform=axes.transAxes,
-        )
+        write_in(axes, "not recorded")
         return []
     epochs = max(values.size for values in series.values())
     finite = np.concatenate([values[np.isfinite(values)] for values in series.values()])
