@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from typing import Protocol
 
 from melanoma_exp.sweep import job as job_process
 from melanoma_exp.sweep.folder import Job, State, Status
 from melanoma_exp.sweep.launchers import Local
+from melanoma_exp.sweep.progress import Progress
 from melanoma_exp.sweep.queue import Queue
 from melanoma_exp.training.signals import Signals
 
@@ -32,19 +32,6 @@ THREADS = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
-
-
-class Progress(Protocol):
-    """Follows the jobs of a sweep."""
-
-    def started(self, job: Job) -> None:
-        """A job began."""
-
-    def ended(self, job: Job) -> None:
-        """A job ended; its status says how."""
-
-    def tick(self) -> None:
-        """Time passed."""
 
 
 @dataclass

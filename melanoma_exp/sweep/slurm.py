@@ -10,7 +10,7 @@ from typing import Any
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweep.folder import Job, State, Status
 from melanoma_exp.sweep.launchers import Slurm
-from melanoma_exp.sweep.local import Progress
+from melanoma_exp.sweep.progress import Progress
 from melanoma_exp.sweep.queue import Queue
 from melanoma_exp.training.signals import Signals
 
