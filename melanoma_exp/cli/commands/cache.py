@@ -56,15 +56,7 @@ def _show(
     partial: Sequence[Path],
     max_gib: float | None,
 ) -> None:
-    """Prints a table of entries and the size of all.
-
-    Args:
-        console: Where to.
-        root: The cache's folder.
-        found: The entries.
-        partial: Those being made.
-        max_gib: The limit.
-    """
+    """Prints a table of entries, with the partial ones being made, and the size of all."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -95,17 +87,7 @@ def _show(
 
 
 def _clear(console: "Console", root: Path, found: "Sequence[CachedItem]", partial: int) -> None:
-    """Removes entries and reports which are gone.
-
-    Args:
-        console: Where to.
-        root: The cache's folder.
-        found: The entries.
-        partial: How many partial entries were removed before.
-
-    Raises:
-        UserError: One cannot be removed.
-    """
+    """Removes entries and reports which are gone; `partial` ones were removed before."""
     gone = 0
     for item in found:
         removed = _removed(item)
@@ -117,16 +99,7 @@ def _clear(console: "Console", root: Path, found: "Sequence[CachedItem]", partia
 
 
 def _verify(console: "Console", root: Path, found: "Sequence[CachedItem]") -> bool:
-    """Reads entries completely, removes damaged ones and returns whether there were none.
-
-    Args:
-        console: Where to.
-        root: The cache's folder.
-        found: The entries; those that this version does not read are left out.
-
-    Raises:
-        UserError: A damaged one cannot be removed.
-    """
+    """Reads entries completely, removes damaged ones and returns whether there were none."""
     from melanoma_exp.system.cache import maintenance
 
     entries = [item for item in found if item.belongs]
