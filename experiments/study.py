@@ -132,8 +132,9 @@ def main(words: list[str], folder: Path = HERE) -> None:
 
 
 def composed(overrides: list[str]) -> config.Experiment:
-    """Returns the experiment of a job."""
-    return config.parse(compose.compose(conf_folder(), overrides))
+    """Returns the experiment of a job, as its run records it."""
+    experiment = config.parse(compose.compose(conf_folder(), overrides))
+    return experiment.model_copy(update={"model": experiment.model.settle(resumed=False)})
 
 
 def find(archive: Archive, jobs: Sequence[Mapping[str, Any]]) -> list[StoredRun]:

@@ -66,8 +66,13 @@ BOOKKEEPING = (
 
 
 def determines(key: str) -> bool:
-    """Whether a key of the flat config has an effect on weights and predictions."""
-    return not any(key == own or key.startswith(f"{own}.") for own in BOOKKEEPING)
+    """Whether a key of a run's flat config has an effect on weights and predictions.
+
+    A file of pretrained weights has it by its content, `model.weights_sha256`.
+    """
+    return key != "model.weights" and not any(
+        key == own or key.startswith(f"{own}.") for own in BOOKKEEPING
+    )
 
 
 class Experiment(Spec):

@@ -2,25 +2,30 @@
 
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from melanoma_exp.spec import UserError
 
 if TYPE_CHECKING:
     import keras
 
-# How each scales pixels in [0, 255]; `own` does so with layers of its own.
+_B = tuple(f"EfficientNetB{n}" for n in range(8))
+_V2B = tuple(f"EfficientNetV2B{n}" for n in range(4))
+_CONVNEXT = tuple(f"ConvNeXt{size}" for size in ("Tiny", "Small", "Base", "Large", "XLarge"))
+# How each scales pixels in [0, 255]; `own` does so with a layer of its own.
 SCALING = {
     **dict.fromkeys(("VGG16", "VGG19", "ResNet50", "ResNet101", "ResNet152"), "caffe"),
     **dict.fromkeys(("DenseNet121", "DenseNet169", "DenseNet201"), "torch"),
-    **dict.fromkeys((f"EfficientNetB{n}" for n in range(8)), "torch_255"),
+    **dict.fromkeys((*_B, *_V2B, *_CONVNEXT), "torch"),
     **dict.fromkeys(("MobileNet", "MobileNetV2", "NASNetMobile", "NASNetLarge"), "tf"),
     **dict.fromkeys(("InceptionV3", "InceptionResNetV2", "Xception"), "tf"),
     **dict.fromkeys(("ResNet50V2", "ResNet101V2", "ResNet152V2"), "tf"),
     **dict.fromkeys(("MobileNetV3Small", "MobileNetV3Large"), "own"),
-    **dict.fromkeys((f"EfficientNetV2{size}" for size in "B0 B1 B2 B3 S M L".split()), "own"),
-    **dict.fromkeys((f"ConvNeXt{size}" for size in "Tiny Small Base Large XLarge".split()), "own"),
+    **dict.fromkeys(("EfficientNetV2S", "EfficientNetV2M", "EfficientNetV2L"), "own"),
 }
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of pixels in [0, 1]
 BGR_MEAN = (103.939, 116.779, 123.68)  # ImageNet's, of pixels in [0, 255]
@@ -32,7 +37,7 @@ def scaled(images: Any, scaling: str) -> Any:
     Args:
         images: Symbolic, uint8 (b, h, w, 3), RGB.
         scaling: `tf` is [-1, 1], `torch` is ImageNet's mean and deviation of each channel, `caffe`
-            is BGR less ImageNet's mean, `own` is [0, 255], `torch_255` is 255 times `torch`.
+            is BGR less ImageNet's mean, `own` is [0, 255].
     """
     import keras
     from keras import layers
@@ -40,7 +45,6 @@ def scaled(images: Any, scaling: str) -> Any:
     scales: dict[str, tuple[Any, Any]] = {
         "tf": (1 / 127.5, -1.0),
         "torch": ([1 / 255 / s for s in STD], [-m / s for m, s in zip(MEAN, STD, strict=True)]),
-        "torch_255": ([1 / s for s in STD], [-255 * m / s for m, s in zip(MEAN, STD, strict=True)]),
         "caffe": (1.0, [-mean for mean in BGR_MEAN]),
         "own": (1.0, 0.0),
     }
@@ -62,9 +66,13 @@ def feature_maps(architecture: str, images: Any) -> Any:
     Raises:
         UserError: The images are too small for it.
     """
-    # EfficientNetB0 to B7 divide by 255, and normalise by statistics among their weights, which
-    # setting weights would not bring into effect: they stay at 0 and 1, ours do it before.
-    return _network(architecture, input_tensor=scaled(images, SCALING[architecture])).output
+    x = scaled(images, SCALING[architecture])
+    if architecture in _B:
+        # Its normalisation reads its statistics when a file is loaded, not when weights are set.
+        network = _network(architecture, tuple(images.shape[1:]))
+        return _rebuilt(network, network.get_layer("stem_conv_pad").input, x)
+    network = _network(architecture, tuple(images.shape[1:]), input_tensor=x)
+    return _rebuilt(network, x, x) if architecture in _CONVNEXT else network.output
 
 
 def load(architecture: str, weights: Path | str, model: "keras.Model") -> None:
@@ -82,18 +90,15 @@ def load(architecture: str, weights: Path | str, model: "keras.Model") -> None:
     if weights == "imagenet":
         network = _downloaded(architecture, shape)
     else:
-        network = _network(architecture, input_shape=shape)
-        try:
-            network.load_weights(weights)
-        except (OSError, KeyError, ValueError) as error:
-            reason = re.sub(r"\s+", " ", str(error)) or type(error).__name__
-            raise UserError(
-                f"model.weights: {weights} does not hold the weights of {architecture} without "
-                f"its top (include_top=False): {reason[:200]}"
-            ) from error
+        network = _network(architecture, shape)
+        _read(network, Path(weights), architecture)
+    _check_scaling(network, weights)
     ours, theirs = (weighted(net) for net in (model, network))
     for mine, source in zip(ours, theirs, strict=True):
-        mine.set_weights(source.get_weights())
+        kernels = source.get_weights()
+        if type(mine) is not type(source):  # a grouped convolution, see `_rebuilt`
+            kernels[0] = np.swapaxes(kernels[0], 2, 3)
+        mine.set_weights(kernels)
 
 
 def weighted(network: "keras.Model") -> list["keras.layers.Layer"]:
@@ -101,16 +106,88 @@ def weighted(network: "keras.Model") -> list["keras.layers.Layer"]:
     return [one for one in network.layers if one.weights and type(one).__name__ != "Normalization"]
 
 
-def _network(architecture: str, **options: Any) -> "keras.Model":
+def _read(network: "keras.Model", path: Path, architecture: str) -> None:
+    """Reads all weights of a network from a file, or refuses the file."""
+    for layer in weighted(network):  # what Keras does not find in a file it leaves as it was
+        layer.set_weights([np.full_like(array, np.nan) for array in layer.get_weights()])
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            network.load_weights(path)
+        reason = ""
+    except (OSError, KeyError, ValueError) as error:
+        reason = re.sub(r"\s+", " ", str(error)) or type(error).__name__
+    lost = [x.name for x in weighted(network) if np.isnan(np.concatenate(_flat(x))).any()]
+    if reason or lost:
+        found = f"it lacks the layer {lost[0]} and {len(lost) - 1} more" if lost else reason[:200]
+        raise UserError(
+            f"model.weights: {path} does not hold the weights of {architecture} without its top "
+            f"(include_top=False): {found}"
+        )
+
+
+def _flat(layer: "keras.layers.Layer") -> list[np.ndarray]:
+    return [np.ravel(array) for array in layer.get_weights()]
+
+
+def _check_scaling(network: "keras.Model", weights: Path | str) -> None:
+    """Refuses statistics of pixels among the weights that are not ImageNet's, as `scaled` uses."""
+    for layer in network.layers:
+        if type(layer).__name__ == "Normalization" and layer.weights:
+            mean, variance, *_ = (np.ravel(array) for array in layer.get_weights())
+            # Published files hold the deviations in the place of the variances.
+            if not np.allclose([mean, variance], [MEAN, STD], atol=1e-3):
+                raise UserError(
+                    f"model.weights: {weights} was trained on pixels of mean {mean.tolist()} and "
+                    f"variance {variance.tolist()}; expected ImageNet's {MEAN} and {STD}"
+                )
+
+
+def _network(architecture: str, shape: tuple[int, ...], **options: Any) -> "keras.Model":
     """Returns the network of random weights, without its top."""
     import keras
 
     create = getattr(keras.applications, architecture)
+    if architecture in (*_V2B, *_CONVNEXT):
+        options["include_preprocessing"] = False
     try:
-        return create(include_top=False, weights=None, **options)
+        return create(include_top=False, weights=None, input_shape=shape, **options)
     except ValueError as error:
         reason = re.sub(r"\s+", " ", str(error))
         raise UserError(f"model.architecture={architecture}: {reason[:200]}") from error
+
+
+def _rebuilt(network: "keras.Model", start: Any, x: Any) -> Any:
+    """Applies the layers of a network behind one of its tensors to another tensor.
+
+    Convolutions with a group for each channel become depthwise ones: the same function, which also
+    exports to ONNX.
+
+    Args:
+        network: Its layers are copied, not their weights.
+        start: A tensor within it.
+        x: Symbolic, of the same shape.
+
+    Returns:
+        What becomes of the network's output.
+    """
+    from keras import layers
+
+    known = {id(start): x}
+    for operation in network.operations:
+        given = operation.input
+        tensors = given if isinstance(given, list) else [given]
+        if not tensors or not all(id(tensor) in known for tensor in tensors):
+            continue  # the images, and what is before the start
+        config, kind = operation.get_config(), type(operation)
+        if kind is layers.Conv2D and operation.groups == operation.filters > 1:
+            kind = layers.DepthwiseConv2D
+            names = ("name", "dtype", "kernel_size", "strides", "padding", "use_bias")
+            config = {name: config[name] for name in names}
+        copy, new = kind.from_config(config), [known[id(tensor)] for tensor in tensors]
+        # A layer that merges takes a list; an operation such as + takes one tensor after the other.
+        merges = isinstance(given, list) and isinstance(operation, layers.Layer)
+        known[id(operation.output)] = copy(new) if merges else copy(*new)
+    return known[id(network.output)]
 
 
 def _downloaded(architecture: str, shape: tuple[int, ...]) -> "keras.Model":
@@ -121,12 +198,17 @@ def _downloaded(architecture: str, shape: tuple[int, ...]) -> "keras.Model":
             include_top=False, weights="imagenet", input_shape=shape
         )
     except Exception as error:  # whatever the network raises
-        said = re.sub(r"\s+", " ", str(error))
+        said = re.sub(r"\s+", " ", str(error)) or type(error).__name__
         url = re.search(r"https?://\S+/([^/\s:]+)", said)
-        if not url:
+        if not url and not isinstance(error, OSError | ValueError):
             raise
         cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
-        raise UserError(
-            f"model.weights=imagenet: cannot download {url[1]}; fetch {url[0].rstrip(':')} on "
-            f"another machine and put it into {cache}, or name it: model.weights=FILE"
-        ) from error
+        advice = (
+            f"fetch {url[0].rstrip(':')} on another machine and put it into {cache}, or name it: "
+            "model.weights=FILE"
+            if url
+            else f"save them on another machine with keras.applications.{architecture}"
+            "(include_top=False).save_weights('FILE.weights.h5') and use model.weights=FILE"
+        )
+        what = url[1] if url else f"the weights of {architecture} ({said[:200]})"
+        raise UserError(f"model.weights=imagenet: cannot download {what}; {advice}") from error

@@ -32,7 +32,7 @@ class Backbone(Model):
         weights: null is random; `imagenet` lets Keras download them; or a file: .npz for
             EfficientNet-Lite0, .weights.h5 or .h5 of a network without its top for
             keras.applications. Only a new run reads it.
-        weights_sha256: Of the file; null takes any content. A run records it.
+        weights_sha256: Of the file, or `imagenet`; null takes any content. A run records it.
         levels: How many of the last resolutions are pooled and concatenated: 1 is the last feature
             maps, 2 adds those of twice the resolution before they are reduced, and so on.
         pool: Mean, maximum or both over the pixels of a feature map.
@@ -47,7 +47,7 @@ class Backbone(Model):
     kind: Literal["backbone"]
     architecture: str
     weights: Literal["imagenet"] | Path | None
-    weights_sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
+    weights_sha256: str | None = Field(pattern="^([0-9a-f]{64}|imagenet)$")
     levels: int = Field(ge=1, le=5)
     pool: Literal["avg", "max", "avg_max"]
     normalize: bool
@@ -75,7 +75,8 @@ class Backbone(Model):
                 f"weights: {self.architecture} takes a file {suffix} (got {self.weights})"
             )
         if self.weights_sha256 and not isinstance(self.weights, Path):
-            raise ValueError("weights_sha256: is of a file, and weights names none")
+            if self.weights_sha256 != self.weights:
+                raise ValueError("weights_sha256: is of a file, and weights names none")
         if self.drop_path and self.architecture != LITE:
             raise ValueError(f"drop_path: only {LITE} has it; {self.architecture} needs 0")
         return self
@@ -90,12 +91,12 @@ class Backbone(Model):
             UserError: It is not there, or has not the content that is asked for.
         """
         if not isinstance(self.weights, Path):
-            return self
+            return self.model_copy(update={"weights_sha256": self.weights})
         path = self.weights.expanduser().absolute()
         if not path.is_file():
             if resumed and self.weights_sha256:
                 return self
-            raise UserError(f"model.weights: there is no file {path}")
+            raise UserError(_absent(path))
         found = sha256(path)
         if self.weights_sha256 not in (None, found):
             raise UserError(
@@ -168,6 +169,8 @@ class Backbone(Model):
         """
         if self.weights is None:
             return
+        if isinstance(self.weights, Path) and not self.weights.is_file():
+            raise UserError(_absent(self.weights))
         if self.architecture != LITE:
             applications.load(self.architecture, self.weights, _trunk(model))
             return
@@ -204,6 +207,12 @@ class Backbone(Model):
     def embedding_layer(self, model: "keras.Model") -> str:
         """Returns the name of the layer that gives the pooled features."""
         return "embedding"
+
+
+def _absent(path: Path) -> str:
+    return (
+        f"model.weights: there is no file {path}; name the pretrained weights: model.weights=FILE"
+    )
 
 
 def _trunk(model: "keras.Model") -> "keras.Model":

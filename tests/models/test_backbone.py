@@ -1,20 +1,16 @@
 """Backbones: pretrained weights are the published ones, and only a new run reads their file."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
-from small_run import overrides, runs
 
-from melanoma_exp import config
-from melanoma_exp.cli import compose
-from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.models import applications
 from melanoma_exp.models.backbone import Backbone
-from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError, validate
-from melanoma_exp.system.installation import conf_folder
 
 BASE: dict[str, Any] = {
     "kind": "backbone",
@@ -95,7 +91,9 @@ def test_an_archive_of_another_network_is_refused_by_the_first_array(
     assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_a_file_of_keras_gives_its_weights_whatever_the_image_size(real_folder) -> None:
+def test_a_file_of_keras_gives_its_weights_whatever_the_image_size(
+    real_folder, tmp_path: Path
+) -> None:
     import keras
 
     file = real_folder("pretrained") / "mobilenetv2_160_notop.weights.h5"
@@ -107,9 +105,48 @@ def test_a_file_of_keras_gives_its_weights_whatever_the_image_size(real_folder) 
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 40, 3), np.uint8)
     scaled = keras.applications.mobilenet_v2.preprocess_input(images.astype(np.float32))
     np.testing.assert_allclose(embedded(model, images), original(scaled), atol=1e-3)
-    with pytest.raises(UserError, match="does not hold the weights of MobileNetV3Small") as refused:
-        pretrained(spec(architecture="MobileNetV3Small", weights=file))
-    assert len(refused.value.lines) == 1
+    part = shutil.copy(file, tmp_path / "part.weights.h5")
+    with h5py.File(part, "a") as content:
+        last = [name for name in content["layers"] if name.startswith("batch_normalization")][-1]
+        del content["layers"][last]
+    for architecture, path in (("MobileNetV3Small", file), ("MobileNetV2", part)):
+        net = spec(architecture=architecture, weights=path)
+        with pytest.raises(UserError, match=f"the weights of {architecture} .*: it lacks ") as no:
+            pretrained(net)
+        assert len(no.value.lines) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["ConvNeXtTiny", "EfficientNetB0", "EfficientNetV2B0"])
+def test_layers_that_replace_those_of_keras_compute_the_same(
+    architecture: str, tmp_path: Path
+) -> None:
+    import keras
+
+    random, file = np.random.default_rng(0), tmp_path / "x.weights.h5"
+    images = random.integers(0, 256, (2, 64, 48, 3), np.uint8)
+    create = getattr(keras.applications, architecture)
+    original = create(include_top=False, weights=None, input_shape=(64, 48, 3))
+    for layer in applications.weighted(original):
+        arrays = layer.get_weights()
+        layer.set_weights([a + random.normal(0, 0.05, a.shape) ** 2 for a in arrays])
+    pixels = [
+        layer
+        for layer in original.layers
+        if isinstance(layer, keras.layers.Normalization) and layer.weights
+    ]
+    for layer in pixels:  # as published; Keras divides by the root of the deviations once more
+        layer.set_weights([np.array(applications.MEAN), np.array(applications.STD), np.array(1)])
+        layer.finalize_state()
+    original.save_weights(file)
+    expected = original(images.astype(np.float32))
+    if pixels:
+        stem = original.get_layer("stem_conv_pad").input
+        scaled = keras.Model(original.input, stem)(images.astype(np.float32))
+        expected = keras.Model(stem, original.output)(scaled / np.sqrt(applications.STD, dtype="f"))
+    model = pretrained(spec(architecture=architecture, weights=file), (64, 48))
+    maps = keras.Model(model.input, model.get_layer("avg_pool1").input)(images)
+    np.testing.assert_allclose(maps, expected, atol=1e-4 * float(np.std(expected)))
 
 
 def test_mistakes_are_refused_before_tensorflow(tmp_path: Path) -> None:
@@ -150,37 +187,35 @@ def test_levels_add_features_of_higher_resolutions() -> None:
         spec(architecture="ConvNeXtTiny", levels=5).build((64, 64, 3), 3)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "module"),
+    [("VGG16", "vgg16"), ("Xception", "xception"), ("DenseNet121", "densenet")],
+)
+def test_pixels_are_scaled_as_the_networks_authors_did(architecture: str, module: str) -> None:
+    import keras
+
+    images = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), np.uint8)
+    inputs = keras.Input((4, 5, 3), dtype="uint8")
+    ours = keras.Model(inputs, applications.scaled(inputs, applications.SCALING[architecture]))
+    theirs = getattr(keras.applications, module).preprocess_input(images.astype(np.float32))
+    np.testing.assert_allclose(ours(images), theirs, atol=1e-4)
+
+
+def test_a_failed_download_says_which_file_to_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: "/nowhere")
+    net = spec(architecture="MobileNetV2", weights="imagenet")
+    assert net.settle(False).identity() != spec(architecture="MobileNetV2").identity()
+    with pytest.raises(UserError, match=r"cannot download mobilenet_v2_\S+_no_top.h5; fetch https"):
+        pretrained(net)
+
+
 def test_every_network_of_keras_is_known() -> None:
     import keras
 
     offered = {name for name in dir(keras.applications) if callable(vars(keras.applications)[name])}
     assert offered == applications.SCALING.keys()
-
-
-@pytest.mark.slow
-def test_a_run_reads_the_file_once_and_is_known_by_its_content(
-    images: Path, lite0: Path, tmp_path: Path
-) -> None:
-    copy = tmp_path / "copy.npz"
-    copy.write_bytes(lite0.read_bytes())
-    usual = [w for w in overrides(images, tmp_path) if not w.startswith("model")]
-    words = [*usual, "model=backbone", "train.epochs=1", "train.precision=float32"]
-    asked = [
-        config.parse(compose.compose(conf_folder(), [*words, f"model.weights={path}"]))
-        for path in (lite0, copy)
-    ]
-    settled = [one.model_copy(update={"model": one.model.settle(False)}) for one in asked]
-    assert settled[0].digest == settled[1].digest != asked[0].digest
-    runner.run(asked[1], tmp_path / "job", {})
-    (run,) = runs(tmp_path)
-    assert run.data.params["model.weights_sha256"] == settled[0].model.weights_sha256
-    assert run.data.tags["config_digest"] == settled[0].digest
-    copy.unlink()  # the run has its own weights now
-    storage, out = f"tracking.folder={tmp_path}/mlruns", tmp_path / "worklist.csv"
-    COMMANDS["predict"]([run.info.run_id, str(images), "--out", str(out), storage])
-    assert out.is_file()
-    with pytest.raises(UserError, match="there is no file .*copy.npz"):
-        COMMANDS["rerun"]([run.info.run_id, storage])
-    copy.write_bytes(b"other")
-    with pytest.raises(UserError, match="copy.npz has another content"):
-        COMMANDS["rerun"]([run.info.run_id, storage])

@@ -13,6 +13,7 @@ from melanoma_exp.run import runner
 from melanoma_exp.system.installation import conf_folder
 
 TINY = {  # of 16x16 images
+    "backbone": "levels=2 pool=avg_max normalize=true hidden=[4] drop_path=0.2",
     "resnet": "widths=[4,8] blocks=[1,1] strides=[1,2] stem.filters=4 squeeze_excitation=2 "
     "stochastic_depth=0.3 pool=avg_max",
 }
