@@ -19,6 +19,7 @@ from melanoma_exp.data.splits import AnySplit
 from melanoma_exp.distribution import AnyDistribution
 from melanoma_exp.evaluation import objectives
 from melanoma_exp.evaluation.config import Evaluation
+from melanoma_exp.evaluation.metrics import prior
 from melanoma_exp.evaluation.objectives import Objective
 from melanoma_exp.models import AnyModel
 from melanoma_exp.models.inference import Inference
@@ -185,10 +186,10 @@ def parse(
     plain = {**content, "extend": ()} if "extend" in content else content
     experiment = validate(Experiment, plain, context=absent)
     if not absent:  # else the dataset may be, and the record was checked when it was made
-        alerts = experiment.dataset.alerts
-        wrong = objectives.check(experiment.train, experiment.evaluation, alerts)
-        if wrong := wrong + check_features(experiment.train.features, experiment.augment):
-            raise UserError(*wrong)
+        bad = objectives.check(experiment.train, experiment.evaluation, experiment.dataset.alerts)
+        bad += prior.check(experiment.inference.prior_correction, experiment.train.loss)
+        if bad := bad + check_features(experiment.train.features, experiment.augment):
+            raise UserError(*bad)
     extend = record.used_by(experiment, [*named, *(one.name for one in records)])
     missing = [one for one in records if loading.find(one.name) is None]
     return experiment.model_copy(update={"extend": (*extend, *missing)})

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
+from melanoma_exp import config
+from melanoma_exp.cli import compose
 from melanoma_exp.data.samples import Plan
 from melanoma_exp.evaluation.evaluate import evaluate
 from melanoma_exp.evaluation.metrics import prior, summary
 from melanoma_exp.evaluation.metrics.decision import Basis, Decision
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.installation import conf_folder
 
 CLASSES = ("class0", "class1", "class2")
 SHARES = {"class0": 0.7, "class1": 0.2, "class2": 0.1}
@@ -116,3 +119,20 @@ def test_a_decision_keeps_its_correction_and_older_files_have_none() -> None:
         damaged = {**content, "prior_correction": {**dataclasses.asdict(correction), **wrong}}
         with pytest.raises(UserError, match="decision.json: is damaged"):
             Decision.from_json(json.dumps(damaged))
+
+
+@pytest.mark.parametrize("value", ["0.5", "validation"])
+def test_a_loss_that_evens_classes_out_is_not_corrected_again(value: str) -> None:
+    words = ["train/loss=logit_adjusted", f"inference.prior_correction={value}"]
+    with pytest.raises(
+        UserError, match=r"^inference.prior_correction: .* set it to none"
+    ) as raised:
+        config.parse(compose.compose(conf_folder(), words))
+    assert len(raised.value.lines) == 1
+
+
+@pytest.mark.parametrize("value", ["0", "3", "always"])
+def test_a_correction_that_makes_no_sense_is_one_line(value: str) -> None:
+    with pytest.raises(UserError, match=r"^inference.prior_correction: should be") as raised:
+        config.parse(compose.compose(conf_folder(), [f"inference.prior_correction={value}"]))
+    assert len(raised.value.lines) == 1

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from melanoma_exp.models.inference import Correction
 from melanoma_exp.spec import UserError
+from melanoma_exp.training.losses import Loss
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 FIXED, CHOSEN = "fixed", f"largest balanced accuracy on validation, of {len(GRID)} values"
@@ -59,6 +60,16 @@ class PriorCorrection:
             )
         adjusted: np.ndarray = logits - self.tau * np.log([self.shares[name] for name in classes])
         return adjusted
+
+
+def check(rule: Correction, loss: Loss) -> list[str]:
+    """Returns a line where the loss has evened the classes out already."""
+    if rule == "none" or not loss.for_equal_classes:
+        return []
+    return [
+        f"inference.prior_correction: the logits of train/loss={loss.kind} are of equally frequent "
+        "classes already; set it to none, or take another loss"
+    ]
 
 
 def choose(

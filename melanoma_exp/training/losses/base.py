@@ -6,7 +6,7 @@ compares the epochs of a run but not runs of different losses; `val/log_loss` co
 """
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -46,9 +46,15 @@ class ClassFrequencies:
 
 
 class Loss(Spec):
-    """Base of all losses."""
+    """Base of all losses.
+
+    Attributes:
+        for_equal_classes: Whether the network's logits are those of equally frequent classes; a
+            constant of the class.
+    """
 
     kind: str
+    for_equal_classes: ClassVar[bool] = False
 
     def check(self, plan: Plan) -> None:
         """Checks, before TensorFlow is imported, that the loss suits what an epoch shows.

@@ -1,6 +1,6 @@
 """Cross-entropy of logits that the classes' frequencies are added to."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -28,6 +28,7 @@ class LogitAdjusted(Loss):
     kind: Literal["logit_adjusted"]
     tau: float = Field(gt=0)
     label_smoothing: float = Field(ge=0, lt=1)
+    for_equal_classes: ClassVar[bool] = True
 
     def check(self, plan: Plan) -> None:
         """Refuses class weights, which are not in the shares, and shares that change."""
