@@ -53,8 +53,7 @@ class Cache(Spec):
         return Path(base) / "melanoma_exp"
 
 
-# Names, paths and records do not change weights and predictions, nor does the evaluation: it
-# measures predictions that exist already.
+# Names, paths, records and what is measured afterwards change neither weights nor predictions.
 BOOKKEEPING = (
     "name",
     "dry_run",
@@ -188,6 +187,7 @@ def parse(
     if not absent:  # else the dataset may be, and the record was checked when it was made
         bad = objectives.check(experiment.train, experiment.evaluation, experiment.dataset.alerts)
         bad += prior.check(experiment.inference.prior_correction, experiment.train.loss)
+        bad += experiment.train.check_distribution(experiment.distribution.kind)
         if bad := bad + check_features(experiment.train.features, experiment.augment):
             raise UserError(*bad)
     extend = record.used_by(experiment, [*named, *(one.name for one in records)])

@@ -53,6 +53,8 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             Added("train.final_fraction", 0.0),
             AddedGroup("train.restarts", {"first_epochs": 10.0, "factor": 2.0}),
             AddedGroup("train.one_cycle", {"rise": 0.3, "start_fraction": 0.04}),
+            Added("train.ema_warmup", False),
+            Added("train.swa", None),
             Added("balance.from_epoch", 1, ("class_weight", "sampling")),
             AddedToStep("colour", "gain", [0.0, 0.0]),
         ),

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from melanoma_exp.training import monitors
+from melanoma_exp.training.averaging.weights import Averaging
 from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
 from melanoma_exp.training.data_wait import DataWait
 from melanoma_exp.training.interfaces import Loader, LogMetrics, ProgressListener
@@ -42,7 +43,7 @@ class Loop(keras.callbacks.Callback):
         self._signals, self._progress, self._store = signals, progress or ProgressListener(), store
         self._log = MetricLog(log or (lambda metrics, epoch: None), self._progress)
         self._running: Mapping[str, np.ndarray] | None = None  # metrics of a resumed epoch
-        self._raw: list[np.ndarray] = []  # the weights behind averaged ones
+        self._averaging = Averaging(model, spec, train)
         self._start = 0.0
         self._wait = DataWait()
         self._can_save = True  # the last checkpoint could be written
@@ -71,8 +72,7 @@ class Loop(keras.callbacks.Callback):
         self._start = time.perf_counter()  # also where only the validation is left
         if state.step < self._train.steps:
             self._run_steps()
-        elif spec.ema is not None:
-            self._average()
+        self._averaging.apply(state)
         self._logits: list[np.ndarray] = []  # where they are scored
         val = self._net.evaluate(self._val.dataset(), callbacks=[self], verbose=0, return_dict=True)
         metrics = {
@@ -104,8 +104,8 @@ class Loop(keras.callbacks.Callback):
         self._log.flush()
         if self.state.best_weights:
             self._net.set_weights(self.state.best_weights)
-        elif self._spec.ema is not None:
-            self._average()
+        else:
+            self._averaging.finish(self.state)
 
     def _run_steps(self) -> None:
         state = self.state
@@ -149,20 +149,20 @@ class Loop(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Stops the clock of training; keeps the weights that Keras is about to average."""
         self._stop_clock()
-        if self._spec.ema is not None:
-            self._raw = self._trainable()
+        self._averaging.keep_raw()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         """Takes the logits; stops if asked to, and a resumed run repeats the validation."""
         if self._score and logs:
             self._logits.append(np.asarray(logs["logits"]))
         if self._signals.received is not None:
-            self._restore_raw()
+            self._averaging.restore_raw()
             self._stop_if_asked(saved=False)
 
     def _decide(self, metrics: Mapping[str, float]) -> None:
         """Ends the epoch: history, best epoch, learning rate, end of training."""
         state, spec = self.state, self._spec
+        self._averaging.commit(state)
         state.epoch, state.step, state.trained = state.epoch + 1, 0, {}
         for name, value in metrics.items():
             state.history.setdefault(name, []).append(value)
@@ -173,9 +173,9 @@ class Loop(keras.callbacks.Callback):
         stopping = spec.early_stopping
         is_best = update(state.stopping, stopping.monitor, stopping.min_delta)
         if is_best and spec.keep == "best":
-            state.best_weights = self._net.get_weights()  # with `ema` the averaged ones
+            state.best_weights = self._net.get_weights()  # the averaged ones, if any are
         state.is_over = monitors.is_over(stopping, state.stopping)
-        self._restore_raw()
+        self._averaging.restore_raw()
         if spec.schedule == "plateau":
             update(state.plateau, spec.plateau.monitor, monitors.PLATEAU_MIN_DELTA)
             self._net.optimizer.learning_rate = monitors.lowered_rate(
@@ -233,17 +233,3 @@ class Loop(keras.callbacks.Callback):
 
     def _rate(self) -> float:
         return float(keras.ops.convert_to_numpy(self._net.optimizer.learning_rate))
-
-    def _trainable(self) -> list[np.ndarray]:
-        return [np.array(keras.ops.convert_to_numpy(v)) for v in self._net.trainable_variables]
-
-    def _average(self) -> None:
-        self._raw = self._trainable()
-        self._net.optimizer.finalize_variable_values(self._net.trainable_variables)
-
-    def _restore_raw(self) -> None:
-        """Undoes averaging: the next step starts from the weights of the last one."""
-        variables = self._net.trainable_variables
-        for variable, value in zip(variables, self._raw, strict=bool(self._raw)):
-            variable.assign(value)
-        self._raw = []

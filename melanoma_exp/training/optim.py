@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from melanoma_exp.training import fused, losses
+from melanoma_exp.training.averaging import ema
 from melanoma_exp.training.learning_rate.schedule import schedule_from
 from melanoma_exp.training.losses import ClassFrequencies, is_soft
 from melanoma_exp.training.spec import Train
@@ -76,7 +77,8 @@ def make_optimizer(spec: Train, steps: int, first: int = 0) -> keras.optimizers.
     if spec.optimizer in ("adamw", "sgd"):
         options["weight_decay"] = spec.weight_decay or (0.0 if spec.optimizer == "adamw" else None)
     kinds = {**OPTIMIZERS, **(FUSED if spec.fused else {})}
-    return kinds[spec.optimizer](**options)
+    kind = kinds[spec.optimizer]
+    return (ema.warmed_up(kind) if spec.ema_warmup else kind)(**options)
 
 
 class Loss(keras.losses.Loss):

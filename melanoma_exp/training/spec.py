@@ -57,6 +57,19 @@ class EarlyStopping(Spec):
     min_delta: float = Field(ge=0)
 
 
+class Swa(Spec):
+    """Evaluates and keeps the mean of the weights that epochs end with (Izmailov et al., UAI 2018).
+
+    Attributes:
+        from_epoch: The first epoch, from 1, in the mean.
+        bn_batches: Training batches over which the statistics of batch normalisation are computed
+            for the mean, before each validation from then on.
+    """
+
+    from_epoch: int = Field(ge=1)
+    bn_batches: int = Field(ge=1)
+
+
 class Checkpoint(Spec):
     """How often a run saves what it needs to resume; it never changes a result.
 
@@ -91,6 +104,9 @@ class Train(Spec):
             trains from pixels.
         fine_tuning: Which layers are trained when, and at which rate; null trains all at one rate.
         ema: Momentum of the weights' moving average that is evaluated and kept; null uses none.
+        ema_warmup: Lowers that momentum to (1 + t) / (10 + t) in step t while this is lower, so
+            that the average forgets the first weights sooner.
+        swa: Stochastic weight averaging; null uses none.
         precision: Of the computation; weights and logits stay float32. float16 needs a GPU. `auto`
             is bfloat16 where the machine computes it natively, else float32; a run records which.
         fused: Whether dropout, ReLU before a pool, batch norm and Adam take fewer passes over
@@ -116,6 +132,8 @@ class Train(Spec):
     loss: AnyLoss
     clip_norm: float | None = Field(gt=0)
     ema: float | None = Field(gt=0, lt=1)
+    ema_warmup: bool
+    swa: Swa | None
     precision: Literal["auto", "float32", "bfloat16", "float16"]
     fused: bool
     deterministic: bool
@@ -139,6 +157,12 @@ class Train(Spec):
                 f"{self.epochs}"
             )
 
+    def check_distribution(self, kind: str) -> list[str]:
+        """Returns a line for each thing that does not go with an option of `distribution`."""
+        if self.swa is None or kind == "single":
+            return []
+        return [f"train.swa: needs distribution=single (got {kind}); train.ema does not"]
+
     @model_validator(mode="before")
     @classmethod
     def _name_moved_keys(cls, content: Any) -> Any:
@@ -156,6 +180,13 @@ class Train(Spec):
             raise ValueError(f"final_fraction is not for schedule={self.schedule}")
         if self.warmup_epochs >= self.epochs and self.warmup_epochs:
             raise ValueError("warmup_epochs must be below epochs")
+        if self.ema_warmup and self.ema is None:
+            raise ValueError("ema_warmup needs ema")
+        if self.swa is not None and self.ema is not None:
+            raise ValueError("swa and ema both average the weights; set one of them to null")
+        if self.swa is not None and self.swa.from_epoch > self.epochs:
+            last = f"epochs is {self.epochs}"
+            raise ValueError(f"swa.from_epoch={self.swa.from_epoch} is never reached: {last}")
         if self.momentum and self.optimizer not in ("sgd", "rmsprop"):
             raise ValueError(f"momentum is for sgd and rmsprop (got {self.optimizer})")
         if self.weight_decay and self.optimizer not in ("adamw", "sgd"):

@@ -30,7 +30,9 @@ class TrainingState:
         plateau: State of the learning-rate schedule.
         stopping: State of early stopping and `keep: best`.
         is_over: Early stopping has ended training.
+        swa_epochs: Epochs in the mean of the weights, with `swa`.
         best_weights: Weights of the best epoch, with `keep: best`.
+        swa_weights: That mean.
     """
 
     epoch: int = 0
@@ -44,7 +46,9 @@ class TrainingState:
     plateau: Best = field(default_factory=Best)
     stopping: Best = field(default_factory=Best)
     is_over: bool = False
+    swa_epochs: int = 0
     best_weights: list[np.ndarray] = field(default_factory=list)
+    swa_weights: list[np.ndarray] = field(default_factory=list)
 
     @property
     def position(self) -> Position:
@@ -52,8 +56,8 @@ class TrainingState:
         return self.epoch, self.step
 
     def to_json(self) -> dict[str, Any]:
-        """Returns JSON content; `best_weights` are arrays and not in it."""
-        content = {name: value for name, value in vars(self).items() if name != "best_weights"}
+        """Returns JSON content; weights are arrays and not in it."""
+        content = {name: value for name, value in vars(self).items() if "weights" not in name}
         return {**content, "plateau": self.plateau.state(), "stopping": self.stopping.state()}
 
     @classmethod
@@ -62,16 +66,18 @@ class TrainingState:
         content = {known.name: state[known.name] for known in fields(cls) if known.name in state}
         content["plateau"] = Best.from_state(state["plateau"])
         content["stopping"] = Best.from_state(state["stopping"])
-        return cls(**content, best_weights=_group(arrays, "best"))
+        best, swa = _group(arrays, "best"), _group(arrays, "swa")
+        return cls(**content, best_weights=best, swa_weights=swa)
 
 
 def to_arrays(model: keras.Model, state: TrainingState) -> Arrays:
-    """Returns weights, dropout seeds, optimizer, running metrics and best weights by name."""
+    """Returns all that is an array, by name: weights, dropout seeds, optimizer and the like."""
     groups = {
         "model": model.variables,
         "optimizer": model.optimizer.variables,
         "metrics": model.metrics_variables,
         "best": state.best_weights,
+        "swa": state.swa_weights,
     }
     return {
         f"{name}/{k}": np.array(keras.ops.convert_to_numpy(variable))

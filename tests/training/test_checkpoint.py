@@ -39,6 +39,14 @@ EVERYTHING = (
     "learning_rate=0.05",
 )
 PLAIN = ("epochs=3", "batch_size=8", "schedule=cosine", "optimizer=adamw", "learning_rate=0.01")
+AVERAGED = (
+    "epochs=4",
+    "batch_size=8",
+    "swa={from_epoch: 2, bn_batches: 2}",
+    "keep=best",
+    "schedule=one_cycle",
+    "learning_rate=0.02",
+)
 NET = ["model=m2", "model.filters=[[4],[8]]", "model.dense=[8]", "model.norm=after_pool"]
 TIMES = ("seconds", "images_per_second", "data/wait_share", "data/start_seconds")
 
@@ -92,9 +100,10 @@ def same(one: Any, other: Any) -> bool:
     ("options", "stops"),
     [
         (EVERYTHING, [(2, 4), (3, 3)]),
+        (AVERAGED, [(3, 4)]),
         pytest.param(PLAIN, [(1, 2), (2, 1)], marks=pytest.mark.slow),
     ],
-    ids=["everything", "cosine"],
+    ids=["everything", "averaged", "cosine"],
 )
 def test_training_resumes_bit_for_bit_from_within_an_epoch_and_its_last_step(
     options: tuple[str, ...], stops: list[tuple[int, int]], tmp_path: Path

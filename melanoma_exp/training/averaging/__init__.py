@@ -1,0 +1,1 @@
+"""Averages of the weights that training passes through, which are evaluated instead of them."""
