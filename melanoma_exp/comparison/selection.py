@@ -24,6 +24,11 @@ def by_ids(archive: Archive, ids: Sequence[str]) -> Selection:
     Raises:
         UserError: A line for each run that is unknown, deleted or unfinished; or fewer than two.
     """
+    runs = _named(archive, ids)
+    return Selection(f"{len(runs)} runs", _at_least_two(runs, "named"), ())
+
+
+def _named(archive: Archive, ids: Sequence[str]) -> list[StoredRun]:
     lines: list[str] = []
     runs: list[StoredRun] = []
     for run_id in dict.fromkeys(ids):
@@ -37,18 +42,21 @@ def by_ids(archive: Archive, ids: Sequence[str]) -> Selection:
         runs.append(run)
     if lines:
         raise UserError(*lines)
-    return Selection(f"{len(runs)} runs", _at_least_two(runs, "named"), ())
+    return runs
 
 
-def by_sweep(archive: Archive, sweep: str) -> Selection:
+def by_sweep(archive: Archive, sweep: str, more: Sequence[str] = ()) -> Selection:
     """Takes the finished runs of a sweep.
 
     Args:
         archive: Where runs are recorded.
         sweep: Its tag, or the end of it if that is unique.
+        more: Ids of further runs, such as an ensemble of the sweep; one that cannot be compared is
+            an error.
 
     Raises:
-        UserError: There is no such sweep, with those there are; or fewer than two finished runs.
+        UserError: There is no such sweep, with those there are; fewer than two finished runs; or a
+            further run is unknown, deleted or unfinished.
     """
     runs = archive.search("")
     known = list(dict.fromkeys(r.tags["sweep"] for r in reversed(runs) if "sweep" in r.tags))
@@ -57,7 +65,10 @@ def by_sweep(archive: Archive, sweep: str) -> Selection:
         some = ", ".join(known[:SHOWN]) + (f" and {len(known) - SHOWN} more" * (len(known) > SHOWN))
         what = "is not one sweep alone" if found and sweep else "there is no such sweep"
         raise UserError(f"--sweep {sweep}: {what} (known: {some or 'none'})")
-    return _finished([r for r in runs if r.tags.get("sweep") == found[0]], f"sweep {found[0]}")
+    own = [r for r in runs if r.tags.get("sweep") == found[0]]
+    named = [run for run in _named(archive, more) if run.id not in {r.id for r in own}]
+    title = f"sweep {found[0]}" + (f" and {len(named)} more" if named else "")
+    return _finished([*own, *named], title)
 
 
 def by_experiment(archive: Archive, name: str) -> Selection:
@@ -115,7 +126,5 @@ def _at_least_two(
     runs: Sequence[StoredRun], what: str, left_out: Sequence[str] = ()
 ) -> tuple[StoredRun, ...]:
     if len(runs) < 2:
-        raise UserError(
-            *left_out[:SHOWN], f"{what}: comparing takes two finished runs (got {len(runs)})"
-        )
+        raise UserError(*left_out[:SHOWN], f"{what}: it takes two finished runs (got {len(runs)})")
     return tuple(runs)

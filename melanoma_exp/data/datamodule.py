@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from melanoma_exp.augment.base import Policy
+from melanoma_exp.augment.none import NoAugment
 from melanoma_exp.data.audit import cached, findings
 from melanoma_exp.data.balance import Balance
 from melanoma_exp.data.children import Origin, make_reader
@@ -150,6 +151,37 @@ def prepare(
         augment=augment,
         balance=balance.kind,
         seed=seed,
+    )
+
+
+def evaluated(
+    dataset: Dataset, data: LoadedDataset, parts: Parts, leak: dict[str, float], cache: Path
+) -> DataModule:
+    """Returns the data module of a run that trains nothing, such as an ensemble's.
+
+    Args:
+        dataset: The option of its group.
+        data: What it has loaded.
+        parts: Originals alone; train is what the networks were trained on.
+        leak: By name the share of rows that a network was evaluated on and has seen.
+        cache: The folder of cached data.
+
+    Raises:
+        UserError: The cache cannot be written.
+    """
+    children = np.empty((0, *data.pixels.shape[1:]), np.uint8)
+    return DataModule(
+        kind=dataset.kind,
+        data=data,
+        parts=parts,
+        plan=Plan(parts.train, np.ones(len(data.samples.classes))),
+        unbalanced=parts.train,
+        reader=Reader(data.pixels, children),
+        leak=leak,
+        audit=cached.audit(data.survey, cache),
+        augment=NoAugment(kind="none", online=False, batch=()),
+        balance="none",
+        seed=0,
     )
 
 

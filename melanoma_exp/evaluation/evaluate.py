@@ -24,12 +24,14 @@ class PartEvaluation:
         logits: float64 (n, c).
         predicted: int64 (n,), the class of each image.
         metrics: Of these predictions.
+        members: int64 (n,), how many networks of an ensemble scored each row; None for one network.
     """
 
     samples: Samples
     logits: NDArray[np.float64]
     predicted: NDArray[np.int64]
     metrics: PartMetrics
+    members: NDArray[np.int64] | None = None
 
     @property
     def probability(self) -> NDArray[np.float64]:

@@ -27,6 +27,23 @@ def predict_logits(
     return logits
 
 
+def mean_logits(logits: NDArray[np.float64], scorers: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Returns the logarithm of the mean probability of some networks, float64 (n, c).
+
+    Args:
+        logits: float64 (networks, n, c); what does not count may be anything.
+        scorers: bool (n, networks), whose probabilities count for an image; at least one a row.
+    """
+    counts = scorers.T[..., None]
+    top = logits.max(axis=2, keepdims=True)
+    chances = logits - top - np.log(np.exp(logits - top).sum(axis=2, keepdims=True))
+    chances = np.where(counts, chances, -np.inf)
+    best = chances.max(axis=0)
+    total = np.exp(chances - best).sum(axis=0)
+    mean: NDArray[np.float64] = best + np.log(total / counts.sum(axis=0))
+    return mean
+
+
 def check_finite(logits: NDArray[np.float64]) -> None:
     """Rejects logits that are not finite.
 

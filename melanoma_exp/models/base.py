@@ -69,6 +69,10 @@ class Model(Spec):
             UserError: They are.
         """
 
+    def views(self, height: int, width: int) -> int:
+        """Returns how many views of an image of this size the network makes of its own."""
+        return 1
+
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> "keras.Model":
         """Builds the network with fresh weights; reads no file.
 
@@ -136,6 +140,14 @@ class Model(Spec):
         """Returns rows of name and value for the plan and the model card."""
         return {"network": self.name}
 
+    def gradcam_network(self, model: "keras.Model") -> "keras.Model":
+        """Returns the network that Grad-CAM explains: by default the whole one.
+
+        Args:
+            model: What `build` returned.
+        """
+        return model
+
     def gradcam_layer(self, model: "keras.Model") -> str:
         """Returns the layer whose feature maps Grad-CAM explains.
 
@@ -143,7 +155,7 @@ class Model(Spec):
         a residual network, never a shortcut within it.
 
         Args:
-            model: What `build` returned.
+            model: What `gradcam_network` returned.
 
         Returns:
             The name of a layer or operation of the model with output (b, h, w, channels).

@@ -65,7 +65,9 @@ class SavedModel:
         Args:
             images: uint8 (n, h, w, 3), as `decode` gives them.
         """
-        views = self.experiment.inference.count(*images.shape[1:3])
+        height, width = images.shape[1:3]
+        views = self.experiment.inference.count(height, width)
+        views *= self.experiment.model.views(height, width)
         step = max(VIEWS // views, 1) if views > 1 else len(images)
         found = [
             self.network.predict_on_batch(images[k : k + step]) for k in range(0, len(images), step)

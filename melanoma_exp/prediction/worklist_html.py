@@ -94,13 +94,13 @@ def _maps(
     predictions: Sequence[Prediction], saved: SavedModel, images: np.ndarray
 ) -> np.ndarray | tuple[()]:
     """Returns Grad-CAM maps float (n, h, w), none for a network without feature maps."""
+    model = saved.experiment.model
+    explained = model.gradcam_network(saved.trained)
     try:
-        layer = saved.experiment.model.gradcam_layer(saved.trained)
+        layer = model.gradcam_layer(explained)
     except UserError:
         return ()
-    return grad_cam(
-        saved.trained, layer, images, np.array([_explained(p, saved) for p in predictions])
-    )
+    return grad_cam(explained, layer, images, np.array([_explained(p, saved) for p in predictions]))
 
 
 def _explained(prediction: Prediction, saved: SavedModel) -> int:

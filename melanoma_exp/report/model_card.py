@@ -6,7 +6,7 @@ know is written as "not known", never left out.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from melanoma_exp.system.html import templates
 
 UNKNOWN = "not known"
 FEW = 30  # images of a class below which the card warns
+ONE_TRAINING = "One training of one seed on one split: another seed gives other metrics."
 PARTS = {"train": "training", "val": "validation", "test": "test"}
 ORIGINS = {
     "demo": "drawn by this software, no photographs",
@@ -40,6 +41,8 @@ def write(
     evaluations: Mapping[str, PartEvaluation],
     decision: Decision,
     epochs: int,
+    members: Sequence[str] = (),
+    limits: Sequence[str] = (ONE_TRAINING,),
 ) -> str:
     """Returns the card as Markdown.
 
@@ -49,6 +52,8 @@ def write(
         evaluations: Validation, and test where there is one.
         decision: Chosen on validation.
         epochs: How many were trained.
+        members: A line for each network of an ensemble.
+        limits: What limits these figures, beside what every run knows of itself.
     """
     # Markdown: `cell` keeps names from breaking tables.
     environment = templates(Path(__file__).parent, escape=False)
@@ -59,6 +64,7 @@ def write(
         evaluations=evaluations,
         decision=decision,
         epochs=epochs,
+        members=members,
         notice=DISCLAIMER,
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         source=provenance.collect(),
@@ -69,7 +75,7 @@ def write(
         faults=_faults(datamodule),
         notes=datamodule.notes(),
         part_names=PARTS,
-        limits=_limits(datamodule, evaluations, decision),
+        limits=_limits(datamodule, evaluations, decision, limits),
     )
     return text.rstrip() + "\n"
 
@@ -117,10 +123,13 @@ def _faults(datamodule: DataModule) -> list[tuple[str, int]]:
 
 
 def _limits(
-    datamodule: DataModule, evaluations: Mapping[str, PartEvaluation], decision: Decision
+    datamodule: DataModule,
+    evaluations: Mapping[str, PartEvaluation],
+    decision: Decision,
+    first: Sequence[str],
 ) -> list[str]:
     found = [
-        "One training of one seed on one split: another seed gives other metrics.",
+        *first,
         "No external validation: all metrics are on the dataset it was trained on.",
         "Only the image is used; age, sex, site and history are not.",
     ]

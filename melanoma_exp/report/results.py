@@ -114,6 +114,12 @@ def _predictions(files: Artifacts, name: str, part: PartEvaluation, datamodule: 
     extra = sorted({key for s in samples.source for key in metadata.get(str(s), {})})
     extra = [key for key in extra if key not in ("label", "predicted", "group", "source")]
     heads = ["id", "source", "group", "label", "predicted"]
+    columns = [metadata.get(str(source), {}) for source in samples.source]
+    if part.members is not None:
+        extra = ["members", *(key for key in extra if key != "members")]
+        columns = [
+            {**row, "members": str(count)} for row, count in zip(columns, part.members, strict=True)
+        ]
     rows = (
         [
             ids,
@@ -122,15 +128,16 @@ def _predictions(files: Artifacts, name: str, part: PartEvaluation, datamodule: 
             classes[label],
             classes[guess],
             *(f"{p:.8f}" for p in chances),
-            *(metadata.get(str(source), {}).get(key, "") for key in extra),
+            *(row.get(key, "") for key in extra),
         ]
-        for ids, source, group, label, guess, chances in zip(
+        for ids, source, group, label, guess, chances, row in zip(
             samples.id,
             samples.source,
             samples.group,
             samples.label,
             part.predicted,
             probability,
+            columns,
             strict=True,
         )
     )

@@ -1,15 +1,17 @@
 """What a run leaves behind: parameters, tags, tables, figures, predictions and the model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melanoma_exp import prediction
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.datamodule import DataModule
+from melanoma_exp.data.samples import Samples
 from melanoma_exp.evaluation import gradcam_examples, out_of_distribution
 from melanoma_exp.evaluation.evaluate import PartEvaluation, evaluate
 from melanoma_exp.evaluation.logits import predict_logits
@@ -20,20 +22,22 @@ from melanoma_exp.prediction import manifest, saved_model
 from melanoma_exp.prediction.manifest import Manifest
 from melanoma_exp.report import figures, model_card, results
 from melanoma_exp.report.artifacts import Artifacts
+from melanoma_exp.run import data_figures
 from melanoma_exp.system import provenance
 from melanoma_exp.system.extensions import record
-from melanoma_exp.system.randomness import Purpose, generator
 from melanoma_exp.tracking.base import Run
 
 if TYPE_CHECKING:
     import keras
 
 
-PREVIEWED, DRAWS = 4, 6  # originals in the preview of a policy, and draws of each
+Predictor = Callable[[str, Samples], NDArray[np.float64]]
 
 
 class Recorder:
     """Writes everything a researcher expects of one run."""
+
+    _trains = True
 
     def __init__(
         self, run: Run, experiment: Experiment, datamodule: DataModule, folder: Path
@@ -69,7 +73,7 @@ class Recorder:
         for path in datamodule.audit.files:
             self._run.log_file(path)
         touched = {f"data.{name}": count for name, count in data.affected.items()}
-        self._run.log_params({**experiment.flat(), **touched})
+        self._run.log_params({**self._params(), **touched})
         self._run.set_tags(
             {
                 "dataset_digest": data.digest,
@@ -96,7 +100,11 @@ class Recorder:
         )
         source = str(getattr(experiment.dataset, "root", None) or "generated")
         self._run.log_dataset(experiment.dataset.kind, data.digest, source, counts)
-        self._figures_of_data()
+        policy = experiment.augment if self._trains else None
+        data_figures.record(self._files, datamodule, policy, experiment.seed)
+
+    def _params(self) -> dict[str, Any]:
+        return self._experiment.flat()
 
     def log_epoch(self, metrics: Mapping[str, float], epoch: int) -> None:
         """Logs the metrics of an epoch, which counts from 1."""
@@ -135,23 +143,27 @@ class Recorder:
         prior = decision.prior_correction
         tau = {"final/prior_tau": prior.tau} if prior else {}
         self._run.log_metrics({**flat, "final/temperature": decision.temperature, **tau})
-        self._files.figure("curves", lambda: figures.curves(dict(history), self._mark))
+        if history:
+            self._files.figure("curves", lambda: figures.curves(dict(history), self._mark))
         scores = self._record_parts(model, evaluations, decision, scores)
-        epochs = len(next(iter(history.values())))
-        card = model_card.write(self._experiment, self._datamodule, evaluations, decision, epochs)
-        self._files.text("model_card.md", card)
+        self._files.text("model_card.md", self._card(evaluations, decision, history))
         return scores
+
+    def _card(
+        self,
+        evaluations: Mapping[str, PartEvaluation],
+        decision: Decision,
+        history: Mapping[str, list[float]],
+    ) -> str:
+        epochs = len(next(iter(history.values())))
+        return model_card.write(self._experiment, self._datamodule, evaluations, decision, epochs)
 
     def _evaluate(self, model: "keras.Model") -> tuple[Decision, dict[str, PartEvaluation]]:
         """Returns the decision made on validation, and every part evaluated with it."""
-        experiment, reader = self._experiment, self._datamodule.reader
-        views = experiment.inference.count(*self._datamodule.image_shape[:2])
-        batch_size = max(experiment.train.batch_size // views, 1)  # all views are one batch
-        model = experiment.inference.wrap(model)
+        experiment, parts = self._experiment, self._datamodule.parts
+        predict = self._predictor(model)
         logits = {
-            name: (part, predict_logits(model, part, reader, batch_size))
-            for name, part in self._datamodule.parts.items()[1:]
-            if len(part)
+            name: (part, predict(name, part)) for name, part in parts.items()[1:] if len(part)
         }
         alerts, metadata = experiment.dataset.alerts, self._datamodule.data.metadata
         decision, evaluations = evaluate(
@@ -160,9 +172,21 @@ class Recorder:
             metadata,
             experiment.evaluation,
             experiment.inference.prior_correction,
-            self._datamodule.plan.class_shares,
+            self._class_shares(),
         )
         return replace(decision, out_of_distribution=self._out_of_distribution()), evaluations
+
+    def _predictor(self, model: "keras.Model") -> Predictor:
+        """Returns what gives the logits float64 (n, c) of a part, by its name and rows."""
+        experiment, reader = self._experiment, self._datamodule.reader
+        views = experiment.inference.count(*self._datamodule.image_shape[:2])
+        batch_size = max(experiment.train.batch_size // views, 1)  # all views are one batch
+        viewed = experiment.inference.wrap(model)
+        return lambda name, part: predict_logits(viewed, part, reader, batch_size)
+
+    def _class_shares(self) -> Mapping[str, float]:
+        """Returns by class its share of what training saw."""
+        return self._datamodule.plan.class_shares
 
     def _log_model(self, decision: Decision, weights: Path) -> None:
         """Logs the model that MLflow serves and `predict` reads."""
@@ -188,9 +212,10 @@ class Recorder:
         results.record_worth(files, name, part, spec, mark)
         if not spec.explained:
             return scores
+        explained = self._experiment.model.gradcam_network(model)
         seen = gradcam_examples.compute(
-            model,
-            self._experiment.model.gradcam_layer(model),
+            explained,
+            self._experiment.model.gradcam_layer(explained),
             part,
             decision,
             data.reader,
@@ -212,34 +237,3 @@ class Recorder:
         )
         fitted = out_of_distribution.fit(train, val_images)
         return fitted.to_dict() if fitted else None
-
-    def _figures_of_data(self) -> None:
-        datamodule = self._datamodule
-        originals = datamodule.unbalanced
-        _, first = np.unique(originals.label, return_index=True)
-        shown = originals.take(first)
-        images = datamodule.reader.read(shown)
-        self._files.figure(
-            "examples", lambda: figures.examples(images, shown.label, self._datamodule.classes)
-        )
-        self._files.figure(
-            "class_counts",
-            lambda: figures.class_counts(
-                self._datamodule.classes, originals.counts(), self._datamodule.plan.samples.counts()
-            ),
-        )
-        if self._experiment.augment.kind != "none":
-            some = images[np.linspace(0, len(images) - 1, min(PREVIEWED, len(images))).astype(int)]
-            self._files.figure(
-                "augmentation", lambda: figures.augmentation_preview(some, self._draws(some))
-            )
-
-    def _draws(self, originals: np.ndarray) -> np.ndarray:
-        """Returns what the policy makes of originals (n, h, w, 3), uint8 (n, DRAWS, h, w, 3)."""
-        policy, seed = self._experiment.augment, self._experiment.seed
-        return np.array(
-            [
-                [policy.draw(i, generator(seed, Purpose.FIGURE, n, k)) for k in range(DRAWS)]
-                for n, i in enumerate(originals)
-            ]
-        )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from melanoma_exp.cli.commands.audit import audit
 from melanoma_exp.cli.commands.cache import cache
 from melanoma_exp.cli.commands.compare import compare
+from melanoma_exp.cli.commands.ensemble import ensemble
 from melanoma_exp.cli.commands.export import export
 from melanoma_exp.cli.commands.launch import launch
 from melanoma_exp.cli.commands.predict import predict
@@ -28,6 +29,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "audit": audit,
     "cache": cache,
     "compare": compare,
+    "ensemble": ensemble,
     "predict": predict,
     "export": export,
 }

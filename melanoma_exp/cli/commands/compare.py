@@ -19,10 +19,14 @@ BY = (
 
 
 def compare(words: list[str]) -> None:
-    """RUN_ID RUN_ID ... | --sweep ID | --experiment NAME: which is better, and is it shown?"""
+    """RUN_ID ... | --sweep ID [RUN_ID ...] | --experiment NAME: which is better, is it shown?"""
     parser = Parser("compare", compare.__doc__, "melanoma-exp compare RUN_ID RUN_ID")
     parser.add_argument("run_ids", nargs="*", metavar="RUN_ID", help="runs, as MLflow shows them")
-    parser.add_argument("--sweep", metavar="ID", help="all finished runs with this tag `sweep`")
+    parser.add_argument(
+        "--sweep",
+        metavar="ID",
+        help="all finished runs with this tag `sweep`, and the runs named beside it",
+    )
     parser.add_argument("--experiment", metavar="NAME", help="all finished runs of an experiment")
     parser.add_argument("--by", default="balanced_accuracy", metavar="FIGURE", help=BY)
     parser.add_argument(
@@ -56,7 +60,7 @@ def compare(words: list[str]) -> None:
     found = build.build(
         archive,
         _select(archive, given),
-        bool(given.run_ids),
+        not given.sweep and not given.experiment,
         given.by,
         reference=given.reference,
     )
@@ -66,9 +70,11 @@ def compare(words: list[str]) -> None:
 
 
 def _check(given: argparse.Namespace) -> None:
-    ways = [bool(given.run_ids), given.sweep is not None, given.experiment is not None]
-    if sum(ways) != 1:
-        raise UserError("compare: name runs, or a --sweep, or an --experiment: one of the three")
+    named = bool(given.run_ids) or given.sweep is not None
+    if named == (given.experiment is not None):
+        raise UserError(
+            "compare: name runs, or a --sweep with further runs beside it, or an --experiment"
+        )
     if given.images < 0:
         raise UserError(f"compare: --images counts images: 0 or more (got {given.images})")
 
@@ -76,8 +82,8 @@ def _check(given: argparse.Namespace) -> None:
 def _select(archive: "Archive", given: argparse.Namespace) -> "Selection":
     from melanoma_exp.comparison import selection
 
+    if given.sweep is not None:
+        return selection.by_sweep(archive, given.sweep, given.run_ids)
     if given.run_ids:
         return selection.by_ids(archive, given.run_ids)
-    if given.sweep is not None:
-        return selection.by_sweep(archive, given.sweep)
     return selection.by_experiment(archive, given.experiment)

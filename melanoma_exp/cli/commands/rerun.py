@@ -4,18 +4,26 @@ from melanoma_exp.cli.arguments import Parser, compose_storage
 
 
 def rerun(words: list[str]) -> None:
-    """RUN_ID: starts the same run again from its own experiment.json."""
+    """RUN_ID: starts the same run again from its own experiment.json; an ensemble from its runs."""
     parser = Parser(
         "rerun", rerun.__doc__, "melanoma-exp rerun RUN_ID tracking.folder=mlruns", reads_run=True
     )
     parser.add_argument("run_id", help="of the run to repeat, as MLflow shows it")
     given, overrides = parser.split(words)
     from melanoma_exp import config
+    from melanoma_exp.models import Ensemble
     from melanoma_exp.run import resume, runner
 
     here = compose_storage("rerun", overrides)
-    text = here.tracking.archive().text(given.run_id, "experiment.json")
-    again = config.parse_json(text).model_copy(
-        update={"tracking": here.tracking, "cache": here.cache}
-    )
-    runner.run(again, resume.new_job_folder(), {"rerun_of": given.run_id})
+    archive = here.tracking.archive()
+    before = config.parse_json(archive.text(given.run_id, "experiment.json"))
+    tags = {"rerun_of": given.run_id}
+    if isinstance(before.model, Ensemble):
+        from melanoma_exp.comparison import selection
+        from melanoma_exp.run.ensemble import make
+
+        members = selection.by_ids(archive, [member.run_id for member in before.model.members])
+        make.make(archive, members.runs, here, resume.new_job_folder(), before.name, tags)
+        return
+    again = before.model_copy(update={"tracking": here.tracking, "cache": here.cache})
+    runner.run(again, resume.new_job_folder(), tags)

@@ -75,13 +75,22 @@ class Group:
     ) -> CoreSchema:
         """Checks values when they are there: extensions join after this class is made."""
         self._own = get_args(source) or (source,)
-        return core_schema.with_info_plain_validator_function(self._validate)
+        return core_schema.with_info_plain_validator_function(self.check)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
         """Describes the union as it is now."""
         return handler(self._adapter().core_schema) if self.options else {"type": "object"}
 
-    def _validate(self, value: Any, info: core_schema.ValidationInfo) -> Any:
+    def check(self, value: Any, info: core_schema.ValidationInfo) -> Any:
+        """Returns the option that a value describes; for a field that cannot name the union.
+
+        Args:
+            value: An option, or its fields.
+            info: Of pydantic; its context names the kinds that may be absent.
+
+        Raises:
+            ValueError: It describes none.
+        """
         if isinstance(value, self.base):
             return value
         kind = value.get("kind") if isinstance(value, Mapping) else None

@@ -1,0 +1,1 @@
+"""An ensemble of finished runs: a run of its own, made without training."""

@@ -1,0 +1,125 @@
+"""The runs that an ensemble is made of: read back, and refused where they do not fit together."""
+
+import csv
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from melanoma_exp.config import Experiment, determines, parse_json
+from melanoma_exp.evaluation.metrics.decision import Decision
+from melanoma_exp.models import Ensemble
+from melanoma_exp.prediction import manifest, saved_model
+from melanoma_exp.prediction.manifest import Manifest
+from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.archive import Archive, StoredRun
+
+
+@dataclass(frozen=True)
+class MemberRun:
+    """A run that is part of an ensemble.
+
+    Attributes:
+        stored: As the store has it.
+        experiment: Its config.
+        decision: Chosen on its own validation images.
+        manifest: Its classes and the checksum of its weights.
+        files: What a prediction needs, by name.
+        parts: The source ids of its train, val and test part; synthetic children count as their
+            source.
+    """
+
+    stored: StoredRun
+    experiment: Experiment
+    decision: Decision
+    manifest: Manifest
+    files: Mapping[str, Path]
+    parts: Mapping[str, Collection[str]]
+
+    @property
+    def title(self) -> str:
+        """Id and name, for messages."""
+        return f"run {self.stored.id} ({self.stored.name})"
+
+
+def check_ids(run_ids: Sequence[str]) -> None:
+    """Refuses ids of which no ensemble can be made, before any is looked up.
+
+    Raises:
+        UserError: One is named twice, or there are fewer than two.
+    """
+    twice = [run_id for run_id, count in Counter(run_ids).items() if count > 1]
+    if twice:
+        raise UserError(
+            f"ensemble: run {twice[0]} is named twice; each member counts once, with equal weight"
+        )
+    if len(run_ids) < 2:
+        raise UserError(f"ensemble: takes two finished runs or more (got {len(run_ids)})")
+
+
+def read(archive: Archive, runs: Iterable[StoredRun]) -> list[MemberRun]:
+    """Reads the members and checks that they fit together.
+
+    Args:
+        archive: Where they are recorded.
+        runs: Finished ones.
+
+    Raises:
+        UserError: A line for each run that does not fit, and why.
+    """
+    members: list[MemberRun] = []
+    lines: list[str] = []
+    for stored in runs:
+        try:
+            members.append(_read(archive, stored))
+        except UserError as error:
+            lines += error.lines
+    lines += [f"{m.title}: {why}" for m in members if (why := _unfit(m, members[0]))]
+    if lines:
+        raise UserError(*lines)
+    return members
+
+
+def _read(archive: Archive, stored: StoredRun) -> MemberRun:
+    _, files = saved_model.fetch(archive, stored.id)
+    rows = csv.DictReader(archive.text(stored, "split.csv").splitlines())
+    parts: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
+    for row in rows:
+        parts.setdefault(row["part"], set()).add(row["source"])
+    experiment = parse_json(files["experiment.json"].read_text(encoding="utf-8"))
+    decision = Decision.from_json(files["decision.json"].read_text(encoding="utf-8"))
+    described = Manifest.read(files[manifest.NAME])
+    return MemberRun(stored, experiment, decision, described, files, parts)
+
+
+def _unfit(member: MemberRun, first: MemberRun) -> str:
+    """Returns why a run cannot be a member, measured by the first one, or ""."""
+    tags, mine = member.stored.tags, first.stored.tags
+    if isinstance(member.experiment.model, Ensemble):
+        return "is an ensemble itself; name its members"
+    if tags.get("leaky") != "false":
+        return (
+            "is leaky: what it trained on is not told apart from what it is measured on; name "
+            "honest runs"
+        )
+    if member.manifest.classes != first.manifest.classes:
+        return (
+            f"has the classes {', '.join(member.manifest.classes)}, {first.title} has "
+            f"{', '.join(first.manifest.classes)}; an ensemble needs one list of classes"
+        )
+    ours, theirs = (m.experiment.model_dump(mode="json")["dataset"] for m in (member, first))
+    differ = [
+        k for k in ours | theirs if determines(f"dataset.{k}") and ours.get(k) != theirs.get(k)
+    ]
+    if differ:
+        key = differ[0]
+        return (
+            f"has dataset.{key}={ours.get(key)}, {first.title} has {theirs.get(key)}; members see "
+            "the same decoded images, so the dataset's settings must be equal"
+        )
+    if tags.get("dataset_digest") != mine.get("dataset_digest"):
+        return (
+            f"saw other data (digest {tags.get('dataset_digest')}) than {first.title} (digest "
+            f"{mine.get('dataset_digest')}): files, labels or groups differ"
+        )
+    return ""
