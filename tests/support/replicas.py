@@ -36,6 +36,7 @@ def make(fused: bool) -> keras.Model:
             layers.ReLU(),
             layers.MaxPool2D(),
             layers.SpatialDropout2D(0.3),
+            layers.Dropout(0.3, noise_shape=(None, 1, 1, 1)),  # of stochastic depth
             layers.Dropout(0.2),
             layers.Flatten(),
             layers.Dense(8, "relu"),
