@@ -11,6 +11,7 @@ from melanoma_exp.cli.commands.cache import cache
 from melanoma_exp.cli.commands.compare import compare
 from melanoma_exp.cli.commands.ensemble import ensemble
 from melanoma_exp.cli.commands.export import export
+from melanoma_exp.cli.commands.find_lr import find_lr
 from melanoma_exp.cli.commands.launch import launch
 from melanoma_exp.cli.commands.predict import predict
 from melanoma_exp.cli.commands.reconcile import reconcile
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "reconcile": reconcile,
     "sync": sync,
     "launch": launch,
+    "find-lr": find_lr,
     "audit": audit,
     "cache": cache,
     "compare": compare,

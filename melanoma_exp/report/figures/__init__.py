@@ -12,6 +12,7 @@ from melanoma_exp.report.figures.alerts import alert_curves, decision_curves
 from melanoma_exp.report.figures.comparison import Chart, SetupCurves, comparison_charts
 from melanoma_exp.report.figures.explanations import explanations
 from melanoma_exp.report.figures.galleries import augmentation_preview, examples, mistakes
+from melanoma_exp.report.figures.learning_rate import range_test
 from melanoma_exp.report.figures.reliability import reliability
 from melanoma_exp.report.figures.scoring import class_scores, confusion
 from melanoma_exp.report.figures.style import save
@@ -35,5 +36,6 @@ __all__ = [
     "mistakes",
     "reliability",
     "save",
+    "range_test",
     "sweep_curves",
 ]
