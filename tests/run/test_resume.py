@@ -67,6 +67,21 @@ def test_a_killed_run_of_mixed_images_drawn_by_weight_ends_as_one_that_never_was
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "more",
+    [
+        "train.features={views: 3, seed: 7}",
+        "train.fine_tuning={head_epochs: 1, trainable_stages: 3, layer_decay: 0.7, "
+        "unfreeze_every: 1, freeze_norm: false}",
+    ],
+)
+def test_a_killed_run_of_a_head_or_in_phases_ends_as_one_that_never_was(
+    images: Path, tmp_path: Path, more: str
+) -> None:
+    killed_again_and_again(images, tmp_path, 6, 1, more)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("seed", range(2, 12))
 def test_a_run_that_is_killed_a_hundred_times_in_all(

@@ -151,6 +151,15 @@ def test_the_schedule_goes_on_over_phases_and_the_optimizer_begins_anew() -> Non
     assert history["learning_rate"] == [float(rate(k * STEPS)) for k in range(3)]
 
 
+def test_a_rate_that_a_plateau_has_lowered_stays_low_in_the_next_phase() -> None:
+    model, phases = built(spec_of("schedule=plateau", head_epochs=1))
+    model.optimizer.learning_rate = 1e-4
+    before = model.optimizer
+    phases.enter(1)
+    assert model.optimizer is not before
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-4)
+
+
 @pytest.mark.parametrize(
     "stop_at",
     [
