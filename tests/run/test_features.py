@@ -95,29 +95,37 @@ def test_folds_heads_and_seeds_share_the_features_and_other_views_do_not(
         assert len(entries(tmp_path)) == count, more
 
 
-def test_a_run_freezes_what_is_below_the_head_and_repeats_and_resumes_bit_for_bit(
+def test_a_run_trains_the_head_alone_and_keeps_the_whole_network(
+    images: Path, tmp_path: Path
+) -> None:
+    asked = experiment(images, tmp_path, *FEATURES, "balance=class_weight", "tracking=off")
+    runner.run(asked, tmp_path, {})
+    ready, _ = built(images, tmp_path)
+    assert len(entries(tmp_path)) == 1
+    trained = asked.model.build((16, 16, 3), 3)
+    trained.load_weights(tmp_path / "artifacts" / "model.weights.h5")
+    for before, after in zip(ready.network.layers, trained.layers, strict=True):
+        for old, new in zip(before.get_weights(), after.get_weights(), strict=True):
+            is_head = before.name.startswith(("dense", "logit"))
+            assert np.array_equal(old, new) != is_head, before.name
+
+
+@pytest.mark.slow
+def test_a_stopped_run_ends_as_one_that_never_was(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more = (*FEATURES, "train.ema=0.9", "train.keep=best", "balance=class_weight")
-    h5 = []
-    place = tmp_path / "whole"
-    runner.run(experiment(images, place, *more, f"cache.dir={tmp_path}/cache"), place, {})
+    whole = tmp_path / "whole"
+    runner.run(experiment(images, whole, *more, f"cache.dir={tmp_path}/cache"), whole, {})
     run_id = interrupted(images, tmp_path, monkeypatch, *more)
     run_command("resume", tmp_path, run_id)
-    for place in (tmp_path / "whole", tmp_path):
+    h5 = []
+    for place in (whole, tmp_path):
         (run,) = runs(place)
         assert run.info.status == "FINISHED"
         h5.append(Path(run.info.artifact_uri.removeprefix("file://")) / "model.weights.h5")
     assert same_weights(*h5)
     assert len(entries(tmp_path)) == 1
-    asked = experiment(images, tmp_path, *more)
-    ready, _ = built(images, tmp_path, *more[2:])
-    trained = asked.model.build((16, 16, 3), 3)
-    trained.load_weights(h5[0])
-    for before, after in zip(ready.network.layers, trained.layers, strict=True):
-        for old, new in zip(before.get_weights(), after.get_weights(), strict=True):
-            is_head = before.name.startswith(("dense", "logit"))
-            assert np.array_equal(old, new) != is_head, before.name
 
 
 @pytest.mark.parametrize(
@@ -136,6 +144,7 @@ def test_what_does_not_go_with_features_is_refused_in_one_line(
     assert len(refused.value.lines) == 1
 
 
+@pytest.mark.slow
 def test_a_run_is_not_resumed_on_another_frozen_network(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

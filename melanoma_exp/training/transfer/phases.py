@@ -6,6 +6,7 @@ layers that join an optimizer of many steps would make steps up to seven times t
 learning-rate schedule goes on with the step of the whole training.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -73,6 +74,7 @@ class Phases:
     ) -> None:
         """Compiles the model for the first epoch; arguments and errors as of `begin`."""
         assert spec.fine_tuning is not None
+        logging.getLogger("tensorflow").addFilter(_is_no_retracing)
         self._model, self._spec, self._steps = model, spec.fine_tuning, steps
         self._keeps_rate = spec.schedule == "plateau"
         self._compile, self._stages = compile_with, stages_of(model, network)
@@ -158,3 +160,8 @@ def rate_scales(model: keras.Model, stages: Stages, decay: float) -> list[float]
             for weight in model.get_layer(name).weights:
                 scale[id(weight)] = decay**depth
     return [scale[id(weight)] for weight in model.trainable_weights]
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    """Each phase compiles anew, which TensorFlow takes for a mistake and warns of at length."""
+    return "tf.function retracing" not in record.getMessage()
