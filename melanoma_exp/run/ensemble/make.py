@@ -216,6 +216,8 @@ def _tracked(experiment: Experiment, folder: Path) -> Iterator[Run]:
     try:
         yield run
     except BaseException as error:
+        if isinstance(error, Interrupted):
+            error.message = "an ensemble is not resumed: give the same command again"
         with suppress(UserError, OSError):  # what stopped it is reported, not that too
             run.end("KILLED" if isinstance(error, Interrupted) else "FAILED")
         raise
