@@ -1,10 +1,11 @@
-"""Runs a study: one sweep trains, then table, tests and figure are written beside its question.
+"""Runs a study: trains what is missing, then writes table, tests and figure beside its question.
 
     python experiments/study.py 02-leak DIR                    # DIR holds the images
     python experiments/study.py 02-leak DIR --collect          # from runs that are in the store
     python experiments/study.py 02-leak DIR dataset.image_size=[64,64]   # a setting of every job
 
-Runs are identified by their settings: of several with the same ones the newest counts.
+Runs are identified by their settings: of several with the same ones the newest counts, and what
+was run is not run again, so that a long study can be made in pieces.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.spec import UserError
 from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.tracking.archive import Archive, StoredRun
+from melanoma_exp.tracking.base import Tracking
 
 HERE = Path(__file__).resolve().parent
 SERIES = ("train/accuracy", "val/accuracy", "train/loss", "val/loss")
@@ -39,43 +41,60 @@ LEAKS = (
 
 @dataclass(frozen=True)
 class Study:
-    """A question put as a sweep.
+    """A question put as setups that are compared.
 
     Attributes:
-        swept: Values of each swept key; a job is one of each.
+        rows: The overrides of each setup by its name.
+        repeats: Values of each key in which the runs of one setup differ.
         fixed: Overrides of every job.
         draw: Draws the comparison into a file and says in words what it shows.
+        reference: The setup that all others are tested against; None tests all pairs.
     """
 
-    swept: Mapping[str, Sequence[str]]
+    rows: Mapping[str, Sequence[str]]
+    repeats: Mapping[str, Sequence[str]]
     fixed: Sequence[str]
     draw: Callable[[Comparison, Path], list[str]]
+    reference: str | None = None
 
-    def jobs(self) -> list[list[str]]:
-        """Returns the overrides of each job."""
-        choices = itertools.product(*self.swept.values())
+    def job(self, row: str, *repeats: str) -> list[str]:
+        """Returns the overrides of one job.
+
+        Args:
+            row: The name of a setup.
+            repeats: A word for each key of `repeats`.
+        """
+        suffix = {"split.fold": "-fold${split.fold}", "seed": "-s${seed}"}
+        name = "".join([row, *(suffix[key] for key in self.repeats)])
+        return [*self.rows[row], *self.fixed, *repeats, f"name={name}"]
+
+    def jobs(self, *rows: str) -> list[list[str]]:
+        """Returns the overrides of each job, of some setups or of all."""
+        choices = list(itertools.product(*self.repeats.values()))
         return [
-            [*(f"{k}={v}" for k, v in zip(self.swept, values, strict=True)), *self.fixed]
+            self.job(row, *(f"{k}={v}" for k, v in zip(self.repeats, values, strict=True)))
+            for row in rows or self.rows
             for values in choices
         ]
 
-    def sweep(self) -> list[str]:
-        """Returns the words after `melanoma-exp -m`."""
-        return [*(f"{key}={','.join(values)}" for key, values in self.swept.items()), *self.fixed]
 
-
+RECIPES = {name: (f"experiment={name}",) for name in ("m1", "m2", "m3")}
+SEEDS = ("1", "2", "3")
+FOLDS = ("0", "1", "2", "3", "4")
 STUDIES = {
     "02-leak": Study(
-        {"experiment": ("m1", "m3"), "split": ("published", "holdout"), "seed": ("1", "2", "3")},
+        {
+            f"{recipe}-{split}": (f"experiment={recipe}", f"split={split}")
+            for recipe in ("m1", "m3")
+            for split in ("published", "holdout")
+        },
+        {"seed": SEEDS},
         ("dataset=isic9", "train.precision=float32"),
         draw_leak,
     ),
     "03-m1-m2-m3": Study(
-        {
-            "experiment": ("m1", "m2", "m3"),
-            "split.fold": ("0", "1", "2", "3", "4"),
-            "seed": ("1", "2"),
-        },
+        RECIPES,
+        {"split.fold": FOLDS, "seed": ("1", "2")},
         (
             "dataset=isic9",
             "dataset.labels=verified",
@@ -86,7 +105,8 @@ STUDIES = {
         draw_recipes,
     ),
     "04-ham10000": Study(
-        {"experiment": ("m1", "m2", "m3"), "seed": ("1", "2", "3")},
+        RECIPES,
+        {"seed": SEEDS},
         ("dataset=ham10000", "train.epochs=20", "train.precision=float32"),
         draw_recipes,
     ),
@@ -110,16 +130,18 @@ def main(words: list[str], folder: Path = HERE) -> None:
     given, more = parser.parse_known_args(words)
     study = STUDIES[given.study]
     common = [f"dataset.root={given.root.resolve()}", *more]
-    if not given.collect:
-        command = [sys.executable, "-m", "melanoma_exp", "-m", *study.sweep(), *common]
-        if code := subprocess.run(command).returncode:  # it has said why
-            sys.exit(code)
     try:
-        experiments = [composed([*job, *_of_a_job(common)]) for job in study.jobs()]
-        archive = experiments[0].tracking.archive()
-        runs = find(archive, [experiment.flat() for experiment in experiments])
+        tracking = composed([*study.jobs()[0], *_of_a_job(common)]).tracking
+        if not given.collect:
+            train(study, common, tracking)
+        archive = tracking.archive()
+        runs = find(archive, [_settings(job, common) for job in study.jobs()])
         compared = build.build(
-            archive, selection.Selection(given.study, tuple(runs), ()), True, "balanced_accuracy"
+            archive,
+            selection.Selection(given.study, tuple(runs), ()),
+            True,
+            "balanced_accuracy",
+            reference=_reference(study, common, archive),
         )
     except UserError as error:
         sys.exit("\n".join(error.lines))
@@ -129,6 +151,37 @@ def main(words: list[str], folder: Path = HERE) -> None:
     lines = study.draw(compared, place / "figure.png")
     fill(place / "README.md", compared, lines)
     print(f"{len(runs)} runs: {place}")
+
+
+def train(study: Study, common: Sequence[str], tracking: Tracking) -> None:
+    """Runs the jobs of a study that are not in the store, a sweep for each setup.
+
+    Raises:
+        UserError: Jobs failed; each has said why.
+    """
+    first, *others = study.repeats.items()
+    failed = []
+    for row in study.rows:
+        for values in itertools.product(*(values for _, values in others)):
+            words = [f"{k}={v}" for (k, _), v in zip(others, values, strict=True)]
+            try:
+                stored = tracking.archive().search("")
+            except UserError:
+                stored = []  # there is no store yet; where it cannot be reached, the run says so
+            missing = [
+                value
+                for value in first[1]
+                if not _newest(
+                    stored, _settings(study.job(row, f"{first[0]}={value}", *words), common)
+                )
+            ]
+            if missing:
+                job = study.job(row, f"{first[0]}={','.join(missing)}", *words)
+                command = [sys.executable, "-m", "melanoma_exp", "-m", *job, *common]
+                if subprocess.run(command).returncode:
+                    failed.append(" ".join([row, *words]))
+    if failed:
+        raise UserError(*(f"failed: {line}" for line in failed))
 
 
 def composed(overrides: list[str]) -> config.Experiment:
@@ -143,26 +196,45 @@ def find(archive: Archive, jobs: Sequence[Mapping[str, Any]]) -> list[StoredRun]
     Raises:
         UserError: Some were not run, with their settings.
     """
-    finished = [run for run in archive.search("") if run.status == "FINISHED"]
+    stored = archive.search("")
     found, missing = [], []
     for job in jobs:
-        settings = {k: str(v) for k, v in job.items() if config.determines(k)}
-        if settings["train.precision"] == "auto":  # a run holds what its machine made of it
-            del settings["train.precision"]
-        alike = [
-            run
-            for run in finished
-            if "seed" in run.params
-            and all(run.params.get(key, value) == value for key, value in settings.items())
-        ]
-        if alike:
-            found.append(alike[-1])
+        if run := _newest(stored, job):
+            found.append(run)
         else:
-            keys = ("model.name", "split.kind", "split.fold", "seed")
-            missing.append(" ".join(f"{k}={settings[k]}" for k in keys if k in settings))
+            missing.append(f"not run: {job['name']}")
     if missing:
-        raise UserError(*(f"not run: {line}" for line in missing))
+        raise UserError(*missing)
     return found
+
+
+def _newest(stored: Sequence[StoredRun], job: Mapping[str, Any]) -> StoredRun | None:
+    """Returns the newest finished run with the settings of a job."""
+    settings = {k: str(v) for k, v in job.items() if config.determines(k)}
+    if settings["train.precision"] == "auto":  # a run holds what its machine made of it
+        del settings["train.precision"]
+    if settings.get("model.weights_sha256") == "None":  # nor does the path of weights matter
+        settings = {k: v for k, v in settings.items() if not k.startswith("model.weights")}
+    alike = [
+        run
+        for run in stored
+        if run.status == "FINISHED"
+        and "seed" in run.params
+        and all(run.params.get(key, value) == value for key, value in settings.items())
+    ]
+    return alike[-1] if alike else None
+
+
+def _settings(job: Sequence[str], common: Sequence[str]) -> dict[str, Any]:
+    return composed([*job, *_of_a_job(common)]).flat()
+
+
+def _reference(study: Study, common: Sequence[str], archive: Archive) -> str | None:
+    """Returns the id of a run of the setup that all others are tested against."""
+    if study.reference is None:
+        return None
+    job = study.jobs(study.reference)[0]
+    return find(archive, [_settings(job, common)])[0].id
 
 
 def write_runs(path: Path, runs: Sequence[StoredRun]) -> None:

@@ -5,7 +5,7 @@ import importlib.util
 import shutil
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -103,6 +103,35 @@ def test_a_job_that_was_not_run_is_named(
     with pytest.raises(SystemExit) as stopped:
         study.main(words, folder)
     lines = str(stopped.value).splitlines()
-    assert len(lines) == 11 and "not run: model.name=m1 split.kind=published seed=1" in lines
-    assert "not run: model.name=m1 split.kind=holdout seed=1" not in lines
+    assert len(lines) == 11 and "not run: m1-published-s1" in lines
+    assert "not run: m1-holdout-s1" not in lines
     assert not (folder / "02-leak" / "results.csv").exists()
+
+
+def test_only_what_is_missing_is_trained(
+    study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "mlruns")
+    store.write(
+        "experiment=m1", "split=holdout", f"dataset.root={tmp_path}", "dataset=isic9", seed=2
+    )
+    commands: list[list[str]] = []
+
+    def succeed(command: list[str]) -> SimpleNamespace:
+        commands.append(command)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(study.subprocess, "run", succeed)
+    with pytest.raises(SystemExit, match="not run"):
+        study.main(["02-leak", str(tmp_path), f"tracking.folder={store.folder}"], tmp_path)
+    seeds = [next(word for word in words if word.startswith("seed=")) for words in commands]
+    assert seeds == ["seed=1,2,3", "seed=1,3", "seed=1,2,3", "seed=1,2,3"]
+    assert all(words[1:4] == ["-m", "melanoma_exp", "-m"] for words in commands)
+
+
+def test_a_study_of_nothing_yet_begins(
+    study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study.subprocess, "run", lambda command: SimpleNamespace(returncode=1))
+    with pytest.raises(SystemExit, match="failed: m1-published"):
+        study.main(["02-leak", str(tmp_path), f"tracking.folder={tmp_path / 'new'}"], tmp_path)
