@@ -1,0 +1,84 @@
+"""The studies: each a question put as setups that are compared."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drawing import draw_leak, draw_recipes
+
+from melanoma_exp.comparison.build import Comparison
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question put as setups that are compared.
+
+    Attributes:
+        rows: The overrides of each setup by its name.
+        repeats: Values of each key in which the runs of one setup differ.
+        fixed: Overrides of every job.
+        draw: Draws the comparison into a file and says in words what it shows.
+        reference: The setup that all others are tested against; None tests all pairs.
+    """
+
+    rows: Mapping[str, Sequence[str]]
+    repeats: Mapping[str, Sequence[str]]
+    fixed: Sequence[str]
+    draw: Callable[[Comparison, Path], list[str]]
+    reference: str | None = None
+
+    def job(self, row: str, *repeats: str) -> list[str]:
+        """Returns the overrides of one job.
+
+        Args:
+            row: The name of a setup.
+            repeats: A word for each key of `repeats`.
+        """
+        suffix = {"split.fold": "-fold${split.fold}", "seed": "-s${seed}"}
+        name = "".join([row, *(suffix[key] for key in self.repeats)])
+        return [*self.rows[row], *self.fixed, *repeats, f"name={name}"]
+
+    def jobs(self, *rows: str) -> list[list[str]]:
+        """Returns the overrides of each job, of some setups or of all."""
+        choices = list(itertools.product(*self.repeats.values()))
+        return [
+            self.job(row, *(f"{k}={v}" for k, v in zip(self.repeats, values, strict=True)))
+            for row in rows or self.rows
+            for values in choices
+        ]
+
+
+RECIPES = {name: (f"experiment={name}",) for name in ("m1", "m2", "m3")}
+SEEDS = ("1", "2", "3")
+FOLDS = ("0", "1", "2", "3", "4")
+STUDIES = {
+    "02-leak": Study(
+        {
+            f"{recipe}-{split}": (f"experiment={recipe}", f"split={split}")
+            for recipe in ("m1", "m3")
+            for split in ("published", "holdout")
+        },
+        {"seed": SEEDS},
+        ("dataset=isic9", "train.precision=float32"),
+        draw_leak,
+    ),
+    "03-m1-m2-m3": Study(
+        RECIPES,
+        {"split.fold": FOLDS, "seed": ("1", "2")},
+        (
+            "dataset=isic9",
+            "dataset.labels=verified",
+            "split=kfold",
+            "train.epochs=20",
+            "train.precision=float32",
+        ),
+        draw_recipes,
+    ),
+    "04-ham10000": Study(
+        RECIPES,
+        {"seed": SEEDS},
+        ("dataset=ham10000", "train.epochs=20", "train.precision=float32"),
+        draw_recipes,
+    ),
+}
