@@ -192,7 +192,6 @@ def _print_plan(
     experiment: Experiment, datamodule: DataModule, scoring: Scoring, note: str
 ) -> None:
     height, width, _ = datamodule.image_shape
-    scorers = scoring.scorers["val"].sum(axis=1)
     assert isinstance(experiment.model, Ensemble)
     total = len(experiment.model.members)
     test = f"by all {total} members" if len(scoring.parts.test) else "no image tests all members"
@@ -201,7 +200,7 @@ def _print_plan(
         "data": f"{experiment.dataset.kind}, {height}x{width} pixels, digest "
         f"{datamodule.data.digest}",
         **experiment.model.describe(),
-        "validation": f"out of fold, each image by {scorers.min()} to {scorers.max()} of {total}",
+        "validation": f"out of fold, each image by {scoring.fewest_and_most} of {total}",
         "test": test,
         "tracked": experiment.tracking.describe(),
     }

@@ -69,7 +69,7 @@ class EnsembleRecorder(Recorder):
         names = "".join(f"- {m.stored.name} ({m.stored.id})\n" for m in self._members)
         note = (
             f"Ensemble, the mean probability of {len(self._members)} runs:\n\n{names}\nValidation "
-            f"is out of fold, each image by the {scorers.min()} to {scorers.max()} members that "
+            f"is out of fold, each image by the {self._scoring.fewest_and_most} members that "
             "trained neither on it nor on its group; test is by all members.\n"
         )
         ids = " ".join(m.stored.id for m in self._members)
@@ -143,7 +143,7 @@ class EnsembleRecorder(Recorder):
         counts = self._scoring.scorers["val"].sum(axis=1)
         limits = [
             "Validation is out of fold: an image is scored by the members that trained neither on "
-            f"it nor on its group, {counts.min()} to {counts.max()} of {len(self._members)} "
+            f"it nor on its group, {self._scoring.fewest_and_most} of {len(self._members)} "
             "(column `members` of the predictions). Members may have chosen their epoch on it.",
         ]
         if counts.min() < len(self._members):

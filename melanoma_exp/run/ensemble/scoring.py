@@ -27,6 +27,13 @@ class Scoring:
     scorers: Mapping[str, NDArray[np.bool_]]
     leak: dict[str, float]
 
+    @property
+    def fewest_and_most(self) -> str:
+        """How many members score a validation image, in words: `1`, or `2 to 5`."""
+        counts = self.scorers["val"].sum(axis=1)
+        low, high = counts.min(), counts.max()
+        return f"{low}" if low == high else f"{low} to {high}"
+
     def scored_rows(self, part: str) -> Iterator[tuple[int, NDArray[np.intp]]]:
         """Yields for each member the rows of a part that it scores."""
         for member, column in enumerate(self.scorers[part].T):
