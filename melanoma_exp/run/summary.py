@@ -37,7 +37,7 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
         **({"features": train.features.describe()} if train.features else {}),
         **({"fine-tuning": train.fine_tuning.describe()} if train.fine_tuning else {}),
         "training": f"{train.epochs} epochs of {built.steps} steps, batch {train.batch_size}, "
-        f"{train.optimizer} {train.learning_rate:g} {train.schedule}",
+        + train.describe(),
         "memory": f"{memory / 2**20:.0f} MiB for weights, optimizer and one batch; "
         f"{datamodule.nbytes / 2**20:.0f} MiB of images on disk",
         "tracked": experiment.tracking.describe(),

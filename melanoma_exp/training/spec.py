@@ -141,6 +141,17 @@ class Train(Spec):
     fine_tuning: FineTuning | None
     checkpoint: Checkpoint
 
+    def describe(self) -> str:
+        """Returns optimizer, learning rate, loss and averaging, for the plan and the model card."""
+        parts = [f"{self.optimizer}, learning rate {self.learning_rate:g} ({self.schedule})"]
+        if self.loss.kind != "cross_entropy":
+            parts.append(f"loss {self.loss.kind}")
+        if self.ema is not None:
+            parts.append(f"moving average of weights {self.ema:g}")
+        if self.swa is not None:
+            parts.append(f"mean of the weights from epoch {self.swa.from_epoch} on")
+        return ", ".join(parts)
+
     def check(self, plan: Plan) -> None:
         """Checks, before TensorFlow is imported, that it suits what an epoch shows.
 
