@@ -3,9 +3,11 @@
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from drawing import draw_leak, draw_recipes
+from forest import draw_recipes_against
 
 from melanoma_exp.comparison.build import Comparison
 
@@ -80,5 +82,20 @@ STUDIES = {
         {"seed": SEEDS},
         ("dataset=ham10000", "train.epochs=20", "train.precision=float32"),
         draw_recipes,
+    ),
+    "07-best": Study(
+        {
+            "m3": (
+                "experiment=m3",
+                "train.epochs=20",
+                "dataset.image_size=[64,64]",
+                "train.precision=auto",
+            ),
+            "features": ("experiment=recipe/features",),
+        },
+        {"split.fold": FOLDS},
+        ("dataset=ham10000", "split=kfold", "split.test=0"),
+        partial(draw_recipes_against, "m3"),
+        reference="m3",
     ),
 }

@@ -1,0 +1,115 @@
+"""Forest plots: setups against a reference, paired, with intervals."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from melanoma_exp.comparison.build import Comparison
+from melanoma_exp.comparison.pairing import Outcome, Tested
+from melanoma_exp.comparison.rows import Row
+from melanoma_exp.report.figures.style import (
+    BLUE,
+    BODY,
+    FAINT,
+    GREY,
+    SMALL,
+    WIDTH,
+    new_figure,
+    plain_axes,
+    save,
+)
+
+METRICS = {
+    "balanced_accuracy": "balanced accuracy",
+    "macro_auc": "macro AUC",
+    "melanoma_specificity_at_95_sensitivity": "specificity at 95 %\nmelanoma sensitivity",
+}
+
+
+def draw_recipes_against(reference: str, compared: Comparison, path: Path) -> list[str]:
+    """Draws what each recipe reaches, and its paired difference to a reference.
+
+    Args:
+        reference: The name of that setup.
+        compared: Tested against it.
+        path: Of the figure.
+
+    Returns:
+        A line for each recipe: what it reaches, and the CPU-minutes of one training.
+    """
+    rows = list(compared.rows)
+    figure = new_figure(WIDTH, 1.1 + 0.34 * len(rows))
+    panels = figure.subplots(1, len(METRICS) + 1, sharey=True, width_ratios=(3, 3, 3, 4))
+    for axes, (metric, title) in zip(panels, METRICS.items(), strict=False):
+        _draw_metric(axes, rows, metric, title)
+    _draw_differences(panels[-1], rows, compared.tested, reference)
+    panels[0].set_yticks(range(len(rows)), [_name(row) for row in rows], fontsize=BODY)
+    panels[0].invert_yaxis()
+    save(figure, path)
+    return [_in_words(row) for row in rows]
+
+
+def _draw_metric(axes: Axes, rows: Sequence[Row], metric: str, title: str) -> None:
+    for y, row in enumerate(rows):
+        key = f"final/val/{metric}"
+        mean = row.mean(key)
+        values = [run.metric(key) for run in row.runs]
+        axes.plot(values, [y] * len(values), "o", ms=3, color=GREY, alpha=0.6)
+        axes.plot([mean.value], [y], "|", ms=12, color=BLUE, mew=2)
+        place = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
+        axes.annotate(f"{mean.value:.3f}", (mean.value, y), fontsize=SMALL, color=BLUE, **place)
+    axes.set_title(title, fontsize=BODY, loc="left")
+    axes.set_ylim(-0.7, len(rows) - 0.4)
+    axes.margins(x=0.15)
+    axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    plain_axes(axes)
+
+
+def _draw_differences(
+    axes: Axes, rows: Sequence[Row], tested: Sequence[Tested], reference: str
+) -> None:
+    """Draws estimates with 95 % intervals; filled where significant after Holm."""
+    for y, (row, one) in enumerate(_outcomes(rows, tested, reference)):
+        if one is None:
+            word = "reference" if _name(row) == reference else "not tested"
+            axes.annotate(word, (0, y), xytext=(4, 0), textcoords="offset points", fontsize=SMALL)
+            continue
+        fill = BLUE if one.significant else "white"
+        axes.plot([one.low, one.high], [y, y], color=BLUE, lw=1.4)
+        axes.plot([one.estimate], [y], "o", ms=6, color=BLUE, mfc=fill)
+    axes.axvline(0, color=GREY, lw=0.8)
+    title = f"balanced accuracy less {reference}'s,\n95 % (filled: Holm's p < .05)"
+    axes.set_title(title, fontsize=BODY, loc="left")
+    axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    plain_axes(axes)
+
+
+def _outcomes(
+    rows: Sequence[Row], tested: Sequence[Tested], reference: str
+) -> list[tuple[Row, Outcome | None]]:
+    """Returns for each row its difference to the reference on validation, None for itself."""
+    val = next(one for one in tested if one.part == "val")
+    base = next(row for row in rows if _name(row) == reference)
+    found: list[tuple[Row, Outcome | None]] = []
+    for row in rows:
+        ahead, behind = val.pair(row, base), val.pair(base, row)
+        pair = ahead or behind
+        one = pair.outcomes.get("balanced_accuracy") if pair else None
+        if one is not None and not ahead:  # the pair is the other way round
+            one = Outcome(one.metric, -one.estimate, -one.high, -one.low, one.p, one.adjusted)
+        found.append((row, one))
+    return found
+
+
+def _in_words(row: Row) -> str:
+    means = [f"{title} {row.mean(f'final/val/{key}').value:.3f}" for key, title in METRICS.items()]
+    cpu = np.nanmean([run.metric("seconds/fit_cpu") for run in row.runs]) / 60
+    shown = ", ".join(means).replace("\n", " ")
+    return f"{_name(row)}: {shown}; {cpu:.0f} CPU-minutes of training a fold."
+
+
+def _name(row: Row) -> str:
+    """Returns the name of the recipe."""
+    return row.runs[0].stored.tags["experiment"].removeprefix("recipe/")
