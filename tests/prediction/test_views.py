@@ -20,6 +20,9 @@ from melanoma_exp.run import runner
 CORRECTED = "inference.prior_correction=0.5"
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def viewed(images: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     place = tmp_path_factory.mktemp("viewed")

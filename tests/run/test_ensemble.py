@@ -25,6 +25,9 @@ FOLDS = (
 )
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def made(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     place = tmp_path_factory.mktemp("ensemble")
@@ -95,7 +98,6 @@ def test_its_record_is_complete_and_read_by_the_same_code(made: Made) -> None:
     assert content["validation"]["images"] == len(made.table(made.id, "predictions_val.csv"))
 
 
-@pytest.mark.slow
 def test_it_predicts_and_is_served_like_any_run(made: Made, tmp_path: Path) -> None:
     import mlflow
     import pandas as pd
@@ -133,7 +135,6 @@ def test_it_is_paired_with_its_members_on_the_same_images(
     assert "both" in page and "not tested" not in page
 
 
-@pytest.mark.slow
 def test_every_export_agrees(made: Made, tmp_path: Path) -> None:
     for package in ("onnxruntime", "tf2onnx", "ai_edge_litert"):
         if find_spec(package) is None:
@@ -173,7 +174,6 @@ MIXED = (
 )
 
 
-@pytest.mark.slow
 def test_other_networks_views_and_precisions_are_explained_repeated_and_exported(
     images: Path, tmp_path: Path
 ) -> None:

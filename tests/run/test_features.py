@@ -82,6 +82,7 @@ def test_an_epoch_sees_various_views_and_is_a_function_of_its_number(
     assert set(views) == {0, 1, 2} and not np.array_equal(views, loader._views(3))
 
 
+@pytest.mark.slow
 def test_folds_heads_and_seeds_share_the_features_and_other_views_do_not(
     images: Path, tmp_path: Path
 ) -> None:

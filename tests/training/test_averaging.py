@@ -51,6 +51,7 @@ class Epochs(ProgressListener):
         self.weights.append([np.array(v) for v in self.model.trainable_variables])
 
 
+@pytest.mark.slow
 def test_swa_is_the_mean_of_the_weights_that_epochs_end_with() -> None:
     words = ("epochs=5", "batch_size=8", "learning_rate=0.02", "schedule=one_cycle")
     left = []

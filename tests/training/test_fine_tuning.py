@@ -173,6 +173,7 @@ def assert_same(whole: Any, again: Any) -> None:
         assert history[name] == same[name], name
 
 
+@pytest.mark.slow
 def test_a_run_stopped_at_a_boundary_ends_as_one_that_never_was(tmp_path: Path) -> None:
     spec = spec_of("epochs=2", "schedule=cosine", "ema=0.9", head_epochs=1, layer_decay=0.7)
     assert_same(trained(spec, tmp_path / "whole"), trained(spec, tmp_path / "again", (1, 0)))
