@@ -86,8 +86,7 @@ def export(saved: SavedModel, name: str, images: np.ndarray, target: Path) -> Ex
         with tempfile.TemporaryDirectory(dir=final.parent, prefix=".export-") as folder:
             aside = Path(folder) / f"model{chosen.suffix}"
             with _quiet():
-                _converted(name, chosen, saved.network, aside)
-                found = softmax(chosen.read(aside)(images))
+                found = softmax(_converted(name, chosen, saved.network, aside)(images))
             result = Exported(final, float(np.abs(found - wanted).max()), chosen.tolerance)
             if result.agrees:
                 if final.is_dir():
@@ -98,12 +97,15 @@ def export(saved: SavedModel, name: str, images: np.ndarray, target: Path) -> Ex
     return result
 
 
-def _converted(name: str, chosen: Format, network: "keras.Model", path: Path) -> None:
+def _converted(name: str, chosen: Format, network: "keras.Model", path: Path) -> Logits:
+    """Writes the network and returns what computes the logits of the written file."""
     try:
         chosen.write(network, path)
+        return chosen.read(path)
     except OSError:
         raise
-    except Exception as error:  # converters raise anything where a layer has no counterpart
+    # Converters raise anything where a layer has no counterpart, or write what nothing can read.
+    except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"export: {name} cannot express this network: {reason}") from error
 

@@ -76,12 +76,13 @@ def test_what_cannot_be_exported_is_one_line(
     pixels = np.zeros((1, 16, 16, 3), np.uint8)
     keras = exporting.FORMATS["keras"]
 
-    def fails(network: Any, path: Path) -> None:
+    def fails(*_: Any) -> Any:
         raise NotImplementedError("no such layer\nat all")
 
-    monkeypatch.setitem(exporting.FORMATS, "keras", replace(keras, write=fails))
-    with pytest.raises(UserError, match="keras cannot express this network: no such layer$"):
-        exporting.export(saved, "keras", pixels, tmp_path / "a")
+    for broken in ({"write": fails}, {"read": fails}):
+        monkeypatch.setitem(exporting.FORMATS, "keras", replace(keras, **broken))
+        with pytest.raises(UserError, match="keras cannot express this network: no such layer$"):
+            exporting.export(saved, "keras", pixels, tmp_path / "a")
     monkeypatch.setitem(exporting.FORMATS, "keras", replace(keras, needs=("no_such_package",)))
     with pytest.raises(UserError, match=r"needs no_such_package; install .*\.\[export\]"):
         exporting.export(saved, "keras", pixels, tmp_path / "a")
