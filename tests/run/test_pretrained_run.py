@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from launched import command, run, weights
 from small_run import overrides, runs
 
 from melanoma_exp import config
@@ -45,3 +47,30 @@ def test_a_run_reads_the_file_once_and_is_known_by_its_content(
     copy.write_bytes(b"other")
     with pytest.raises(UserError, match="copy.npz has another content"):
         COMMANDS["rerun"]([run.info.run_id, storage])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_workers_start_from_the_same_pretrained_weights(
+    images: Path, lite0: Path, tmp_path: Path
+) -> None:
+    """The learning rate is too small to move them."""
+    more = [
+        "model=backbone",
+        f"model.weights={lite0}",
+        "model.dropout=0.0",
+        "train.precision=float32",
+        "train.optimizer=sgd",
+        "train.learning_rate=1e-12",
+        "train.epochs=1",
+    ]
+    ended = []
+    for name, verb in (("one", []), ("two", ["launch", "--workers", "2"])):
+        words = [w for w in command(images, tmp_path / name) if not w.startswith("model")]
+        run(tmp_path / name, verb, [*words, *more])
+        found = weights(tmp_path / name / "artifacts")
+        ended.append({k: v for k, v in found.items() if v.ndim == 4})  # kernels
+    assert ended[0] and all(np.allclose(v, ended[1][k], atol=1e-6) for k, v in ended[0].items())
+    with np.load(lite0) as archive:
+        stem = archive["_conv_stem.weight"].transpose(2, 3, 1, 0)
+    assert any(v.shape == stem.shape and np.allclose(v, stem, atol=1e-6) for v in ended[1].values())
