@@ -10,9 +10,9 @@ from melanoma_exp.cli import compose
 from melanoma_exp.spec import UserError
 from melanoma_exp.system.installation import conf_folder
 
+# recipe/transfer trains the backbone of tests/run/test_model_options.py, for minutes.
 TINY = {
     "scratch": ("model=resnet", "model.widths=[4,8]", "model.blocks=[1,1]", "model.strides=[1,2]"),
-    "transfer": ("model=backbone", "model.weights=null"),
     "features": ("model=backbone", "model.weights=null", "train.features.views=2"),
 }
 
