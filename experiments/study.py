@@ -60,13 +60,17 @@ def main(words: list[str], folder: Path = HERE) -> None:
         if not given.collect:
             train(study, common, tracking)
         archive = tracking.archive()
-        runs = find(archive, [_settings(job, common) for job in study.jobs()])
+        jobs = study.jobs()
+        runs = find(archive, [_settings(job, common) for job in jobs])
+        reference = None
+        if study.reference is not None:
+            reference = runs[jobs.index(study.jobs(study.reference)[0])].id
         compared = build.build(
             archive,
             selection.Selection(given.study, tuple(runs), ()),
             True,
             "balanced_accuracy",
-            reference=_reference(study, common, archive),
+            reference=reference,
         )
     except UserError as error:
         sys.exit("\n".join(error.lines))
@@ -138,8 +142,6 @@ def _newest(stored: Sequence[StoredRun], job: Mapping[str, Any]) -> StoredRun | 
     settings = {k: str(v) for k, v in job.items() if config.determines(k)}
     if settings["train.precision"] == "auto":  # a run holds what its machine made of it
         del settings["train.precision"]
-    if settings.get("model.weights_sha256") == "None":  # nor does the path of weights matter
-        settings = {k: v for k, v in settings.items() if not k.startswith("model.weights")}
     alike = [
         run
         for run in stored
@@ -152,14 +154,6 @@ def _newest(stored: Sequence[StoredRun], job: Mapping[str, Any]) -> StoredRun | 
 
 def _settings(job: Sequence[str], common: Sequence[str]) -> dict[str, Any]:
     return composed([*job, *_of_a_job(common)]).flat()
-
-
-def _reference(study: Study, common: Sequence[str], archive: Archive) -> str | None:
-    """Returns the id of a run of the setup that all others are tested against."""
-    if study.reference is None:
-        return None
-    job = study.jobs(study.reference)[0]
-    return find(archive, [_settings(job, common)])[0].id
 
 
 def write_runs(path: Path, runs: Sequence[StoredRun]) -> None:
