@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from melanoma_exp.augment.base import Geometric, Policy, Sampling
+from melanoma_exp.augment.base import Geometric, Policy, Sampling, between, check_ascending
 
 Fraction = Annotated[float, Field(ge=-1, le=1)]
 Range = tuple[Fraction, Fraction]
@@ -37,10 +37,9 @@ class FlipRotateZoomStep(Geometric):
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> Self:
-        for name in ("shift_height", "shift_width", "rotation", "zoom_height", "zoom_width"):
-            bounds = getattr(self, name)
-            if bounds is not None and bounds[0] > bounds[1]:
-                raise ValueError(f"{name}: the lower bound comes first (got {list(bounds)})")
+        check_ascending(
+            self, "shift_height", "shift_width", "rotation", "zoom_height", "zoom_width"
+        )
         for name in ("zoom_height", "zoom_width"):
             bounds = getattr(self, name)
             if bounds is not None and bounds[0] <= -1:
@@ -58,9 +57,6 @@ class FlipRotateZoomStep(Geometric):
             float64 (3, 3), output position to input position.
         """
         u = random.random(7)
-
-        def between(bounds: tuple[float, float], share: float) -> float:
-            return bounds[0] + (bounds[1] - bounds[0]) * share
 
         zoom_height = between(self.zoom_height, u[5])
         return matrix(

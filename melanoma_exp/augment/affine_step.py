@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from melanoma_exp.augment.affine import matrix, warp
-from melanoma_exp.augment.base import Geometric, Sampling
+from melanoma_exp.augment.base import Geometric, Sampling, between, check_ascending
 
 Degrees = Annotated[float, Field(ge=-360, le=360)]
 Slant = Annotated[float, Field(gt=-90, lt=90)]
@@ -46,10 +46,7 @@ class Affine(Geometric):
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> Self:
-        for name in ("rotation", "scale", "aspect", "shear", "shift"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise ValueError(f"{name}: the lower bound comes first (got {[low, high]})")
+        check_ascending(self, "rotation", "scale", "aspect", "shear", "shift")
         return self
 
     def draw(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -62,9 +59,6 @@ class Affine(Geometric):
         u = random.random(7)
         if u[0] >= self.probability:
             return np.eye(3)
-
-        def between(bounds: tuple[float, float], share: float) -> float:
-            return bounds[0] + (bounds[1] - bounds[0]) * share
 
         scale = between(self.scale, u[2])
         low, high = np.log(self.aspect)

@@ -30,6 +30,27 @@ class Step(Spec):
         raise NotImplementedError
 
 
+def check_ascending(step: Step, *names: str) -> None:
+    """Checks that the lower bound of each range comes first.
+
+    Args:
+        step: Has the ranges; None is no range.
+        names: Of them.
+
+    Raises:
+        ValueError: One does not.
+    """
+    for name in names:
+        bounds = getattr(step, name)
+        if bounds is not None and bounds[0] > bounds[1]:
+            raise ValueError(f"{name}: the lower bound comes first (got {list(bounds)})")
+
+
+def between(bounds: tuple[float, float], share: float) -> float:
+    """Returns the number that lies at a share of the way, 0 to 1, from one bound to the other."""
+    return bounds[0] + (bounds[1] - bounds[0]) * share
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How an image is resampled.

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from melanoma_exp.augment.base import Step
+from melanoma_exp.augment.base import Step, check_ascending
 
 Sigma = Annotated[float, Field(gt=0, le=20)]
 
@@ -27,8 +27,7 @@ class Blur(Step):
 
     @model_validator(mode="after")
     def _bounds_ascend(self) -> Self:
-        if self.sigma[0] > self.sigma[1]:
-            raise ValueError(f"sigma: the lower bound comes first (got {list(self.sigma)})")
+        check_ascending(self, "sigma")
         return self
 
     def draw(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:

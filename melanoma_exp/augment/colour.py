@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from melanoma_exp.augment.base import Step
+from melanoma_exp.augment.base import Step, check_ascending
 
 Strength = Annotated[float, Field(ge=-1, le=1)]
 Range = tuple[Strength, Strength]
@@ -39,10 +39,7 @@ class Colour(Step):
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> Self:
-        for name in ("brightness", "contrast", "saturation", "hue", "gain"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise ValueError(f"{name}: the lower bound comes first (got {[low, high]})")
+        check_ascending(self, "brightness", "contrast", "saturation", "hue", "gain")
         return self
 
     def draw(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from melanoma_exp.augment.base import Step
+from melanoma_exp.augment.base import Step, check_ascending
 
 ATTEMPTS = 10  # to find a box that fits
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -34,10 +34,7 @@ class Erasing(Step):
 
     @model_validator(mode="after")
     def _bounds_ascend(self) -> Self:
-        for name in ("area", "aspect"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise ValueError(f"{name}: the lower bound comes first (got {[low, high]})")
+        check_ascending(self, "area", "aspect")
         return self
 
     def draw(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
