@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from melanoma_exp.data.cells import known
 from melanoma_exp.data.groups import unite
 from melanoma_exp.data.samples import Samples
 
@@ -24,7 +25,8 @@ class Listing:
         confirmed: The classes that the official label of each row may be under, its own name
             first; empty where there is no official label.
         published: Published counts by part and class, empty where none are known.
-        metadata: For each source id that has any, further columns (age, sex, site, ...).
+        metadata: For each source id that has any, further columns (age, sex, site, ...); "" where
+            unknown.
     """
 
     samples: Samples
@@ -45,7 +47,8 @@ class Row:
         path: The file.
         source: Names the image within the dataset, unlike any other.
         label: Its class.
-        lesion: Images of one lesion stay on one side of a split; "" where unknown.
+        lesion: Images of one lesion stay on one side of a split; "" or a word for unknown where it
+            is not known.
         official: `train` or `test`.
         image_id: Names one image wherever it is, "" where the name says nothing.
         metadata: Further columns (age, sex, site, ...).
@@ -68,7 +71,7 @@ def from_rows(rows: Sequence[Row], notes: Sequence[str] = ()) -> Listing:
         notes: One sentence for each thing a reader should know.
     """
     classes = sorted({row.label for row in rows})
-    lesions = [row.lesion for row in rows]
+    lesions = [known(row.lesion) for row in rows]
     image_ids = [row.image_id for row in rows]
     sources = [row.source for row in rows]
     samples = Samples(
@@ -88,5 +91,9 @@ def from_rows(rows: Sequence[Row], notes: Sequence[str] = ()) -> Listing:
         image_ids=tuple(image_ids),
         confirmed=((),) * len(rows),
         published={},
-        metadata={row.source: row.metadata for row in rows if row.metadata},
+        metadata={
+            row.source: {column: known(cell) for column, cell in row.metadata.items()}
+            for row in rows
+            if row.metadata
+        },
     )

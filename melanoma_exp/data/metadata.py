@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from melanoma_exp.data.cells import known
 from melanoma_exp.spec import UserError, did_you_mean
 
 SHOWN = 20  # errors of one file that are shown
@@ -17,7 +18,7 @@ class Table:
 
     Attributes:
         path: The file.
-        rows: By image id, the other columns.
+        rows: By image id, the other columns; "" where the cell is empty or a word for unknown.
         lines: The line of each image id.
     """
 
@@ -38,24 +39,24 @@ class Table:
         first = f"first: {lost[0]}, line {self.lines[lost[0]]}"
         return [f"{len(lost)} images of {self.path.name} have no file ({first})"]
 
-    def check(self, column: str, known: Iterable[str], where: str, needed: bool) -> None:
+    def check(self, column: str, allowed: Iterable[str], where: str, needed: bool) -> None:
         """Refuses values that are not known.
 
         Args:
             column: Of labels.
-            known: The values it may have.
-            where: Says where the known values come from.
+            allowed: The values it may have.
+            where: Says where they come from.
             needed: Whether an empty cell is a mistake too.
 
         Raises:
             UserError: A line for each, with its line number.
         """
-        known = list(known)
+        allowed = list(allowed)
         problems = [
             f"{self.path}, line {self.lines[image]}: {column} is {row[column]!r}, which is none of "
-            f"{where} {', '.join(known)}{did_you_mean(row[column], known)}"
+            f"{where} {', '.join(allowed)}{did_you_mean(row[column], allowed)}"
             for image, row in self.rows.items()
-            if row[column] not in known and (row[column] or needed)
+            if row[column] not in allowed and (row[column] or needed)
         ]
         _refuse(problems, self.path)
 
@@ -117,7 +118,7 @@ def read(path: Path, id_column: str, *needed: str | None) -> Table:
     problems: list[str] = []
     try:
         for row in reader:
-            image, here = (row[id_column] or "").strip(), f"{path}, line {reader.line_num}"
+            image, here = known(row[id_column]), f"{path}, line {reader.line_num}"
             if None in row:
                 problems.append(f"{here}: has more cells than the heading")
             elif not image:
@@ -125,7 +126,7 @@ def read(path: Path, id_column: str, *needed: str | None) -> Table:
             elif image in rows:
                 problems.append(f"{here}: {image} comes twice, first on line {lines[image]}")
             else:
-                rows[image] = {k: (v or "").strip() for k, v in row.items() if k != id_column}
+                rows[image] = {k: known(v) for k, v in row.items() if k != id_column}
                 lines[image] = reader.line_num
     except csv.Error as error:
         problems.append(f"{path}, line {reader.line_num}: cannot be read as a CSV: {error}")

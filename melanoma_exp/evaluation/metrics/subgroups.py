@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from melanoma_exp.data.cells import is_unknown
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats
 from melanoma_exp.evaluation.metrics.roc import Ranking
 
 UNKNOWN = "unknown"
-_MISSING = ("", "unknown", "nan", "na", "n/a", "none")
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _metrics(
 
 
 def _value(attribute: str, text: str, ages: Sequence[int]) -> str:
-    if text.lower() in _MISSING:
+    if is_unknown(text):
         return UNKNOWN
     if attribute != "age":
         return text
