@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from melanoma_exp.models import applications, efficientnet_lite, resolutions
+from melanoma_exp.models import applications, efficientnet_lite, head, resolutions
 from melanoma_exp.models.base import Model
 from melanoma_exp.spec import UserError, did_you_mean
 from melanoma_exp.system.files import sha256
@@ -49,7 +49,7 @@ class Backbone(Model):
     weights: Literal["imagenet"] | Path | None
     weights_sha256: str | None = Field(pattern="^([0-9a-f]{64}|imagenet)$")
     levels: int = Field(ge=1, le=5)
-    pool: Literal["avg", "max", "avg_max"]
+    pool: head.Pool
     normalize: bool
     hidden: tuple[Annotated[int, Field(ge=1)], ...]
     dropout: float = Field(ge=0, le=0.99)
@@ -138,27 +138,10 @@ class Backbone(Model):
         levels = resolutions.last_of_each(keras.Model(images, maps))
         if len(levels) < self.levels:
             raise UserError(f"model.levels: {self.architecture} has {len(levels)} resolutions")
-        pooled = []
-        for k, level in enumerate(levels[: self.levels]):
-            if self.pool in ("avg", "avg_max"):
-                name = f"avg_pool{k + 1}"
-                pooled.append(layers.GlobalAveragePooling2D(dtype="float32", name=name)(level))
-            if self.pool in ("max", "avg_max"):
-                name = f"max_pool{k + 1}"
-                pooled.append(layers.GlobalMaxPooling2D(dtype="float32", name=name)(level))
-        if len(pooled) > 1:
-            x = layers.Concatenate(dtype="float32", name="embedding")(pooled)
-        else:
-            x = layers.Identity(dtype="float32", name="embedding")(pooled[0])
+        x = head.pooled(levels[: self.levels], self.pool)
         if self.normalize:
             x = layers.BatchNormalization(dtype="float32", name="embedding_norm")(x)
-        for k, units in enumerate(self.hidden):
-            if self.dropout:
-                x = layers.Dropout(self.dropout, name=f"hidden{k + 1}_dropout")(x)
-            x = layers.Dense(units, activation="relu", name=f"hidden{k + 1}")(x)
-        if self.dropout:
-            x = layers.Dropout(self.dropout, name="head_dropout")(x)
-        logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+        logits = head.logits(x, num_classes, self.dropout, self.hidden)
         return keras.Model(images, logits, name=self.name.replace("-", "_"))
 
     def load_pretrained(self, model: "keras.Model") -> None:
@@ -201,8 +184,8 @@ class Backbone(Model):
             block = BLOCK.search(layer.name)
             group = block.group() if block else f"stride {strides[layer.name]}"
             groups.setdefault(group, []).append(layer.name)
-        head = [layer.name for layer in model.layers if re.fullmatch(HEAD, layer.name)]
-        return [*groups.values(), head]
+        last = [layer.name for layer in model.layers if re.fullmatch(HEAD, layer.name)]
+        return [*groups.values(), last]
 
     def embedding_layer(self, model: "keras.Model") -> str:
         """Returns the name of the layer that gives the pooled features."""

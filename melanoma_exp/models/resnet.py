@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from melanoma_exp.models import head
 from melanoma_exp.models.base import Model
 from melanoma_exp.spec import Spec, UserError
 
@@ -73,7 +74,7 @@ class ResNet(Model):
     activation: Literal["relu", "silu", "gelu"]
     squeeze_excitation: int = Field(ge=0)
     stochastic_depth: Rate
-    pool: Literal["avg", "max", "avg_max"]
+    pool: head.Pool
     dropout: Rate
 
     @model_validator(mode="after")
@@ -161,11 +162,7 @@ class ResNet(Model):
                 stride = self.strides[stage] if block == 0 else 1
                 skipped = self.stochastic_depth * depth / last
                 x = self._block(x, width, stride, skipped, f"stage{stage + 1}_block{block + 1}")
-        x = pooled(x, self.pool)
-        if self.dropout:
-            x = layers.Dropout(self.dropout, name="head_dropout")(x)
-        # The head stays in float32: a softmax over bfloat16 logits costs accuracy.
-        logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+        logits = head.logits(head.pooled([x], self.pool), num_classes, self.dropout)
         return keras.Model(images, logits, name=self.name.replace("-", "_"))
 
     def _block(self, x: Any, width: int, stride: int, skipped: float, name: str) -> Any:
@@ -224,14 +221,3 @@ def conv(x: Any, filters: int, kernel: int, stride: int, name: str) -> Any:
 
     options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
     return layers.Conv2D(filters, kernel, stride, name=name, **options)(x)
-
-
-def pooled(x: Any, pool: str) -> Any:
-    """Adds the global pooling that gives the embedding, float32 (b, d)."""
-    from keras import layers
-
-    kinds = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
-    if pool in kinds:
-        return kinds[pool](dtype="float32", name="embedding")(x)
-    both = [kind(dtype="float32", name=f"{name}_pool")(x) for name, kind in kinds.items()]
-    return layers.Concatenate(dtype="float32", name="embedding")(both)
