@@ -123,6 +123,11 @@ def test_metrics_at_the_threshold_by_hand(spec: Any) -> None:
     assert values["number_needed_to_biopsy"] == pytest.approx((0.0375 + 0.95 / 3) / 0.0375)
 
 
+def test_the_sentence_counts_alerts_and_not_positives(spec: Any) -> None:
+    asked = "The alert, at threshold 0.5000, fired on 5 of 10 images: 3 of 4 melanoma, 2 of 6 others."
+    assert by_hand(spec).sentence() == asked
+
+
 def test_net_benefit_by_hand(spec: Any) -> None:
     found = by_hand(spec)
     at = dict(zip(found.chances.round(2), found.benefit.value, strict=True))

@@ -33,6 +33,11 @@ def test_separable_and_reversed_logits_stay_within_bounds() -> None:
     assert calibration.fit_temperature(-np.eye(3) * 9, truth) == pytest.approx(20, rel=1e-3)
 
 
+def test_logits_that_know_nothing_of_classes_need_no_temperature() -> None:
+    flat = np.repeat(np.array([[0.0], [3.0], [-7.5]]), 4, axis=1)
+    assert calibration.fit_temperature(flat, np.array([0, 1, 2])) == 1
+
+
 def test_calibration_error_by_hand() -> None:
     said = np.array([0.1, 0.1, 0.4, 0.6, 0.9, 0.9])
     happened = np.array([0, 0, 1, 0, 1, 1], bool)

@@ -114,6 +114,27 @@ def test_one_class_only_has_the_metrics_that_are_defined(rows: int) -> None:
     assert np.isnan(table.specificity.value[0]) and np.isnan(table.recall.value[1])
 
 
+@pytest.mark.parametrize("answer", [[0.25] * 4, [0.1, 0.2, 0.3, 0.4], [0.5, 0.5, 0.0, 0.0]])
+def test_one_answer_for_all_images_is_worth_chance(answer: list[float]) -> None:
+    truth = np.repeat([0, 1, 2, 3], [10, 20, 30, 40])
+    overall, table = evaluated(truth, np.tile(answer, (100, 1)))
+    named = sorted(range(4), key=lambda k: -answer[k])[:2]
+    assert overall["top2_accuracy"].value == np.isin(truth, named).mean()
+    assert overall["accuracy"].value == (truth == named[0]).mean()
+    assert overall["balanced_accuracy"].value == 0.25 and overall["kappa"].value == 0
+    assert overall["macro_auc"].value == overall["weighted_auc"].value == 0.5
+    np.testing.assert_allclose(table.average_precision.value, table.support / 100)
+
+
+def test_two_named_classes_hold_the_predicted_one_also_where_probabilities_tie() -> None:
+    random = np.random.default_rng(3)
+    probability = random.integers(1, 4, (300, 5)) / 4
+    probability /= probability.sum(axis=1, keepdims=True)
+    truth = random.integers(0, 5, 300)
+    overall, _ = evaluated(truth, probability)
+    assert overall["accuracy"].value < overall["top2_accuracy"].value < 0.5
+
+
 def test_equal_probabilities_are_chance_and_a_zero_has_a_finite_loss() -> None:
     truth = np.array([0, 1, 2, 0])
     overall, table = evaluated(truth, np.full((4, 3), 1 / 3))

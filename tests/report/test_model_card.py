@@ -48,6 +48,15 @@ def test_figures_are_those_of_the_evaluation(finished: Any, card: str) -> None:
     assert f"Temperature {decision['temperature']:.4f}" in card
 
 
+def test_alerts_are_counted_as_alerts_and_melanomas_as_melanomas(finished: Any, card: str) -> None:
+    for part in ("val", "test"):
+        found = json.loads((finished[2] / f"evaluation_{part}.json").read_text())["alerts"]
+        alert = found["melanoma"]
+        tp, fn, fp, tn = (alert["confusion"][key] for key in ("tp", "fn", "fp", "tn"))
+        assert f"Melanoma: {tp + fn} of {alert['images']} images." in card
+        assert f"fired on {tp + fp} of {tp + fn + fp + tn} images: {tp} of {tp + fn} mel" in card
+
+
 def test_counts_are_those_of_the_split(finished: Any, card: str) -> None:
     rows = [line.split(",") for line in (finished[2] / "split.csv").read_text().splitlines()[1:]]
     train = [row for row in rows if row[-1] == "train"]

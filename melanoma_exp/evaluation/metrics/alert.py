@@ -52,6 +52,17 @@ class Alert:
     rates: ClassVar[Floats] = GRID
     chances: ClassVar[Floats] = CHANCES
 
+    def sentence(self) -> str:
+        """Returns how many images were alerted at the threshold, and which, in words."""
+        if self.confusion is None:
+            return "No alert: validation gave no threshold."
+        tp, fn, fp, tn = self.confusion
+        return (
+            f"The alert, at threshold {self.decision.threshold:.4f}, fired on {tp + fp} of "
+            f"{self.images} images: {tp} of {tp + fn} {self.decision.name}, {fp} of {fp + tn} "
+            "others."
+        )
+
 
 def evaluate(
     positive: NDArray[np.bool_],
