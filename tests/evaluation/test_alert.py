@@ -124,8 +124,9 @@ def test_metrics_at_the_threshold_by_hand(spec: Any) -> None:
 
 
 def test_the_sentence_counts_alerts_and_not_positives(spec: Any) -> None:
-    asked = "The alert, at threshold 0.5000, fired on 5 of 10 images: 3 of 4 melanoma, 2 of 6 others."
-    assert by_hand(spec).sentence() == asked
+    assert by_hand(spec).sentence() == (
+        "The alert, at threshold 0.5000, fired on 5 of 10 images: 3 of 4 melanoma, 2 of 6 others."
+    )
 
 
 def test_net_benefit_by_hand(spec: Any) -> None:
