@@ -54,6 +54,7 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             AddedGroup("train.restarts", {"first_epochs": 10.0, "factor": 2.0}),
             AddedGroup("train.one_cycle", {"rise": 0.3, "start_fraction": 0.04}),
             Added("train.ema_warmup", False),
+            Added("train.ema_bn_batches", None),
             Added("train.swa", None),
             Added("balance.from_epoch", 1, ("class_weight", "sampling")),
             AddedToStep("colour", "gain", [0.0, 0.0]),
@@ -85,7 +86,8 @@ def upgrade(content: Content, file: str) -> Content:
             f"{file}: was written by melanoma_exp {version} (schema {schema}); this version, "
             f"{__version__}, reads schemas up to {CURRENT}: use {version} or a later one"
         )
-    for _, changes in CHANGES[schema:]:
+    # Until its release the newest schema grows: a file that has it may be from before a change.
+    for _, changes in CHANGES[min(schema, CURRENT - 1) :]:
         for change in changes:
             change.apply(content)
     return content

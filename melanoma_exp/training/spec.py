@@ -106,6 +106,8 @@ class Train(Spec):
         ema: Momentum of the weights' moving average that is evaluated and kept; null uses none.
         ema_warmup: Lowers that momentum to (1 + t) / (10 + t) in step t while this is lower, so
             that the average forgets the first weights sooner.
+        ema_bn_batches: Training batches over which the statistics of batch normalisation are
+            computed for the average, before each validation; null keeps those of the weights.
         swa: Stochastic weight averaging; null uses none.
         precision: Of the computation; weights and logits stay float32. float16 needs a GPU. `auto`
             is bfloat16 where the machine computes it natively, else float32; a run records which.
@@ -133,6 +135,7 @@ class Train(Spec):
     clip_norm: float | None = Field(gt=0)
     ema: float | None = Field(gt=0, lt=1)
     ema_warmup: bool
+    ema_bn_batches: int | None = Field(ge=1)
     swa: Swa | None
     precision: Literal["auto", "float32", "bfloat16", "float16"]
     fused: bool
@@ -170,9 +173,12 @@ class Train(Spec):
 
     def check_distribution(self, kind: str) -> list[str]:
         """Returns a line for each thing that does not go with an option of `distribution`."""
-        if self.swa is None or kind == "single":
-            return []
-        return [f"train.swa: needs distribution=single (got {kind}); train.ema does not"]
+        needs = f"needs distribution=single (got {kind}); train.ema does not"
+        return [
+            f"train.{key}: {needs}"
+            for key in ("swa", "ema_bn_batches")
+            if getattr(self, key) is not None and kind != "single"
+        ]
 
     @model_validator(mode="before")
     @classmethod
@@ -191,8 +197,10 @@ class Train(Spec):
             raise ValueError(f"final_fraction is not for schedule={self.schedule}")
         if self.warmup_epochs >= self.epochs and self.warmup_epochs:
             raise ValueError("warmup_epochs must be below epochs")
-        if self.ema_warmup and self.ema is None:
-            raise ValueError("ema_warmup needs ema")
+        if self.ema is None:
+            for key in ("ema_warmup", "ema_bn_batches"):
+                if getattr(self, key):
+                    raise ValueError(f"{key} needs ema")
         if self.swa is not None and self.ema is not None:
             raise ValueError("swa and ema both average the weights; set one of them to null")
         if self.swa is not None and self.swa.from_epoch > self.epochs:

@@ -105,6 +105,14 @@ def test_what_is_written_now_is_read_back_and_names_its_version() -> None:
     assert migrations.upgrade(content, "x") == experiment.model_dump(mode="json")
 
 
+def test_a_run_of_this_schema_from_before_its_last_keys_is_read() -> None:
+    experiment = today("m2")
+    content = json.loads(experiment.to_json())
+    assert content["schema_version"] == migrations.CURRENT
+    del content["train"]["ema_bn_batches"]
+    assert config.parse_json(json.dumps(content)) == experiment
+
+
 @pytest.mark.parametrize("schema", [migrations.CURRENT + 1, -1, "2", None])
 def test_a_schema_of_a_later_version_is_refused_by_its_name(schema: object) -> None:
     content = {**json.loads(today("m1").to_json()), "schema_version": schema}

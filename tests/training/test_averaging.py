@@ -51,6 +51,34 @@ class Epochs(ProgressListener):
         self.weights.append([np.array(v) for v in self.model.trainable_variables])
 
 
+def test_statistics_for_the_moving_average_are_its_own_and_training_goes_on_as_without() -> None:
+    left = []
+    for batches in ("2", "null"):
+        words = ("epochs=2", "batch_size=8", "learning_rate=0.02", "ema=0.9")
+        spec = train_spec(*words, f"ema_bn_batches={batches}")
+        process.prepare_process(spec, 1)
+        images, val = feeds(8)
+        model = config.parse(compose.compose(conf_folder(), NET)).model.build((16, 16, 3), 3)
+        compile_model(model, spec, images.steps, THREE)
+        epochs = Epochs(model)
+        history = fit.fit(model, spec, images, val, Signals(), progress=epochs)
+        norm = model.get_layer("block1_norm")
+        before = keras.Model(model.input, norm.input)
+        maps = [np.array(before(batch)) for batch, *_ in images.dataset(1).take(2)]
+        expected = np.mean([one.mean((0, 1, 2)) for one in maps], 0)
+        left.append((epochs.weights, history["val/loss"], norm.moving_mean, expected))
+        # What was validated is what is kept.
+        assert model.evaluate(val.dataset(), verbose=0)[0] == pytest.approx(
+            history["val/loss"][-1], rel=1e-5
+        )
+    (weights, losses, found, expected), (plain, plain_losses, raw, _) = left
+    for one, other in zip(weights, plain, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    assert losses[0] != plain_losses[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert not np.allclose(raw, expected, rtol=0.05)
+
+
 @pytest.mark.slow
 def test_swa_is_the_mean_of_the_weights_that_epochs_end_with() -> None:
     words = ("epochs=5", "batch_size=8", "learning_rate=0.02", "schedule=one_cycle")
@@ -118,6 +146,11 @@ SWA = "train.swa={from_epoch: 30, bn_batches: 2}"
         ((SWA,), "train: swa.from_epoch=30 is never reached: epochs is 20"),
         ((SWA, "train.epochs=30", "train.ema=0.9"), "train: swa and ema both average the weights"),
         (("train.ema_warmup=true",), "train: ema_warmup needs ema"),
+        (("train.ema_bn_batches=5",), "train: ema_bn_batches needs ema"),
+        (
+            ("train.ema=0.9", "train.ema_bn_batches=5", "distribution=mirrored"),
+            r"train.ema_bn_batches: needs distribution=single \(got mirrored\)",
+        ),
         (
             (SWA, "train.epochs=30", "distribution=mirrored"),
             r"train.swa: needs distribution=single \(got mirrored\)",

@@ -38,7 +38,15 @@ EVERYTHING = (
     "early_stopping.patience=3",
     "learning_rate=0.05",
 )
-PLAIN = ("epochs=3", "batch_size=8", "schedule=cosine", "optimizer=adamw", "learning_rate=0.01")
+PLAIN = (
+    "epochs=3",
+    "batch_size=8",
+    "schedule=cosine",
+    "optimizer=adamw",
+    "learning_rate=0.01",
+    "ema=0.9",
+    "ema_bn_batches=2",
+)
 AVERAGED = (
     "epochs=4",
     "batch_size=8",

@@ -42,8 +42,8 @@ def find_lr(words: list[str]) -> None:
     except OSError as error:
         raise UserError(f"--out: cannot write {given.out}: {error.strerror}") from error
     constant = {"schedule": "constant", "warmup_epochs": 0.0, "final_fraction": 0.0}
-    plain = {**constant, "ema": None, "ema_warmup": False, "swa": None}
-    train = experiment.train.model_copy(update=plain)
+    own = {"ema": None, "ema_warmup": False, "ema_bn_batches": None, "swa": None}
+    train = experiment.train.model_copy(update={**constant, **own})
     from melanoma_exp.run import runner, training
     from melanoma_exp.training.signals import Signals
 

@@ -41,8 +41,7 @@ class Averaging:
         """Puts the averaged weights in, for the validation of the epoch that is not over yet."""
         if not self._raw:
             self.keep_raw()
-        if self._spec.ema is not None:
-            self._model.optimizer.finalize_variable_values(self._model.trainable_variables)
+        self._put_moving(state.epoch)
         swa = self._spec.swa
         if swa is not None and state.epoch + 1 >= swa.from_epoch:
             new, count = _values(self._averaged), state.swa_epochs
@@ -63,16 +62,24 @@ class Averaging:
 
     def finish(self, state: TrainingState) -> None:
         """Puts the averaged weights in for good; all epochs are over."""
-        if self._spec.ema is not None:
-            self._model.optimizer.finalize_variable_values(self._model.trainable_variables)
-        elif state.swa_weights:
+        self._put_moving(state.epoch - 1)
+        if state.swa_weights:
             self._put_mean(state.swa_weights, state.epoch - 1)
+
+    def _put_moving(self, epoch: int) -> None:
+        if self._spec.ema is None:
+            return
+        self._model.optimizer.finalize_variable_values(self._model.trainable_variables)
+        if self._spec.ema_bn_batches is not None:
+            self._estimate(epoch, self._spec.ema_bn_batches)
 
     def _put_mean(self, mean: Values, epoch: int) -> None:
         assert self._spec.swa is not None
         _assign(self._averaged, mean)
-        batches = self._train.dataset(epoch).take(self._spec.swa.bn_batches)
-        batch_norm.estimate(self._model, batches)
+        self._estimate(epoch, self._spec.swa.bn_batches)
+
+    def _estimate(self, epoch: int, batches: int) -> None:
+        batch_norm.estimate(self._model, self._train.dataset(epoch).take(batches))
 
     @property
     def _averaged(self) -> list[Any]:
