@@ -145,7 +145,10 @@ def _class_folders(folder: Path, strays: Counter[str]) -> list[Path]:
 def _images(folder: Path, strays: Counter[str], inside: bool = False) -> list[Path]:
     """Returns the images directly in a folder by name; `inside` leaves its folders unmentioned."""
     with os.scandir(folder) as entries:
-        found = sorted((e.name, e.is_dir()) for e in entries)
+        # A link may lead nowhere or to itself, at which `e.is_dir()` would end.
+        found = sorted(
+            (e.name, os.path.isdir(e) if e.is_symlink() else e.is_dir()) for e in entries
+        )
     images = []
     for name, is_folder in found:
         if not is_folder and name.lower().endswith(SUFFIXES) and not name.startswith("."):

@@ -1,12 +1,15 @@
-"""Files and folders that are complete or absent, and the SHA-256 of a file."""
+"""Files and folders that are complete or absent, files from outside, and the SHA-256 of a file."""
 
+import errno
 import hashlib
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 @contextmanager
@@ -61,7 +64,59 @@ def remove(target: Path) -> None:
         target.unlink(missing_ok=True)
 
 
+def open_file(path: Path) -> IO[bytes]:
+    """Opens a file that the user names, for reading, unless it is something else by that name.
+
+    A pipe, a device or a socket could keep the process waiting for ever, or never end.
+
+    Raises:
+        OSError: It cannot be opened or is no file; `strerror` says so.
+    """
+    _check_kind(path.stat().st_mode, path)
+    # A pipe may have taken the file's place since: it is opened without waiting, and refused.
+    file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    try:
+        _check_kind(os.fstat(file.fileno()).st_mode, path)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def read(path: Path, most: int) -> bytes:
+    """Returns the content of a file that the user names.
+
+    Args:
+        path: The file.
+        most: Bytes that it may hold.
+
+    Raises:
+        OSError: As of `open_file`, or it is larger.
+    """
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = b"" if size > most else file.read(most + 1)
+    if max(size, len(content)) > most:
+        raise OSError(errno.EFBIG, f"holds more than {most} bytes", str(path))
+    return content
+
+
+def _check_kind(mode: int, path: Path) -> None:
+    if not stat.S_ISREG(mode):
+        what = next((name for is_one, name in _KINDS if is_one(mode)), "something else")
+        raise OSError(errno.EINVAL, f"is {what}, not a file", str(path))
+
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
 def sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file as 64 hex digits."""
-    with path.open("rb") as file:
+    """Returns the SHA-256 of a file as 64 hex digits; errors as of `open_file`."""
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

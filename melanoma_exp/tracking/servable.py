@@ -19,6 +19,7 @@ REQUIREMENTS = (
     "pillow",
     "pydantic",
     "scikit-learn",
+    "simplejpeg",
 )
 # Fields of the record of an image; if it is unreadable, all but `error` and `notice` are absent.
 RECORD: dict[str, Any] = {

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_exp.data.audit.findings import KINDS, Finding
-from melanoma_exp.data.decode import open_rgb
 from melanoma_exp.data.duplicates.survey import Survey
+from melanoma_exp.data.image_file import open_rgb, read_unchanged
 from melanoma_exp.system.html import data_uri, templates
 
 SHOWN = 40  # findings of a kind that are shown; the CSV has all
@@ -73,12 +73,13 @@ def _images(survey: Survey, finding: Finding) -> list[dict[str, str]]:
             "id": finding.ids[k],
             "label": finding.labels[k],
             "part": str(listing.samples.official[row]),
-            "data": _data(listing.paths[row]),
+            "data": _data(listing.paths[row], survey.file_digests[row]),
         }
         for k, row in enumerate(finding.rows[:IMAGES])
     ]
 
 
-def _data(path: Path) -> str:
+def _data(path: Path, sha256: str) -> str:
     # The survey has opened this file under the set's own pixel limit.
-    return data_uri(open_rgb(path, max_pixels=2**62, draft=(SIDE, SIDE)), SIDE)
+    content = read_unchanged(path, sha256, max_pixels=10**9)
+    return data_uri(open_rgb(content, max_pixels=10**9, draft=(SIDE, SIDE)), SIDE)

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from melanoma_exp.data.decode import open_rgb
 from melanoma_exp.data.duplicates import near_duplicates
 from melanoma_exp.data.duplicates.near_duplicates import Pairs
+from melanoma_exp.data.image_file import open_rgb, read_unchanged
 from melanoma_exp.spec import digest
 from melanoma_exp.system.cache.entry import About, obtain
 from melanoma_exp.system.threads import threaded_map
 
-VERSION = 1  # raise it when the same files would give other fingerprints
+VERSION = 2  # raise it when the same files would give other fingerprints
 ARRAYS = "fingerprints.npz"
 SHARPNESS_SIDE = 128  # pixels of a side at which sharpness is measured
 
@@ -57,17 +57,21 @@ def load(
 
     Args:
         paths: The files.
-        file_digests: SHA-256 of each.
+        file_digests: SHA-256 of each, "" for those that are not opened.
         max_pixels: Larger images count as unreadable.
         cache: The folder of cached data.
 
     Raises:
-        UserError: The cache cannot be written.
+        UserError: The cache cannot be written, or a file is no longer what it was.
     """
     key = digest([VERSION, near_duplicates.VERSION, max_pixels, list(file_digests)])
     about = About(os.path.commonpath([path.absolute() for path in paths]), len(paths))
     entry = obtain(
-        cache, "fingerprints", key, about, lambda folder: _build(paths, max_pixels, folder)
+        cache,
+        "fingerprints",
+        key,
+        about,
+        lambda folder: _build(paths, file_digests, max_pixels, folder),
     )
     with closing(entry), np.load(entry.folder / ARRAYS) as stored:
         pairs = Pairs(stored["first"], stored["second"], stored["turn"], stored["distance"])
@@ -78,7 +82,9 @@ def load(
         )
 
 
-def _build(paths: Sequence[Path], max_pixels: int, folder: Path) -> None:
+def _build(
+    paths: Sequence[Path], file_digests: Sequence[str], max_pixels: int, folder: Path
+) -> None:
     n, side = len(paths), near_duplicates.SIDE
     thumbnails = np.zeros((n, side, side, 3), np.uint8)
     sizes = np.zeros((n, 2), np.int64)
@@ -87,8 +93,9 @@ def _build(paths: Sequence[Path], max_pixels: int, folder: Path) -> None:
     bad: dict[int, str] = {}
 
     def look(row: int) -> None:
+        content = read_unchanged(paths[row], file_digests[row], max_pixels)
         try:
-            image = open_rgb(paths[row], max_pixels)
+            image = open_rgb(content, max_pixels)
         except ValueError as error:
             bad[row] = str(error)
             return
@@ -99,7 +106,7 @@ def _build(paths: Sequence[Path], max_pixels: int, folder: Path) -> None:
         colours[row] = _colour(thumbnails[row])
         sharpness[row] = _sharpness(image)
 
-    threaded_map(look, range(n))
+    threaded_map(look, [row for row in range(n) if file_digests[row]])
     _, first = np.unique(pixels, return_index=True)
     first = np.sort(first)
     pairs = near_duplicates.find(thumbnails[first])

@@ -1,17 +1,18 @@
 """Opens all files of a listing once and groups those that belong together."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from melanoma_exp.data import image_file
 from melanoma_exp.data.duplicates import fingerprints
 from melanoma_exp.data.duplicates.fingerprints import Fingerprints
 from melanoma_exp.data.groups import unite
 from melanoma_exp.data.listing import Listing
 from melanoma_exp.data.samples import Samples
-from melanoma_exp.spec import UserError, digest
-from melanoma_exp.system.files import sha256
+from melanoma_exp.spec import digest
 from melanoma_exp.system.threads import threaded_map
 
 
@@ -24,7 +25,7 @@ class Survey:
         samples: The readable rows, grouped by lesion, image id, equal bytes, equal pixels and
             near-identical pictures. `samples.image` is the row of the listing.
         identity: str (len(samples),), rows of one image share it: equal bytes, pixels or image id.
-        file_digests: SHA-256 of each file of the listing.
+        file_digests: SHA-256 of each file of the listing, "" where it cannot be opened.
         fingerprints: What the files show.
         digest: Identifies files, labels, groups and metadata, not where they lie.
     """
@@ -56,10 +57,13 @@ def survey(listing: Listing, max_pixels: int, cache: Path) -> Survey:
         cache: The folder of cached data.
 
     Raises:
-        UserError: A file cannot be opened at all, or the cache cannot be written.
+        UserError: A file changed while it was read, or the cache cannot be written.
     """
-    file_digests = tuple(threaded_map(_file_digest, listing.paths))
+    opened = threaded_map(lambda path: _file_digest(path, max_pixels), listing.paths)
+    file_digests = tuple("" if isinstance(one, ValueError) else one for one in opened)
     seen = fingerprints.load(listing.paths, file_digests, max_pixels, cache)
+    closed = {row: str(one) for row, one in enumerate(opened) if isinstance(one, ValueError)}
+    seen = replace(seen, bad=dict(sorted({**seen.bad, **closed}.items())))
     identity = unite([file_digests, seen.pixels, listing.image_ids])
     links = np.stack([seen.pairs.first, seen.pairs.second], axis=1)
     group = unite([listing.samples.group.tolist(), file_digests, seen.pixels], links)
@@ -79,8 +83,9 @@ def survey(listing: Listing, max_pixels: int, cache: Path) -> Survey:
     )
 
 
-def _file_digest(path: Path) -> str:
+def _file_digest(path: Path, max_pixels: int) -> str | ValueError:
+    """Returns the SHA-256 of a file, or why it is not opened."""
     try:
-        return sha256(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+        return hashlib.sha256(image_file.read(path, max_pixels)).hexdigest()
+    except ValueError as error:
+        return error
