@@ -1,5 +1,6 @@
 """Forest plots: setups against a reference, paired, with intervals."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def draw_recipes_against(reference: str, compared: Comparison, path: Path) -> li
     for axes, (metric, title) in zip(panels, METRICS.items(), strict=False):
         _draw_metric(axes, rows, metric, title)
     _draw_differences(panels[-1], rows, compared.tested, reference)
-    panels[0].set_yticks(range(len(rows)), [_name(row) for row in rows], fontsize=BODY)
+    panels[0].set_yticks(range(len(rows)), [setup(row) for row in rows], fontsize=BODY)
     panels[0].invert_yaxis()
     save(figure, path)
     return [_in_words(row) for row in rows]
@@ -73,7 +74,7 @@ def _draw_differences(
     """Draws estimates with 95 % intervals; filled where significant after Holm."""
     for y, (row, one) in enumerate(_outcomes(rows, tested, reference)):
         if one is None:
-            word = "reference" if _name(row) == reference else "not tested"
+            word = "reference" if setup(row) == reference else "not tested"
             axes.annotate(word, (0, y), xytext=(4, 0), textcoords="offset points", fontsize=SMALL)
             continue
         fill = BLUE if one.significant else "white"
@@ -91,7 +92,7 @@ def _outcomes(
 ) -> list[tuple[Row, Outcome | None]]:
     """Returns for each row its difference to the reference on validation, None for itself."""
     val = next(one for one in tested if one.part == "val")
-    base = next(row for row in rows if _name(row) == reference)
+    base = next(row for row in rows if setup(row) == reference)
     found: list[tuple[Row, Outcome | None]] = []
     for row in rows:
         ahead, behind = val.pair(row, base), val.pair(base, row)
@@ -107,9 +108,9 @@ def _in_words(row: Row) -> str:
     means = [f"{title} {row.mean(f'final/val/{key}').value:.3f}" for key, title in METRICS.items()]
     cpu = np.nanmean([run.metric("seconds/fit_cpu") for run in row.runs]) / 60
     shown = ", ".join(means).replace("\n", " ")
-    return f"{_name(row)}: {shown}; {cpu:.0f} CPU-minutes of training a fold."
+    return f"{setup(row)}: {shown}; {cpu:.0f} CPU-minutes of training a fold."
 
 
-def _name(row: Row) -> str:
-    """Returns the name of the recipe."""
-    return row.runs[0].stored.tags["experiment"].removeprefix("recipe/")
+def setup(row: Row) -> str:
+    """Returns the name of the setup: its runs' names without the fold and the seed."""
+    return re.sub(r"(-fold\d+)?(-s\d+)?$", "", row.runs[0].stored.name)

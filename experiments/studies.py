@@ -2,14 +2,16 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import operating_point
 from drawing import draw_leak, draw_recipes
 from forest import draw_recipes_against
 
 from melanoma_exp.comparison.build import Comparison
+from melanoma_exp.tracking.archive import Archive
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Study:
         fixed: Overrides of every job.
         draw: Draws the comparison into a file and says in words what it shows.
         reference: The setup that all others are tested against; None tests all pairs.
+        ensembles: By name the setups whose runs are averaged; rows of the comparison too.
+        describe: Returns further lines of Markdown about the comparison.
     """
 
     rows: Mapping[str, Sequence[str]]
@@ -29,6 +33,8 @@ class Study:
     fixed: Sequence[str]
     draw: Callable[[Comparison, Path], list[str]]
     reference: str | None = None
+    ensembles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    describe: Callable[[Archive, Comparison], list[str]] = lambda archive, compared: []
 
     def job(self, row: str, *repeats: str) -> list[str]:
         """Returns the overrides of one job.
@@ -92,10 +98,13 @@ STUDIES = {
                 "train.precision=auto",
             ),
             "features": ("experiment=recipe/features",),
+            "transfer": ("experiment=recipe/transfer",),
         },
         {"split.fold": FOLDS},
         ("dataset=ham10000", "split=kfold", "split.test=0"),
         partial(draw_recipes_against, "m3"),
         reference="m3",
+        ensembles={"ensemble": ("features", "transfer")},
+        describe=operating_point.describe,
     ),
 }

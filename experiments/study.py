@@ -60,11 +60,16 @@ def main(words: list[str], folder: Path = HERE) -> None:
         if not given.collect:
             train(study, common, tracking)
         archive = tracking.archive()
-        jobs = study.jobs()
-        runs = find(archive, [_settings(job, common) for job in jobs])
-        reference = None
-        if study.reference is not None:
-            reference = runs[jobs.index(study.jobs(study.reference)[0])].id
+        by_row = {
+            row: find(archive, [_settings(job, common) for job in study.jobs(row)])
+            for row in study.rows
+        }
+        averaged = [
+            ensemble(archive, name, [run for row in rows for run in by_row[row]], common)
+            for name, rows in study.ensembles.items()
+        ]
+        runs = [*itertools.chain(*by_row.values()), *averaged]
+        reference = by_row[study.reference][0].id if study.reference else None
         compared = build.build(
             archive,
             selection.Selection(given.study, tuple(runs), ()),
@@ -78,7 +83,7 @@ def main(words: list[str], folder: Path = HERE) -> None:
     write_runs(place / "results.csv", runs)
     write_epochs(place / "epochs.csv", archive, runs)
     lines = study.draw(compared, place / "figure.png")
-    fill(place / "README.md", compared, lines)
+    fill(place / "README.md", compared, lines, study.describe(archive, compared))
     print(f"{len(runs)} runs: {place}")
 
 
@@ -137,6 +142,30 @@ def find(archive: Archive, jobs: Sequence[Mapping[str, Any]]) -> list[StoredRun]
     return found
 
 
+def ensemble(
+    archive: Archive, name: str, members: Sequence[StoredRun], common: Sequence[str]
+) -> StoredRun:
+    """Returns the newest finished ensemble of some runs; makes it where there is none.
+
+    Raises:
+        UserError: It could not be made; the command has said why.
+    """
+    ids = [run.id for run in members]
+
+    def newest() -> StoredRun | None:
+        """Returns the newest one in the store."""
+        runs = [r for r in archive.search("") if r.tags.get("ensemble_of") == " ".join(ids)]
+        return next((run for run in reversed(runs) if run.status == "FINISHED"), None)
+
+    if not newest():
+        places = [word for word in common if word.startswith(("tracking", "cache"))]
+        command = [sys.executable, "-m", "melanoma_exp", "ensemble", *ids, "--name", name, *places]
+        subprocess.run(command)
+    if made := newest():
+        return made
+    raise UserError(f"failed: {name}")
+
+
 def _newest(stored: Sequence[StoredRun], job: Mapping[str, Any]) -> StoredRun | None:
     """Returns the newest finished run with the settings of a job."""
     settings = {k: str(v) for k, v in job.items() if config.determines(k)}
@@ -189,11 +218,13 @@ def write_epochs(path: Path, archive: Archive, runs: Sequence[StoredRun]) -> Non
                 writer.writerow([run.name, step, *(f"{values[step]:.4f}" for values in series)])
 
 
-def fill(readme: Path, compared: Comparison, lines: Sequence[str]) -> None:
-    """Writes table, verdict and the figure's words between the README's two marks."""
+def fill(
+    readme: Path, compared: Comparison, lines: Sequence[str], described: Sequence[str]
+) -> None:
+    """Writes table, verdict, the figure's words and more between the README's two marks."""
     text = table.to_markdown(compared.rows, compared.best, compared.question.alert)
     said = [compared.verdict.headline, *compared.verdict.answers, *compared.verdict.caveats]
-    block = "\n".join([text, *(f"- {line}" for line in [*lines, *said]), ""])
+    block = "\n".join([text, *(f"- {line}" for line in [*lines, *said]), "", *described])
     readme.write_text(
         re.sub(
             r"(<!-- results -->\n).*(<!-- end of results -->)",

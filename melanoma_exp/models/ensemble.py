@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import SerializeAsAny, ValidationInfo, WithJsonSchema, field_validator
 from pydantic.functional_validators import PlainValidator
 
+from melanoma_exp.models import resizing
 from melanoma_exp.models.base import Model
 from melanoma_exp.models.inference import Inference
 from melanoma_exp.spec import Spec, UserError
@@ -37,6 +38,8 @@ class Member(Spec):
         name: Of that run.
         model: Its network.
         inference: The views that it predicts from.
+        image_size: Height and width of the images that it was trained on, in pixels; those of the
+            ensemble are resized to it.
         weights_sha256: Of its own file of weights.
     """
 
@@ -44,6 +47,7 @@ class Member(Spec):
     name: str
     model: AnyNetwork
     inference: Inference
+    image_size: tuple[int, int]
     weights_sha256: str
 
 
@@ -92,7 +96,7 @@ class Ensemble(Model):
 
     def views(self, height: int, width: int) -> int:
         """Returns the largest number of views of a member."""
-        return max(member.inference.count(height, width) for member in self.members)
+        return max(member.inference.count(*member.image_size) for member in self.members)
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> "keras.Model":
         """Builds the members and the mean of their probabilities, with fresh weights.
@@ -110,9 +114,11 @@ class Ensemble(Model):
         images = keras.Input(image_shape, dtype="uint8", name="images")
         chances = []
         for k, member in enumerate(self.members):
-            inner = member.model.build(image_shape, num_classes)
+            inner = member.model.build((*member.image_size, 3), num_classes)
             network = keras.Model(inner.inputs[0], inner.outputs[0], name=member_name(k))
-            logits = member.inference.wrap(network)(images)
+            viewed = member.inference.wrap(network)
+            height, width, _ = image_shape
+            logits = resizing.wrap(viewed, height, width, f"{member_name(k)}_resized")(images)
             chances.append(ops.log_softmax(logits, axis=-1))
         stacked = ops.stack(chances, axis=1)
         # The logarithm of the mean of exponentials, relative to the largest, so that none is 0.
@@ -128,14 +134,26 @@ class Ensemble(Model):
         return {"network": f"mean probability of {len(self.members)} networks: {names}"}
 
     def gradcam_network(self, model: "keras.Model") -> "keras.Model":
-        """Returns the first member: maps of several networks have no common layer."""
-        first = member_network(model, 0)
-        views: list[keras.Model] = [x for x in first.layers if x.name == member_name(0)]
-        return self.members[0].model.gradcam_network(views[0] if views else first)
+        """Returns the first member that takes the ensemble's images as they are.
+
+        Maps of several networks have no common layer.
+        """
+        k = self.explained(model.input_shape[1:3])
+        network = member_network(model, k)
+        views: list[keras.Model] = [x for x in network.layers if x.name == member_name(k)]
+        return self.members[k].model.gradcam_network(views[0] if views else network)
 
     def gradcam_layer(self, model: "keras.Model") -> str:
-        """Returns the layer of the first member."""
-        return self.members[0].model.gradcam_layer(model)
+        """Returns the layer of the member that is explained."""
+        return self.members[self.explained(model.input_shape[1:3])].model.gradcam_layer(model)
+
+    def explained(self, image_size: tuple[int, int]) -> int:
+        """Returns the position of the member that Grad-CAM explains.
+
+        Args:
+            image_size: Height and width of the ensemble's images; a member has the same.
+        """
+        return [tuple(member.image_size) for member in self.members].index(tuple(image_size))
 
 
 def member_name(position: int) -> str:
@@ -144,12 +162,13 @@ def member_name(position: int) -> str:
 
 
 def member_network(model: "keras.Model", position: int) -> "keras.Model":
-    """Returns a member's network with its views, uint8 (b, h, w, 3) to logits (b, c).
+    """Returns a member with its views, from the ensemble's images uint8 (b, h, w, 3) to (b, c).
 
     Args:
         model: What `build` of an ensemble returned.
         position: Of the member, from 0.
     """
-    own = (member_name(position), f"{member_name(position)}_views")
+    name = member_name(position)
+    own = (name, f"{name}_views", f"{name}_resized")
     found: keras.Model = next(layer for layer in model.layers if layer.name in own)
     return found

@@ -135,3 +135,28 @@ def test_a_study_of_nothing_yet_begins(
     monkeypatch.setattr(study.subprocess, "run", lambda command: SimpleNamespace(returncode=1))
     with pytest.raises(SystemExit, match="failed: m1-published"):
         study.main(["02-leak", str(tmp_path), f"tracking.folder={tmp_path / 'new'}"], tmp_path)
+
+
+def test_an_ensemble_is_made_once_of_the_runs_of_its_setups(
+    study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "mlruns")
+    place = f"tracking.folder={store.folder}"
+    first, second = (store.write("experiment=m1", seed=seed) for seed in (1, 2))
+    archive = study.composed([place]).tracking.archive()
+    members = [archive.run(run_id) for run_id in (first, second)]
+    commands: list[list[str]] = []
+
+    def make(command: list[str]) -> None:
+        commands.append(command)
+        store.write("experiment=m1", seed=3, tags={"ensemble_of": f"{first} {second}"})
+
+    monkeypatch.setattr(study.subprocess, "run", make)
+    words = ["dataset.root=elsewhere", place, "train.epochs=1"]
+    made = study.ensemble(archive, "both", members, words)
+    assert study.ensemble(archive, "both", members, words) == made
+    ((_, *command),) = commands
+    assert command == ["-m", "melanoma_exp", "ensemble", first, second, "--name", "both", place]
+    monkeypatch.setattr(study.subprocess, "run", lambda command: None)
+    with pytest.raises(study.UserError, match="failed: reversed"):
+        study.ensemble(archive, "reversed", members[::-1], words)

@@ -1,5 +1,6 @@
 """Makes an ensemble of finished runs: one network, evaluated out of fold, recorded as a run."""
 
+import math
 import tempfile
 import time
 from collections import Counter
@@ -107,7 +108,8 @@ def combine(chosen: Sequence[MemberRun], here: Experiment, name: str | None) -> 
     """Returns the experiment of an ensemble.
 
     What its members share it shares; where they differ, its augment, balance and train are those of
-    the first, and its precision is float32. Nothing is trained with them.
+    the first, and its precision is float32. Nothing is trained with them. Its images are those of
+    the member with the largest.
 
     Args:
         chosen: The members.
@@ -123,17 +125,20 @@ def combine(chosen: Sequence[MemberRun], here: Experiment, name: str | None) -> 
             name=member.stored.name,
             model=member.experiment.model,
             inference=member.experiment.inference,
+            image_size=member.experiment.dataset.image_size,
             weights_sha256=member.manifest.weights_sha256,
         )
         for member in chosen
     )
     precisions = {member.experiment.train.precision for member in chosen}
+    size = max((m.experiment.dataset.image_size for m in chosen), key=math.prod)
     train = first.train
     if len(precisions) > 1:
         train = train.model_copy(update={"precision": "float32"})
     combined = first.model_copy(
         update={
             "name": name or f"{title}-{first.dataset.kind}",
+            "dataset": first.dataset.model_copy(update={"image_size": size}),
             "model": Ensemble(kind="ensemble", name=title, members=listed),
             "inference": _inference(chosen),
             "split": Members(kind="members", train_per_class=None),

@@ -108,8 +108,11 @@ def _unfit(member: MemberRun, first: MemberRun) -> str:
             f"{', '.join(first.manifest.classes)}; an ensemble needs one list of classes"
         )
     ours, theirs = (m.experiment.model_dump(mode="json")["dataset"] for m in (member, first))
+    own = "image_size"  # each member's images are resized to it
     differ = [
-        k for k in ours | theirs if determines(f"dataset.{k}") and ours.get(k) != theirs.get(k)
+        k
+        for k in ours | theirs
+        if k != own and determines(f"dataset.{k}") and ours.get(k) != theirs.get(k)
     ]
     if differ:
         key = differ[0]

@@ -105,10 +105,10 @@ class EnsembleRecorder(Recorder):
 
         def predict(name: str, part: Samples) -> NDArray[np.float64]:
             found = np.zeros((len(self._members), len(part), len(part.classes)))
-            height, width, _ = self._datamodule.image_shape
             for k, rows in self._scoring.scored_rows(name):
                 if len(rows):
-                    views = self._members[k].experiment.inference.count(height, width)
+                    member = self._members[k].experiment
+                    views = member.inference.count(*member.dataset.image_size)
                     batch_size = max(self._experiment.train.batch_size // views, 1)
                     found[k, rows] = predict_logits(
                         member_network(model, k),
@@ -153,7 +153,7 @@ class EnsembleRecorder(Recorder):
                 "and its threshold are estimates, and validation metrics are pessimistic."
             )
         limits.append("One ensemble: training noise between ensembles is not measured.")
-        limits.append("Grad-CAM shows the first member alone, also on images it trained on.")
+        limits.append("Grad-CAM shows one member alone, also on images it trained on.")
         card = self._experiment, self._datamodule, evaluations, decision
         return model_card.write(*card, epochs=0, members=lines, limits=limits)
 

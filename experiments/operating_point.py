@@ -1,0 +1,109 @@
+"""What the melanoma alert of each setup is worth: net benefit, calibration, subgroups."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from forest import setup
+
+from melanoma_exp.comparison.build import Comparison
+from melanoma_exp.comparison.images import Answers
+from melanoma_exp.comparison.rows import Row
+from melanoma_exp.tracking.archive import Archive
+
+MELANOMA = ("mel", "melanoma")
+CHANCES = (0.05, 0.1, 0.2)  # probabilities of melanoma from which one would act
+FIGURES = {
+    "melanoma_auc": "melanoma AUC",
+    "melanoma_specificity_at_95_sensitivity": "specificity at 95 % sensitivity",
+    "melanoma_sensitivity_at_95_specificity": "sensitivity at 95 % specificity",
+    "ece_calibrated": "calibration error",
+}
+
+
+def describe(archive: Archive, compared: Comparison) -> list[str]:
+    """Returns two tables in Markdown: the alert by setup, and by subgroup of patients.
+
+    Args:
+        archive: Where the runs are.
+        compared: The setups with their predictions.
+    """
+    val = next(one for one in compared.tested if one.part == "val")
+    melanoma = next(k for k, name in enumerate(compared.classes) if name in MELANOMA)
+    return [
+        "The melanoma alert on validation. Net benefit is in melanomas found per 1,000 images, at "
+        "the probability of melanoma from which one would act, against alerting for every image:",
+        "",
+        *_by_setup(val.rows, melanoma),
+        "",
+        "Melanomas caught and others spared at the threshold of 95 % sensitivity, by subgroup:",
+        "",
+        *_by_subgroup(archive, compared.rows),
+        "",
+    ]
+
+
+def net_benefit(positive: np.ndarray, probability: np.ndarray, chance: float) -> float:
+    """Returns true alerts less false ones at the odds of a chance, as a share of all images.
+
+    Vickers and Elkin, Decision curve analysis, Medical Decision Making 26, 2006.
+
+    Args:
+        positive: bool (n,).
+        probability: float64 (n,).
+        chance: An image is alerted from this probability.
+    """
+    alerted = probability >= chance
+    odds = chance / (1 - chance)
+    return float((alerted & positive).mean() - (alerted & ~positive).mean() * odds)
+
+
+def _by_setup(answered: Iterable[tuple[Row, Answers]], melanoma: int) -> list[str]:
+    at = [f"net benefit at {chance:.0%}" for chance in CHANCES]
+    lines = [_line(["setup", *FIGURES.values(), *at]), _line(["---"] * (1 + len(FIGURES) + 3))]
+    everyone: list[str] = []
+    for row, answers in answered:
+        means = [f"{row.mean(f'final/val/{key}').value:.3f}" for key in FIGURES]
+        positive = answers.label == melanoma
+        benefit = [
+            1000 * np.mean([net_benefit(positive, p[:, melanoma], q) for p in answers.probability])
+            for q in CHANCES
+        ]
+        lines.append(_line([setup(row), *means, *(f"{value:.0f}" for value in benefit)]))
+        always = np.ones(len(positive))
+        values = (1000 * net_benefit(positive, always, q) for q in CHANCES)
+        everyone = [f"{value:.0f}" for value in values]
+    return [*lines, _line(["alert for all", *["–"] * len(FIGURES), *everyone])]
+
+
+def _by_subgroup(archive: Archive, rows: Sequence[Row]) -> list[str]:
+    tables = {setup(row): _counts(archive, row) for row in rows}
+    groups = list(dict.fromkeys(key for table in tables.values() for key in table))
+    lines = [_line(["", "melanomas", *tables]), _line(["---"] * (2 + len(tables)))]
+    for key in groups:
+        found = [table.get(key, np.zeros(4)) for table in tables.values()]
+        melanomas = int(max(one[1] for one in found))
+        cells = [
+            f"{one[0] / one[1]:.2f}, {one[2] / one[3]:.2f}" if one[1] and one[3] else "–"
+            for one in found
+        ]
+        lines.append(_line([": ".join(key), str(melanomas), *cells]))
+    return lines
+
+
+def _counts(archive: Archive, row: Row) -> Mapping[tuple[str, str], np.ndarray]:
+    """Returns by subgroup melanomas caught, melanomas, others spared and others, over all runs."""
+    counts: dict[tuple[str, str], np.ndarray] = defaultdict(lambda: np.zeros(4))
+    for run in row.runs:
+        for one in csv.DictReader(io.StringIO(archive.text(run.stored, "subgroups_val.csv"))):
+            positives, others = int(one["positives"]), int(one["images"]) - int(one["positives"])
+            sensitivity, specificity = (float(one[k] or 0) for k in ("sensitivity", "specificity"))
+            caught = np.nan_to_num([sensitivity * positives, specificity * others])
+            counts[one["attribute"], one["value"]] += caught[0], positives, caught[1], others
+    return counts
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
