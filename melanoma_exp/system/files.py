@@ -8,8 +8,8 @@ import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def remove(target: Path) -> None:
         target.unlink(missing_ok=True)
 
 
-def open_file(path: Path) -> IO[bytes]:
+def open_file(path: Path) -> BufferedReader:
     """Opens a file that the user names, for reading, unless it is something else by that name.
 
     A pipe, a device or a socket could keep the process waiting for ever, or never end.
