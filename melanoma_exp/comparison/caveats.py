@@ -92,6 +92,8 @@ def find(rows: Sequence[Row], tested: Sequence[Tested], question: Question) -> l
             f"Validation chose the prior correction of {_listed(chosen)}: its validation metrics "
             "of predicted classes are optimistic, those of test are not."
         )
+    if mixed := _mixed_probabilities(rows, question):
+        lines.append(mixed)
     for name, tag, width in (("code", "git_commit", 8), ("machines", "machine.cpu", 60)):
         found = {run.stored.tags.get(tag, "")[:width] for row in rows for run in row.runs}
         if len(found) > 1:
@@ -111,6 +113,21 @@ def _leak(row: Row) -> str:
         if (value := row.mean(f"leak/{key}").value) > 0
     ]
     return f"Leaky: {row.name}: {'; '.join(found) or 'tagged as leaky'}. Shown, never ranked."
+
+
+def _mixed_probabilities(rows: Sequence[Row], question: Question) -> str:
+    """Says that a metric which is read off an alert's curve is of two probabilities."""
+    of_curve = ("auc", "average_precision", "partial_auc", "specificity", "sensitivity")
+    name = question.metric.removeprefix(f"{question.alert}_")
+    is_read_off = name in of_curve[:3] or "_at_" in name and name.startswith(of_curve[3:])
+    key = f"final/{question.part}/{question.alert}_auc_calibrated"
+    plain = {key in run.stored.metrics for row in rows for run in row.runs}
+    if not is_read_off or len(plain) < 2:
+        return ""
+    return (
+        f"{question.metric} is of the plain probability in some runs, and of the calibrated one "
+        "in those recorded before version 0.2.0: the two are not comparable."
+    )
 
 
 def _size(tested: Tested, question: Question) -> list[str]:

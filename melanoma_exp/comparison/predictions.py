@@ -10,6 +10,7 @@ import numpy as np
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.archive import Archive, StoredRun
 
+FIRST = ("id", "source", "group", "label", "predicted")
 PARTS = {"val": "validation", "test": "test"}
 
 
@@ -22,7 +23,7 @@ class Predictions:
         group: str (n,), images of one lesion share it.
         label: int64 (n,), index into the run's classes.
         predicted: int64 (n,), as the run decided.
-        probability: float64 (n, classes).
+        probability: float64 (n, classes), not calibrated.
     """
 
     ids: np.ndarray
@@ -73,29 +74,29 @@ def parse(text: str, classes: tuple[str, ...]) -> Predictions:
 
     Args:
         text: Of the file.
-        classes: The columns that hold probabilities, in order.
+        classes: The columns of plain probabilities, in order.
 
     Raises:
-        ValueError: A column is missing, a value is not a number or a label not a class.
+        ValueError: The columns are others, a value is not a number or a label not a class.
         KeyError: Likewise.
     """
     lines = csv.reader(io.StringIO(text))
-    head = {name: column for column, name in enumerate(next(lines, ()))}
-    missing = [name for name in ("id", "group", "label", "predicted", *classes) if name not in head]
-    if missing:
-        raise ValueError(f"the column is missing: {', '.join(missing)}")
+    # By position: a class may be called like another column, and metadata may follow.
+    head, expected = next(lines, []), [*FIRST, *classes]
+    if head[: len(expected)] != expected:
+        raise ValueError(f"its columns do not begin with {', '.join(expected)}")
     rows = list(lines)
     if not rows or any(len(row) != len(head) for row in rows):
         raise ValueError("it is empty or truncated")
-    shares = [head[name] for name in classes]
+    column = {name: k for k, name in enumerate(FIRST)}
     label_of = {name: label for label, name in enumerate(classes)}
-    ids = np.array([row[head["id"]] for row in rows], dtype=str)
+    ids = np.array([row[column["id"]] for row in rows], dtype=str)
     order = np.argsort(ids)
     label, predicted = (
-        np.array([label_of[row[head[name]]] for row in rows], np.int64)
+        np.array([label_of[row[column[name]]] for row in rows], np.int64)
         for name in ("label", "predicted")
     )
-    group = np.array([row[head["group"]] for row in rows], dtype=str)
-    probability = np.array([[row[k] for k in shares] for row in rows]).astype(np.float64)
+    group = np.array([row[column["group"]] for row in rows], dtype=str)
+    probability = np.array([row[len(FIRST) : len(expected)] for row in rows]).astype(np.float64)
     columns = (ids, group, label, predicted, probability)
     return Predictions(*(column[order] for column in columns))

@@ -23,6 +23,7 @@ class PartEvaluation:
         samples: The n rows of the part.
         logits: float64 (n, c).
         predicted: int64 (n,), the class of each image.
+        decision: For the first alert.
         metrics: Of these predictions.
         members: int64 (n,), how many networks of an ensemble scored each row; None for one network.
     """
@@ -30,6 +31,7 @@ class PartEvaluation:
     samples: Samples
     logits: NDArray[np.float64]
     predicted: NDArray[np.int64]
+    decision: Decision
     metrics: PartMetrics
     members: NDArray[np.int64] | None = None
 
@@ -37,6 +39,16 @@ class PartEvaluation:
     def probability(self) -> NDArray[np.float64]:
         """Of each class, not calibrated, float64 (n, c)."""
         return softmax(self.logits)
+
+    @property
+    def calibrated(self) -> NDArray[np.float64]:
+        """Of each class, calibrated, float64 (n, c)."""
+        return self.decision.class_probability(self.logits)
+
+    @property
+    def alert_probability(self) -> NDArray[np.float64]:
+        """Of the alerted class, calibrated, float64 (n,); 0 where the data has no such class."""
+        return self.decision.probability(self.logits, self.samples.classes)
 
 
 def evaluate(
@@ -77,5 +89,5 @@ def evaluate(
             outputs, part.label, part.classes, columns, decisions, spec, bootstraps[name]
         )
         predicted = decisions[0].predicted(outputs, part.classes)
-        evaluations[name] = PartEvaluation(part, outputs, predicted, metrics)
+        evaluations[name] = PartEvaluation(part, outputs, predicted, decisions[0], metrics)
     return decisions[0], evaluations

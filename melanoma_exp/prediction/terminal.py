@@ -63,8 +63,8 @@ def print_worklist(screen: Console, worklist: Worklist) -> None:
     table.add_column("", justify="right")
     table.add_column("image", overflow="fold", ratio=3)
     table.add_column("advice", ratio=2)
-    table.add_column(worklist.name, justify="right")
-    table.add_column("predicted class", ratio=2)
+    table.add_column(f"calibrated\n{worklist.name}", justify="right")
+    table.add_column("predicted class,\ncalibrated", ratio=2)
     for rank, one in enumerate(found[:SHOWN], 1):
         table.add_row(*_row(rank, one, folder, worklist.classes))
     screen.print(table)

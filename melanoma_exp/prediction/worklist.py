@@ -64,8 +64,8 @@ class Worklist:
         """Returns a row an image; files that could not be read come last, with the reason."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        shares = [f"probability {name}" for name in self.classes]
-        heads = f"path advice alert {self.name}_probability unsure predicted unusual".split()
+        shares = [f"calibrated {name}" for name in self.classes]
+        heads = "path advice alert alert_probability unsure predicted unusual".split()
         writer.writerow([*heads, *shares, "error", "run", "notice"])
         for p in self.predictions:
             writer.writerow(
@@ -96,6 +96,7 @@ class Worklist:
             "run_name": self.run_name,
             "alerted_class": self.name,
             "threshold": self.threshold,
+            "probability": "calibrated",
             "images": [
                 {"path": str(p.path), **to_record(p, self.classes)} for p in self.predictions
             ],

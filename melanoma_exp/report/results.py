@@ -43,7 +43,11 @@ def record(
     )
     title, spread = _title(name, mark), _title(name, mark, spec)
     table = found.table
-    columns = {"recall": table.recall, "precision": table.precision, "AUC": table.auc}
+    columns = {
+        "recall": table.recall,
+        "precision": table.precision,
+        "AUC (plain probability)": table.auc,
+    }
     files.figure(
         f"confusion_{name}", lambda: figures.confusion(table.confusion, found.classes, title)
     )
@@ -112,14 +116,27 @@ def _predictions(files: Artifacts, name: str, part: PartEvaluation, datamodule: 
     classes = np.array(samples.classes)
     metadata = datamodule.data.metadata
     extra = sorted({key for s in samples.source for key in metadata.get(str(s), {})})
-    extra = [key for key in extra if key not in ("label", "predicted", "group", "source")]
-    heads = ["id", "source", "group", "label", "predicted"]
+    heads = ["id", "source", "group", "label", "predicted", *samples.classes]
+    heads += [f"calibrated {name}" for name in samples.classes]
+    heads += ["alert_probability", "alert", "unsure"]
+    # A column of the metadata must not be taken for a prediction.
+    extra = [key for key in extra if key not in heads]
     columns = [metadata.get(str(source), {}) for source in samples.source]
     if part.members is not None:
         extra = ["members", *(key for key in extra if key != "members")]
         columns = [
             {**row, "members": str(count)} for row, count in zip(columns, part.members, strict=True)
         ]
+    decision, chance = part.decision, part.alert_probability
+    decided = (
+        [repr(p), *(_word(x, decision.threshold) for x in (alert, unsure))]
+        if decision.positive
+        else ["", "", ""]
+        for p, alert, unsure in zip(
+            chance.tolist(), decision.alerts(chance), decision.is_unsure(chance), strict=True
+        )
+    )
+    # Every digit: who computes a figure from the table gets ours.
     rows = (
         [
             ids,
@@ -127,21 +144,29 @@ def _predictions(files: Artifacts, name: str, part: PartEvaluation, datamodule: 
             group,
             classes[label],
             classes[guess],
-            *(f"{p:.8f}" for p in chances),
+            *map(repr, plain),
+            *map(repr, calibrated),
+            *last,
             *(row.get(key, "") for key in extra),
         ]
-        for ids, source, group, label, guess, chances, row in zip(
+        for ids, source, group, label, guess, plain, calibrated, last, row in zip(
             samples.id,
             samples.source,
             samples.group,
             samples.label,
             part.predicted,
-            probability,
+            probability.tolist(),
+            part.calibrated.tolist(),
+            decided,
             columns,
             strict=True,
         )
     )
-    files.table(f"predictions_{name}.csv", [*heads, *samples.classes, *extra], rows)
+    files.table(f"predictions_{name}.csv", [*heads, *extra], rows)
+
+
+def _word(value: bool, threshold: float | None) -> str:
+    return "" if threshold is None else str(bool(value)).lower()
 
 
 def _mistakes(
@@ -157,6 +182,6 @@ def _mistakes(
             part.predicted,
             probability,
             samples.classes,
-            title,
+            f"{title}, plain probability",
         ),
     )

@@ -211,7 +211,7 @@ def test_missing_and_damaged_predictions_are_reported(store, sweep) -> None:
     assert len(lines) == 3
     assert runs[0] in lines[0] and "has no artifact predictions_val.csv" in lines[0]
     assert "is damaged: it is empty or truncated" in lines[1]
-    assert "is damaged: the column is missing: melanoma" in lines[2]
+    assert "is damaged: its columns do not begin with id" in lines[2]
 
 
 def test_a_sweep_leaves_unfinished_runs_out_and_says_so(store, tmp_path, capsys) -> None:

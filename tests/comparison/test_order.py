@@ -45,3 +45,16 @@ def test_any_recorded_metric_orders_in_its_direction_and_has_a_column(store) -> 
     assert "val brier" in table.to_markdown(found.rows, found.best, "melanoma", "brier")
     with pytest.raises(UserError, match="--by kappa: expected one of balanced_accuracy"):
         built(store, ids, by="kappa")  # not recorded here
+
+
+def test_metrics_of_two_probabilities_are_not_compared_without_a_word(store) -> None:
+    ids = [store.write(f"model.dropout={rate}") for rate in (0.45, 0.46)]
+    for run, value in zip(ids, (0.8, 0.7), strict=True):
+        store.client.log_metric(run, "final/val/melanoma_auc", value)
+
+    def mixed(by: str) -> bool:
+        return any("not comparable" in line for line in built(store, ids, by).verdict.caveats)
+
+    assert not mixed("melanoma_auc")  # both of an earlier version
+    store.client.log_metric(ids[0], "final/val/melanoma_auc_calibrated", 0.8)
+    assert mixed("melanoma_auc") and not mixed("balanced_accuracy")

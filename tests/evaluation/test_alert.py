@@ -107,7 +107,7 @@ def by_hand(spec: Any) -> Alert:
     """3 of 4 positives and 2 of 6 others alerted."""
     positive = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0], bool)
     chance = np.array([0.9, 0.8, 0.55, 0.2, 0.7, 0.5, 0.4, 0.3, 0.1, 0.0])
-    return alert.evaluate(positive, chance, decision(0.5), spec, draws(10))
+    return alert.evaluate(positive, chance, chance, decision(0.5), spec, draws(10))
 
 
 def test_metrics_at_the_threshold_by_hand(spec: Any) -> None:
@@ -156,7 +156,7 @@ def test_curves_are_scikit_learns_without_points_on_straight_lines() -> None:
 
 def test_an_alert_without_a_true_positive_has_no_number_needed_to_biopsy(spec: Any) -> None:
     positive, chance = np.array([1, 1, 0, 0], bool), np.array([0.1, 0.2, 0.1, 0.9])
-    found = alert.evaluate(positive, chance, decision(0.5), spec, draws(4))
+    found = alert.evaluate(positive, chance, chance, decision(0.5), spec, draws(4))
     assert np.isnan(found.metrics["number_needed_to_biopsy"].value)
     assert found.metrics["ppv_at_prevalence"].value == 0
 

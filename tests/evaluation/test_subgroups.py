@@ -28,6 +28,7 @@ def found(metadata: list[dict[str, str]], **changes: Any) -> dict[tuple[str, str
         chance > 0.5,
         positive,
         chance,
+        DECISION.alerts(chance),
         DECISION,
         bootstrap,
     )

@@ -116,7 +116,7 @@ def test_bad_files_are_listed_at_the_end_and_set_the_exit_code(
     assert [bool(row["error"]) for row in rows] == [False] * 3 + [True] * 4
     assert all(row["notice"] == DISCLAIMER for row in rows)
     for row, image in zip(rows, content["images"], strict=False):
-        assert float(row["melanoma_probability"]) == pytest.approx(
+        assert float(row["alert_probability"]) == pytest.approx(
             image["alert_probability"], abs=1e-8
         )
     printed = capsys.readouterr().out

@@ -120,7 +120,7 @@ def test_it_predicts_and_is_served_like_any_run(made: Made, tmp_path: Path) -> N
     paths = sorted(made.images.rglob("*.png"))[:5]
     answers = served.predict(pd.DataFrame({"image": [path.read_bytes() for path in paths]}))
     for path, answer in zip(paths, answers, strict=True):
-        chance = float(predicted[path.name]["melanoma_probability"])
+        chance = float(predicted[path.name]["alert_probability"])
         assert answer["probabilities"]["melanoma"] == pytest.approx(chance, abs=1e-6)
 
 

@@ -30,9 +30,9 @@ class Alert:
         metrics: By name, as `evaluate` lists them.
         confusion: True positives, false negatives, false positives, true negatives at the
             threshold; None without threshold.
-        roc: float64 (3, k): false positive rate, sensitivity, threshold; corners only.
+        roc: float64 (3, k): false positive rate, sensitivity, plain probability; corners only.
         band: Sensitivity at each false positive rate of `rates`.
-        precision_recall: float64 (3, k): recall, precision, threshold.
+        precision_recall: float64 (3, k): recall, precision, plain probability.
         benefit: Net benefit at each threshold probability of `chances`.
         benefit_of_all: float64, the same where every image is alerted.
     """
@@ -66,16 +66,21 @@ class Alert:
 
 def evaluate(
     positive: NDArray[np.bool_],
-    probability: Floats,
+    plain: Floats,
+    calibrated: Floats,
     decision: Decision,
     spec: Evaluation,
     bootstrap: Bootstrap,
 ) -> Alert:
     """Returns the metrics of an alert.
 
-    They are: auc; average_precision; partial_auc (area above a sensitivity, normalised as in
-    the ISIC 2024 challenge); sensitivity_at_S_specificity; specificity_at_S_sensitivity, these two
-    read off the part's own curve; and at the threshold of the decision: sensitivity, specificity,
+    From the plain probability, as whoever has the table of predictions computes them: auc;
+    average_precision; partial_auc (area above a sensitivity, normalised as in the ISIC 2024
+    challenge); sensitivity_at_S_specificity; specificity_at_S_sensitivity, these two read off the
+    part's own curve; and the curves. With more than two classes a temperature changes the order
+    of images, so auc_calibrated, by the probability that the alert goes by, is another figure.
+
+    From the calibrated probability, at the threshold of the decision: sensitivity, specificity,
     ppv, npv, alerted (share of images), and at the stated prevalence p by Bayes' rule
     ppv_at_prevalence = s p / (s p + (1 - t) (1 - p)), npv_at_prevalence likewise, and
     number_needed_to_biopsy = 1 / ppv_at_prevalence.
@@ -85,17 +90,19 @@ def evaluate(
 
     Args:
         positive: bool (n,).
-        probability: float64 (n,), calibrated, 0 to 1.
+        plain: float64 (n,), 0 to 1, softmax of the logits.
+        calibrated: float64 (n,), 0 to 1, of the logits over the temperature.
         decision: Chosen on validation.
         spec: What to report.
         bootstrap: Of the n rows.
     """
-    ranking = Ranking(positive, probability, bootstrap)
-    alerted = decision.alerts(probability)
+    ranking = Ranking(positive, plain, bootstrap)
+    by_calibrated = Ranking(positive, calibrated, bootstrap)
+    alerted = decision.alerts(calibrated)
     prevalence = spec.prevalence.of(decision.name)
     table = bootstrap.cells(2 * ~positive + ~alerted, 4)
     # An image counts as alerted at every threshold probability up to its own.
-    bins = np.searchsorted(CHANCES, probability, "right")
+    bins = np.searchsorted(CHANCES, calibrated, "right")
     size = len(CHANCES) + 1
     reached = bootstrap.cells(~positive * size + bins, 2 * size)
 
@@ -103,6 +110,7 @@ def evaluate(
         curve = ranking.curve(weights)
         found = {
             "auc": curve.auc(),
+            "auc_calibrated": by_calibrated.curve(weights).auc(),
             "average_precision": curve.average_precision(),
             "partial_auc": curve.partial_auc(spec.partial_auc_above),
             **{names.at("sensitivity", s): curve.sensitivity_at(s) for s in spec.specificities},
@@ -128,12 +136,12 @@ def evaluate(
             "ppv": bootstrap.share(positive, alerted),
             "npv": bootstrap.share(~positive, ~alerted),
             "alerted": bootstrap.share(alerted, everyone),
-            "unsure": bootstrap.share(decision.is_unsure(probability), everyone),
+            "unsure": bootstrap.share(decision.is_unsure(calibrated), everyone),
         }
         tp, fn, fp, tn = (int(count) for count in table.sum(axis=1))
         confusion = tp, fn, fp, tn
     share = positive.mean()
-    roc, precision_recall = curves(positive, probability)
+    roc, precision_recall = curves(positive, plain)
     return Alert(
         decision,
         len(positive),

@@ -52,6 +52,7 @@ def directions(spec: Evaluation, alerts: Iterable[str]) -> dict[str, bool]:
         "alert_sensitivity",
         "alert_specificity",
         "auc",
+        "auc_calibrated",
         "average_precision",
         "partial_auc",
         *(at("sensitivity", share) for share in spec.specificities),

@@ -93,14 +93,22 @@ def compute(
         before, after = (np.minimum(p[:, columns].sum(axis=1), 1.0) for p in (plain, tempered))
         if not alerts and not by_subgroup:
             by_subgroup = subgroups.evaluate(
-                metadata, spec.subgroups, spec.ages, right, positive, after, decision, bootstrap
+                metadata,
+                spec.subgroups,
+                spec.ages,
+                right,
+                positive,
+                before,
+                decision.alerts(after),
+                decision,
+                bootstrap,
             )
         if not columns:
             continue
         found = np.isin(predicted, columns)
         overall[f"{decision.name}_sensitivity"] = bootstrap.share(found, positive)
         overall[f"{decision.name}_specificity"] = bootstrap.share(~found, ~positive)
-        alerts[decision.name] = alert.evaluate(positive, after, decision, spec, bootstrap)
+        alerts[decision.name] = alert.evaluate(positive, before, after, decision, spec, bootstrap)
         reliability[decision.name] = (
             calibration.reliability(before, positive, spec.bins, bootstrap),
             calibration.reliability(after, positive, spec.bins, bootstrap),

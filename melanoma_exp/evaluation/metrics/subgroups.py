@@ -47,7 +47,8 @@ def evaluate(
     ages: Sequence[int],
     correct: NDArray[np.bool_],
     positive: NDArray[np.bool_],
-    probability: Floats,
+    plain: Floats,
+    alerted: NDArray[np.bool_],
     decision: Decision,
     bootstrap: Bootstrap,
 ) -> list[Subgroup]:
@@ -59,7 +60,8 @@ def evaluate(
         ages: Where the bands of the attribute `age` begin, ascending.
         correct: bool (n,), whether the predicted class is the true one.
         positive: bool (n,), whether the image is of the alerted class.
-        probability: float64 (n,), calibrated, of the alerted class.
+        plain: float64 (n,), probability of the alerted class, not calibrated, for the auc.
+        alerted: bool (n,), whether the decision alerts the image.
         decision: Chosen on validation.
         bootstrap: Of the n rows.
     """
@@ -82,7 +84,7 @@ def evaluate(
                     len(rows),
                     len(np.unique(bootstrap.index[rows])),
                     int(positive[rows].sum()),
-                    _metrics(rows, correct, positive, probability, decision, bootstrap),
+                    _metrics(rows, correct, positive, plain, alerted, decision, bootstrap),
                     "",
                 )
             )
@@ -93,15 +95,16 @@ def _metrics(
     rows: NDArray[np.intp],
     correct: NDArray[np.bool_],
     positive: NDArray[np.bool_],
-    probability: Floats,
+    plain: Floats,
+    alerted: NDArray[np.bool_],
     decision: Decision,
     bootstrap: Bootstrap,
 ) -> dict[str, Estimate]:
     inside = np.zeros(len(correct), bool)
     inside[rows] = True
-    ranking = Ranking(positive[rows], probability[rows], bootstrap, rows)
+    ranking = Ranking(positive[rows], plain[rows], bootstrap, rows)
     area = bootstrap.estimate(lambda weights: {"auc": ranking.curve(weights).auc()})
-    alerted, has_threshold = decision.alerts(probability), decision.threshold is not None
+    has_threshold = decision.threshold is not None
     return {
         "accuracy": bootstrap.share(correct, inside),
         "sensitivity": bootstrap.share(alerted, inside & positive & has_threshold),

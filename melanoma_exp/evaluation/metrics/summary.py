@@ -16,6 +16,13 @@ from melanoma_exp.evaluation.metrics.part_metrics import PartMetrics
 
 # Metrics that are logged with their intervals; the JSON has those of all.
 HEADLINE = ("accuracy", "balanced_accuracy", "balanced_accuracy_argmax", "macro_f1", "macro_auc")
+# Which probability a metric is of: of the logits (plain), or of the logits over the temperature.
+PROBABILITY = {
+    "plain": "overall, by_class; of alerts auc, average_precision, partial_auc, ..._at_..., roc, "
+    "precision_recall; of subgroups auc",
+    "calibrated": "of alerts auc_calibrated, threshold and all metrics at it, decision_curve; of "
+    "subgroups sensitivity, specificity; whatever is called after or calibrated",
+}
 AT_THRESHOLD = ("sensitivity", "specificity")
 
 
@@ -97,6 +104,7 @@ def to_json(found: PartMetrics, name: str, spec: Evaluation, **more: Any) -> str
             "seed": spec.seed,
             "shares": "Wilson, rows divided by the design effect of groups",
             "others": "percentile bootstrap of groups",
+            "probability": PROBABILITY,
             "prevalence": spec.prevalence.model_dump(),
             "partial_auc_above": spec.partial_auc_above,
         },

@@ -36,14 +36,16 @@ def alert_curves(alerts: Mapping[str, "Alert"], title: str) -> Figure:
     """Draw the ROC and the precision-recall curve of each alert with its operating point.
 
     The band of the ROC curve is the interval of the sensitivity at each false positive rate; the
-    whiskers of the operating point are those of the two figures it is made of. A curve that does
-    not exist, for want of positive or other images, says so.
+    whiskers of the operating point are those of the two figures it is made of. The curves are of
+    the plain probability, the alert goes by the calibrated one, which orders images a little
+    otherwise: the point may lie beside the curve. A curve that does not exist, for want of
+    positive or other images, says so.
 
     Args:
         alerts: By name, one or more.
         title: What they were measured on.
     """
-    figure = new_figure(WIDTH, 2.75 * len(alerts) + 0.55)
+    figure = new_figure(WIDTH, 2.9 * len(alerts) + 0.55)
     grid = figure.subplots(len(alerts), 2, squeeze=False)
     for (left, right), (name, alert) in zip(grid, alerts.items(), strict=True):
         for axes, across, up in (
@@ -53,12 +55,14 @@ def alert_curves(alerts: Mapping[str, "Alert"], title: str) -> Figure:
             _unit_square(axes, across, up)
         head = f"{name} ({alert.positives} of {alert.images} images)"
         left.set_title(
-            f"{wrap(head, HALF, TITLE)}\nROC, AUC {format_estimate(alert.metrics['auc'])}",
+            f"{wrap(head, HALF, TITLE)}\nROC by plain probability,\n"
+            f"AUC {format_estimate(alert.metrics['auc'])}",
             fontsize=TITLE,
             loc="left",
         )
         right.set_title(
-            f"precision-recall,\naverage {format_estimate(alert.metrics['average_precision'])}",
+            "precision-recall by plain probability,\n"
+            f"average {format_estimate(alert.metrics['average_precision'])}",
             fontsize=TITLE,
             loc="left",
         )
@@ -92,13 +96,14 @@ def alert_curves(alerts: Mapping[str, "Alert"], title: str) -> Figure:
             _cross(left, _turned(alert.metrics["specificity"]), sensitivity)
             _cross(right, sensitivity, ppv)
             left.set_xlabel(
-                f"{left.get_xlabel()}\nat threshold {alert.decision.threshold:.3g}: sensitivity "
+                f"{left.get_xlabel()}\nalert, calibrated probability from "
+                f"{alert.decision.threshold:.3g}: sensitivity "
                 f"{format_estimate(sensitivity)},\n"
                 f"specificity {format_estimate(alert.metrics['specificity'])}",
                 fontsize=SMALL,
             )
             right.set_xlabel(
-                f"{right.get_xlabel()}\nat the threshold: PPV {format_estimate(ppv)},\n"
+                f"{right.get_xlabel()}\nof the alert: PPV {format_estimate(ppv)},\n"
                 f"NPV {format_estimate(alert.metrics['npv'])}",
                 fontsize=SMALL,
             )
@@ -152,7 +157,7 @@ def decision_curves(alerts: Mapping[str, "Alert"], title: str) -> Figure:
             fontsize=BODY,
             loc="left",
         )
-        axes.set_xlabel("probability at which one would act", fontsize=BODY)
+        axes.set_xlabel("calibrated probability at which one would act", fontsize=BODY)
     panels[0].set_ylabel("net benefit", fontsize=BODY)
     figure.suptitle(title, fontsize=TITLE, fontweight="bold")
     legend_below(figure, panels[0], 4)

@@ -47,8 +47,8 @@ def reliability(
         axes.set_axisbelow(True)
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":", label="perfect")
         for found, label, colour, marker, line in (
-            (pair[0], "as trained", ORANGE, "s", "--"),
-            (pair[1], f"temperature {temperature:.2f}", BLUE, "o", "-"),
+            (pair[0], "plain", ORANGE, "s", "--"),
+            (pair[1], f"calibrated, temperature {temperature:.2f}", BLUE, "o", "-"),
         ):
             seen = found.observed
             reach = np.abs([seen.value - seen.low, seen.high - seen.value])
