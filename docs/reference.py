@@ -16,9 +16,14 @@ from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.config import Experiment
 from melanoma_exp.sweep.launchers import AnyLauncher
 from melanoma_exp.sweep.search.config import Optuna
+from melanoma_exp.sweep.search.pruning import AnyRule
 from melanoma_exp.system.installation import conf_folder
 
-HYDRA = {"hydra/launcher": AnyLauncher, "hydra/sweeper": Optuna}
+HYDRA = {
+    "hydra/launcher": AnyLauncher,
+    "hydra/sweeper": Optuna,
+    "hydra/sweeper/pruner": AnyRule,
+}
 
 
 def group_names() -> list[str]:

@@ -16,7 +16,12 @@ from melanoma_exp.cli.help import NESTED, option_files
 from melanoma_exp.spec import UserError, did_you_mean
 from melanoma_exp.system.extensions import loading
 
-HYDRAS_OWN = ("hydra/launcher", "hydra/sweeper")  # groups that have options beside ours
+# Groups of Hydra's that have options of ours, and those of its own that are of use.
+HYDRAS_OWN = {
+    "hydra/launcher": ["basic"],
+    "hydra/sweeper": ["basic"],
+    "hydra/sweeper/pruner": [],
+}
 
 
 def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
@@ -125,9 +130,8 @@ def _mistake(conf: Path, text: str) -> str | None:
 
 
 def _wrong_option(conf: Path, override: Any) -> str | None:
-    known = options(conf, override.key_or_group)
-    if override.key_or_group in HYDRAS_OWN:
-        known.append("basic")
+    key = override.key_or_group
+    known = [*options(conf, key), *HYDRAS_OWN.get(key, [])]
     if override.is_sweep_override() and not override.is_choice_sweep():
         return None  # a glob or a range finds for itself what is there
     wanted = (
@@ -136,7 +140,7 @@ def _wrong_option(conf: Path, override: Any) -> str | None:
     for name in map(str, wanted):
         if name not in known:
             guess = did_you_mean(name, known)
-            word, there = f"{override.key_or_group}={name}", ", ".join(known)
+            word, there = f"{key}={name}", ", ".join(known)
             return f"{word}: there is no such option{guess} (there are {there})"
     return None
 

@@ -24,6 +24,7 @@ GROUPS = {
     "experiment": "complete recipes of the above",
     "hydra/launcher": "where the jobs of a sweep run",
     "hydra/sweeper": "what the jobs of a sweep are; Hydra's own runs every combination",
+    "hydra/sweeper/pruner": "which jobs of a search are given up early",
 }
 NESTED = tuple(name for name in GROUPS if "/" in name and not name.startswith("hydra/"))
 EXAMPLES = (
@@ -116,7 +117,7 @@ def _show_options(screen: Console, roots: Sequence[Path], group: str) -> None:
 def option_files(roots: Iterable[Path], group: str) -> Iterator[tuple[str, Path]]:
     """Gives the options of a group with their YAMLs, those of groups within it left out."""
     for root in roots:
-        within = [root / name for name in NESTED if name.startswith(f"{group}/")]
+        within = [root / name for name in GROUPS if name.startswith(f"{group}/")]
         for path in sorted((root / group).rglob("*.yaml")):
             if not any(path.is_relative_to(folder) for folder in within):
                 yield path.relative_to(root / group).with_suffix("").as_posix(), path

@@ -64,12 +64,19 @@ def fit(
         begun = saved.state["epoch"] - (not saved.state["step"])  # the last epoch that has begun
         enter_phase(max(begun, 0))  # whose optimizer was saved
         loop.restore(saved)
+
+    def ask_pruner() -> None:
+        if pruner is not None and loop.state.history:
+            reason = pruner(loop.state.history)
+            if reason and not loop.is_over:
+                raise PrunedError(reason)
+
     with signals.deferred():
+        if not loop.state.step:  # stopped between two epochs, it may not have heard the answer
+            ask_pruner()
         while not loop.is_over:
             enter_phase(loop.state.epoch)
             loop.run_epoch()
-            reason = pruner(loop.state.history) if pruner is not None else ""
-            if reason and not loop.is_over:
-                raise PrunedError(reason)
+            ask_pruner()
     loop.finish()
     return loop.state.history

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,13 @@ from sweeps import ended, jobs_csv, melanoma_exp, parent_of
 pytest.importorskip("optuna", reason="needs the extra `sweep`")
 
 
-def command(images: Path, place: Path, *more: str) -> list[str]:
+MEDIAN = ("n_startup_trials=1", "n_warmup_epochs=1")
+HALVING = ("min_epochs=2", "reduction_factor=2")
+
+
+def command(images: Path, place: Path, *more: str, rule: Sequence[str] = MEDIAN) -> list[str]:
     """Returns a search in which a rate of 1000 is always behind one of 0.001."""
+    name = "successive_halving" if rule is HALVING else "median"
     return [
         "-m",
         *overrides(images, place, "train.epochs=3"),
@@ -25,9 +31,8 @@ def command(images: Path, place: Path, *more: str) -> list[str]:
         "hydra.sweeper.n_trials=3",
         "hydra.sweeper.sampler=random",
         "hydra.sweeper.seed=7",
-        "hydra.sweeper.pruner.monitor=val/loss",
-        "hydra.sweeper.pruner.n_startup_trials=1",
-        "hydra.sweeper.pruner.n_warmup_epochs=1",
+        f"hydra/sweeper/pruner={name}",
+        *(f"hydra.sweeper.pruner.{word}" for word in ("monitor=val/loss", *rule)),
         f"hydra.sweep.dir={place / 'sweep'}",
         *more,
     ]
@@ -104,23 +109,27 @@ def outcomes(place: Path) -> list[tuple[str, ...]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_killed_search_ends_as_one_that_was_not(images: Path, tmp_path: Path) -> None:
-    """Launcher and job get SIGKILL in the third job; then it is resumed, and made longer."""
+@pytest.mark.parametrize("rule", [("n_startup_trials=3", "n_warmup_epochs=1"), HALVING])
+def test_a_killed_search_ends_as_one_that_was_not(
+    rule: Sequence[str], images: Path, tmp_path: Path
+) -> None:
+    """Launcher and job get SIGKILL in the third job; then it is resumed, and made longer.
+
+    By the median it cannot be pruned before it is killed, since only two have finished then.
+    """
     tpe = [
         "hydra.sweeper.sampler=tpe",
         "train.learning_rate=tag(log,interval(1e-4,1.0))",
         "hydra.sweeper.n_startup_trials=2",
         "hydra.sweeper.n_trials=5",
-        # The job that is killed cannot be pruned before: two have finished then.
-        "hydra.sweeper.pruner.n_startup_trials=3",
     ]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     for folder in (whole, broken):
         folder.mkdir()
-    code, said = ended(melanoma_exp(whole, *command(images, whole, *tpe)), 500)
+    code, said = ended(melanoma_exp(whole, *command(images, whole, *tpe, rule=rule)), 500)
     assert code == 0, said
 
-    process = melanoma_exp(broken, *command(images, broken, *tpe))
+    process = melanoma_exp(broken, *command(images, broken, *tpe, rule=rule))
     log = broken / "sweep/2/job.log"
     deadline = time.monotonic() + 300
     while not (log.exists() and "epoch 1/3" in log.read_text()):

@@ -18,10 +18,10 @@ from melanoma_exp.cli import compose
 from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.training import fit, process
 from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
-from melanoma_exp.training.interfaces import ProgressListener
+from melanoma_exp.training.interfaces import ProgressListener, Pruner
 from melanoma_exp.training.losses import ClassFrequencies
 from melanoma_exp.training.optim import compile_model
-from melanoma_exp.training.signals import Interrupted, Signals
+from melanoma_exp.training.signals import Interrupted, PrunedError, Signals
 from melanoma_exp.training.spec import Train
 from melanoma_exp.training.state import History
 
@@ -75,6 +75,7 @@ def train(
     folder: Path,
     stop: Callable[[Signals], Any] | None = None,
     saved: SavedCheckpoint | None = None,
+    pruner: Pruner | None = None,
 ) -> tuple[list[np.ndarray], History]:
     process.prepare_process(spec, 1)
     images, val = feeds(spec.batch_size)
@@ -93,6 +94,7 @@ def train(
         log=lambda metrics, epoch: logged.update({epoch: metrics}),
         store=CheckpointStore(folder),
         saved=saved,
+        pruner=pruner,
     )
     assert sorted(logged) == list(range(1, len(history["val/loss"]) + 1))
     return [keras.ops.convert_to_numpy(v) for v in model.variables], history
@@ -154,6 +156,25 @@ def test_a_signal_during_validation_repeats_it_and_nothing_else(
     saved = CheckpointStore(tmp_path / "cut").newest()
     assert saved is not None and (saved.state["epoch"], saved.state["step"]) == (1, 4)
     assert same(whole, train(spec, tmp_path / "cut", saved=saved))
+
+
+def test_a_run_that_was_killed_before_it_heard_that_it_is_pruned_hears_it_at_once(
+    tmp_path: Path,
+) -> None:
+    spec, heard = train_spec("epochs=3", "batch_size=8"), []
+
+    def dies(history: History) -> str:
+        raise SystemExit
+
+    def prunes(history: History) -> str:
+        heard.append(len(history["val/loss"]))
+        return "it is behind"
+
+    with pytest.raises(SystemExit):
+        train(spec, tmp_path, pruner=dies)
+    with pytest.raises(PrunedError, match="behind"):
+        train(spec, tmp_path, saved=CheckpointStore(tmp_path).newest(), pruner=prunes)
+    assert heard == [1]
 
 
 @pytest.mark.slow

@@ -8,29 +8,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from melanoma_exp.spec import Spec, UserError, validate, validate_json
+from melanoma_exp.sweep.search.pruning import AnyRule
 from melanoma_exp.system.files import write
 
 FILE = "search.json"
-
-
-class Median(Spec):
-    """Prunes a job whose best epoch so far is worse than the median of the others at that epoch.
-
-    Attributes:
-        monitor: The metric of an epoch that is compared, such as `val/accuracy`.
-        n_startup_trials: Pruning begins when this many jobs have finished.
-        n_warmup_epochs: No job is pruned before this many epochs.
-    """
-
-    monitor: str
-    n_startup_trials: int = Field(ge=1)
-    n_warmup_epochs: int = Field(ge=0)
-
-    @field_validator("monitor")
-    @classmethod
-    def _read_old_names(cls, monitor: str) -> str:
-        """Searches of earlier versions have `val_loss` and `val_accuracy`."""
-        return {"val_loss": "val/loss", "val_accuracy": "val/accuracy"}.get(monitor, monitor)
 
 
 class Optuna(Spec):
@@ -52,10 +33,16 @@ class Optuna(Spec):
     sampler: Literal["tpe", "random"]
     n_startup_trials: int = Field(ge=1)
     seed: int = Field(ge=0, lt=2**32)
-    pruner: Median | None
+    pruner: AnyRule | None
     storage: str | None
     study_name: str | None
     params: dict[str, Any]
+
+    @field_validator("pruner", mode="before")
+    @classmethod
+    def _name_the_rule(cls, pruner: Any) -> Any:
+        """Searches of earlier versions knew one rule, the median."""
+        return {"kind": "median", **pruner} if isinstance(pruner, Mapping) else pruner
 
     @field_validator("storage")
     @classmethod

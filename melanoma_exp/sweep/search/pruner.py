@@ -5,33 +5,35 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from melanoma_exp.sweep.search import config
+from melanoma_exp.sweep.search.pruning.base import Rule
 from melanoma_exp.sweep.search.study import Study
 
 
 class Pruner:
-    """Reports each epoch of a job to the study and asks whether to prune the job.
+    """Reports each epoch of a job to the study and judges the job by the rule of the search.
 
     Attributes:
         monitor: The metric of an epoch that it needs.
     """
 
-    def __init__(self, monitor: str, higher_is_better: bool, study: Study, number: int) -> None:
+    def __init__(self, rule: Rule, higher_is_better: bool, study: Study, number: int) -> None:
         """Prepares.
 
         Args:
-            monitor: The metric of an epoch that is compared.
-            higher_is_better: Its direction.
+            rule: Which jobs are pruned.
+            higher_is_better: The direction of its metric.
             study: Of the search.
             number: Of the job.
         """
-        self.monitor, self._study, self._number = monitor, study, number
-        self._best = max if higher_is_better else min
+        self.monitor, self._rule = rule.monitor, rule
+        self._study, self._number = study, number
         self._sign = study.sign(higher_is_better)
 
     def __call__(self, history: Mapping[str, Sequence[float]]) -> str:
-        """Reports the epochs that the study does not know yet.
+        """Reports the epochs that the study does not know yet, and judges the job after each.
 
-        A study that cannot be reached costs a warning, never the job.
+        A job that is resumed asks again after its last epoch: it may have been killed before it
+        heard the answer. A study that cannot be reached costs a warning, never the job.
 
         Args:
             history: For each metric its value in every epoch.
@@ -43,18 +45,19 @@ class Pruner:
         try:
             trial = self._study.trial(self._number)
             known = self._study.trials[self._number].intermediate_values
-            for epoch, value in enumerate(values, 1):
-                if epoch not in known:
-                    trial.report(self._sign * value, epoch)
-            if not trial.should_prune():
-                return ""
+            unknown = [epoch for epoch in range(1, len(values) + 1) if epoch not in known]
+            for epoch in unknown:
+                trial.report(self._sign * values[epoch - 1], epoch)
+                if reason := self._verdict():
+                    return reason
+            return "" if unknown else self._verdict()
         except Exception as error:  # of any driver
             warnings.warn(f"the search cannot be reached: {error}", stacklevel=2)
             return ""
-        return (
-            f"its best {self.monitor}, {self._best(values):.4g}, is behind the median of the other "
-            f"jobs at epoch {len(values)}"
-        )
+
+    def _verdict(self) -> str:
+        trial = self._study.trials[self._number]
+        return self._rule.verdict(self._study.optuna, trial, self._sign)
 
 
 def open_pruner(
@@ -72,7 +75,7 @@ def open_pruner(
         UserError: The study cannot be opened.
     """
     search = config.read(folder)
-    if search.options.pruner is None:
+    rule = search.options.pruner
+    if rule is None:
         return None
-    monitor = search.options.pruner.monitor
-    return Pruner(monitor, directions[monitor], Study(search, folder, sweep), number)
+    return Pruner(rule, directions[rule.monitor], Study(search, folder, sweep), number)

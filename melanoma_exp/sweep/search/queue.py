@@ -140,6 +140,8 @@ def check(search: Search, compose: Compose) -> Search:
         )
     if experiment.dry_run:
         lines.append("dry_run: a search learns from scores, and a dry run has none")
+    if pruner and "train.epochs" not in search.space:
+        lines += pruner.check(experiment.train.epochs)
     if pruner and experiment.distribution.kind == "multi_worker":
         lines.append(
             "distribution=multi_worker: jobs on several processes cannot be pruned; set "

@@ -43,7 +43,8 @@ class Study:
                 study_name=options.study_name or sweep,
                 # Only `ask` draws values; where Optuna would draw further ones, none are.
                 sampler=optuna.samplers.RandomSampler(0),
-                pruner=_pruner(options),
+                # Jobs judge themselves by the rule of the options.
+                pruner=optuna.pruners.NopPruner(),
                 direction=search.direction,
                 load_if_exists=True,
             )
@@ -121,12 +122,3 @@ def _sampler(options: Optuna, seed: int) -> optuna.samplers.BaseSampler:
     if options.sampler == "random":
         return optuna.samplers.RandomSampler(seed)
     return optuna.samplers.TPESampler(n_startup_trials=options.n_startup_trials, seed=seed)
-
-
-def _pruner(options: Optuna) -> optuna.pruners.BasePruner:
-    rule = options.pruner
-    if rule is None:
-        return optuna.pruners.NopPruner()
-    return optuna.pruners.MedianPruner(
-        n_startup_trials=rule.n_startup_trials, n_warmup_steps=rule.n_warmup_epochs
-    )
