@@ -209,13 +209,12 @@ def parse_json(
         UserError: It is no JSON, not of an experiment, or of a version that cannot be read.
     """
     file = "experiment.json"
+    content = migrations.read(text, file)
+    version = migrations.written_by(content)
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{file}: is damaged: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{file}: is damaged: it holds no experiment")
-    upgraded, version = migrations.upgrade(content, file), migrations.written_by(content)
+        upgraded = migrations.upgrade(content, file)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UserError(f"{file}: is damaged: it is no experiment of any version") from error
     try:
         return parse(upgraded, needs, load_extensions)
     except UserError as error:

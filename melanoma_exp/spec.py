@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 T = TypeVar("T")
 _PASSWORD = re.compile(r"(//[^/@:]*:)[^/@]*@")  # within a URL
+SHOWN = 200  # characters of a wrong value that a message repeats
 _MISSING: Any = object()
 
 
@@ -144,7 +145,7 @@ def _describe(entry: Any, keys: list[Any], content: Any) -> str:
             message = f"should be one of {', '.join(options)}"
             guess = did_you_mean(str(given), options)
     shown = given if isinstance(given, str) else json.dumps(given, default=str)
-    shown = _PASSWORD.sub(r"\1***@", shown)
+    shown = _PASSWORD.sub(r"\1***@", shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…")
     return f"{message} (got {shown}){guess}"
 
 

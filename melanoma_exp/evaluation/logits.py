@@ -44,6 +44,22 @@ def mean_logits(logits: NDArray[np.float64], scorers: NDArray[np.bool_]) -> NDAr
     return mean
 
 
+def check_weights(model: "keras.Model", source: object) -> None:
+    """Rejects a network whose weights are not finite.
+
+    Args:
+        model: The network.
+        source: The file they are from, for the message.
+
+    Raises:
+        UserError: Some are not.
+    """
+    bad = [one.path for one in model.weights if not np.isfinite(np.asarray(one, np.float32)).all()]
+    if bad:
+        more = f" and {len(bad) - 1} more" if bad[1:] else ""
+        raise UserError(f"{source}: holds weights that are not numbers, in {bad[0]}{more}")
+
+
 def check_finite(logits: NDArray[np.float64]) -> None:
     """Rejects logits that are not finite.
 

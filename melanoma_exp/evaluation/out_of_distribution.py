@@ -73,6 +73,9 @@ class OutOfDistribution:
             raise UserError(
                 "decision.json: out_of_distribution: its statistics are not those of this version"
             )
+        figures = (score.limit, *score.mean, *score.deviation, *np.ravel(score.precision))
+        if not np.isfinite(figures).all():
+            raise UserError("decision.json: out_of_distribution: holds what is not a number")
         return score
 
     def distance(self, images: np.ndarray) -> np.ndarray:

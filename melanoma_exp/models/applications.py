@@ -116,9 +116,11 @@ def _read(network: "keras.Model", path: Path, architecture: str) -> None:
         reason = ""
     except (OSError, KeyError, ValueError) as error:
         reason = re.sub(r"\s+", " ", str(error)) or type(error).__name__
-    lost = [x.name for x in weighted(network) if np.isnan(np.concatenate(_flat(x))).any()]
+    lost = [x.name for x in weighted(network) if not np.isfinite(np.concatenate(_flat(x))).all()]
     if reason or lost:
-        found = f"it lacks the layer {lost[0]} and {len(lost) - 1} more" if lost else reason[:200]
+        found = reason[:200]
+        if lost:
+            found = f"it has no numbers for the layer {lost[0]} and {len(lost) - 1} more"
         raise UserError(
             f"model.weights: {path} does not hold the weights of {architecture} without its top "
             f"(include_top=False): {found}"

@@ -131,6 +131,8 @@ def _laid_out(
             f"model.weights: {path} is not of efficientnet_lite0: {name} has the shape "
             f"{arrays[name].shape}, which does not become {expected}"
         )
+    if not np.isfinite(array).all():
+        raise UserError(f"model.weights: {path} holds what is not a number, in {name}")
     return array
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from melanoma_exp.prediction.saved_model import SavedModel
 
 BATCH = 64
+NO_NUMBER = "the network's output is not a number"
 AHEAD = 3  # batches that are decoded while one is predicted
 
 
@@ -49,7 +50,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class UnreadableFile:
-    """A file that could not be read, and why."""
+    """A file that could not be read, or for which the network gives no numbers, and why."""
 
     path: Path
     reason: str
@@ -66,7 +67,7 @@ def predict(
         progress: Called with the number of files that are done.
 
     Returns:
-        The predictions and the files that could not be read, each in the order of `files`.
+        The predictions and the files without one, each in the order of `files`.
     """
     predictions: list[Prediction] = []
     unreadable: list[UnreadableFile] = []
@@ -78,14 +79,18 @@ def predict(
         ]
         if good:
             images = np.stack([image for _, image in good])
-            predictions += predict_batch(saved, [path for path, _ in good], images)
+            found = predict_batch(saved, [path for path, _ in good], images)
+            predictions += [one for one in found if isinstance(one, Prediction)]
+            unreadable += [one for one in found if isinstance(one, UnreadableFile)]
         done += len(batch)
         progress(done)
     return predictions, unreadable
 
 
-def predict_batch(saved: SavedModel, paths: Sequence[Path], images: np.ndarray) -> list[Prediction]:
-    """Predicts decoded images.
+def predict_batch(
+    saved: SavedModel, paths: Sequence[Path], images: np.ndarray
+) -> list[Prediction | UnreadableFile]:
+    """Predicts decoded images; where the network gives no numbers there is no prediction.
 
     Args:
         saved: The run.
@@ -93,6 +98,21 @@ def predict_batch(saved: SavedModel, paths: Sequence[Path], images: np.ndarray) 
         images: uint8 (n, h, w, 3).
     """
     logits = saved.logits(images)
+    with np.errstate(all="ignore"):  # a tiny temperature makes a large logit infinite
+        figures = np.concatenate([logits, saved.decision.class_probability(logits)], axis=1)
+    sound = np.isfinite(figures).all(axis=1)
+    good = [path for path, one in zip(paths, sound, strict=True) if one]
+    found = iter(_predictions(saved, good, images[sound], logits[sound]))
+    return [
+        next(found) if one else UnreadableFile(path, NO_NUMBER)
+        for path, one in zip(paths, sound, strict=True)
+    ]
+
+
+def _predictions(
+    saved: SavedModel, paths: Sequence[Path], images: np.ndarray, logits: np.ndarray
+) -> list[Prediction]:
+    """Returns what the decision makes of finite logits."""
     decision = saved.decision
     probabilities = decision.class_probability(logits)
     predicted = decision.predicted(logits, saved.classes)

@@ -4,6 +4,7 @@ The architecture is built from the run's own `experiment.json`, the weights come
 whose checksum the run recorded. Nothing is unpickled and no code is loaded from a file.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import numpy as np
 
 from melanoma_exp.config import Experiment, parse_json
 from melanoma_exp.data.decode import decode
+from melanoma_exp.evaluation.logits import check_weights
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.out_of_distribution import OutOfDistribution
 from melanoma_exp.prediction import manifest
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
 
 VIEWS = 64  # views that the network sees at once, where an image has several
-FILES = ("experiment.json", manifest.NAME, "decision.json", manifest.WEIGHTS)
+FILES = (manifest.EXPERIMENT, manifest.NAME, manifest.DECISION, manifest.WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -101,13 +103,12 @@ def load(name: str, files: dict[str, Path], precision: str | None = None) -> Sav
         precision: To compute in, instead of the run's own.
 
     Raises:
-        UserError: A file is damaged, or the weights are not those the run recorded.
+        UserError: A file is damaged or not the one that the run recorded, or holds weights that are
+            not numbers.
     """
-    text = files["experiment.json"].read_text(encoding="utf-8")
-    experiment = parse_json(text, needs={"model"})
     described = Manifest.read(files[manifest.NAME])
-    decision = Decision.from_json(files["decision.json"].read_text(encoding="utf-8"))
-    described.check(files[manifest.WEIGHTS])
+    experiment, decision = read_config(described, files, needs={"model"})
+    described.check_weights(files[manifest.WEIGHTS])
     content = decision.out_of_distribution
     fitted = OutOfDistribution.from_dict(content) if content else None
     network = _network(experiment, len(described.classes), precision)
@@ -119,8 +120,28 @@ def load(name: str, files: dict[str, Path], precision: str | None = None) -> Sav
             f"{files[manifest.WEIGHTS]}: does not hold the weights of {experiment.model.name}: "
             f"{reason}"
         ) from None
+    check_weights(network, files[manifest.WEIGHTS])
     viewed = experiment.inference.wrap(network)
     return SavedModel(name, experiment, described.classes, decision, fitted, viewed, network)
+
+
+def read_config(
+    described: Manifest, files: Mapping[str, Path], needs: Collection[str] | None = None
+) -> tuple[Experiment, Decision]:
+    """Reads a run's experiment and decision.
+
+    Args:
+        described: The run's `model.json`.
+        files: The path of each of `FILES`.
+        needs: As of `config.parse_json`.
+
+    Raises:
+        UserError: One is damaged, or not the one that the run recorded.
+    """
+    texts = [
+        described.read_text(name, files[name]) for name in (manifest.EXPERIMENT, manifest.DECISION)
+    ]
+    return parse_json(texts[0], needs), Decision.from_json(texts[1])
 
 
 def _network(experiment: Experiment, classes: int, precision: str | None) -> "keras.Model":

@@ -15,7 +15,7 @@ import pandas as pd
 from mlflow.pyfunc import PythonModel
 
 from melanoma_exp.prediction import saved_model
-from melanoma_exp.prediction.predict import predict_batch
+from melanoma_exp.prediction.predict import UnreadableFile, predict_batch
 from melanoma_exp.prediction.worklist import to_record
 from melanoma_exp.report.console import DISCLAIMER
 
@@ -50,10 +50,7 @@ class ServedModel(PythonModel):
         decoded = [self._decoded(content) for content in contents]
         good = [image for image in decoded if not isinstance(image, str)]
         predicted = iter(self._predicted(good))
-        return [
-            {"error": one, "notice": DISCLAIMER} if isinstance(one, str) else next(predicted)
-            for one in decoded
-        ]
+        return [_refused(one) if isinstance(one, str) else next(predicted) for one in decoded]
 
     def _decoded(self, content: Any) -> np.ndarray | str:
         """Returns the pixels, or why there are none."""
@@ -72,9 +69,15 @@ class ServedModel(PythonModel):
         with self._lock:
             predictions = predict_batch(self._saved, [Path()] * len(images), np.stack(images))
         return [
-            {**to_record(p, self._saved.classes), "error": None, "notice": DISCLAIMER}
-            for p in predictions
+            _refused(one.reason)
+            if isinstance(one, UnreadableFile)
+            else {**to_record(one, self._saved.classes), "error": None, "notice": DISCLAIMER}
+            for one in predictions
         ]
+
+
+def _refused(reason: str) -> dict[str, Any]:
+    return {"error": reason, "notice": DISCLAIMER}
 
 
 mlflow.models.set_model(ServedModel())

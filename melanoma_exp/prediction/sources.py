@@ -1,6 +1,7 @@
 """Finds the image files that the paths of a command line name."""
 
 import csv
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from melanoma_exp.data.folders import SUFFIXES
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.files import read_text
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def find(paths: Sequence[Path]) -> Sources:
                     ignored += 1
             continue
         for file in _listed(path) if path.suffix.lower() == ".csv" else [path]:
-            if file.is_file():
+            if os.path.lexists(file):
                 found[file] = None
             else:
                 absent.append(file)
@@ -67,13 +69,10 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _listed(path: Path) -> list[Path]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            heads = reader.fieldnames or []
-            if "path" not in heads:
-                raise UserError(
-                    f"{path}: lacks the column path; it has {', '.join(heads) or 'none'}"
-                )
-            return [path.parent / row["path"] for row in reader if row["path"]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as a CSV in UTF-8: {error}") from error
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        heads = reader.fieldnames or []
+        if "path" not in heads:
+            raise UserError(f"{path}: lacks the column path; it has {', '.join(heads) or 'none'}")
+        return [path.parent / row["path"] for row in reader if row["path"]]
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: is no CSV: {error}") from error

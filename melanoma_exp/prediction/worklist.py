@@ -102,7 +102,7 @@ class Worklist:
             ],
             "unreadable": [{"path": str(u.path), "reason": u.reason} for u in self.unreadable],
         }
-        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def write(self, path: Path) -> None:
         """Writes CSV or JSON, by the suffix; the file appears whole or not at all.

@@ -137,7 +137,7 @@ class Recorder:
         model.save_weights(weights)
         self._run.log_file(weights)
         decision, evaluations = self._evaluate(model)
-        self._log_model(decision, weights)
+        self._log_model(decision)
         scores = {name: summary.flat(part.metrics) for name, part in evaluations.items()}
         flat = {f"final/{name}/{key}": v for name, s in scores.items() for key, v in s.items()}
         prior = decision.prior_correction
@@ -188,12 +188,14 @@ class Recorder:
         """Returns by class its share of what training saw."""
         return self._datamodule.plan.class_shares
 
-    def _log_model(self, decision: Decision, weights: Path) -> None:
+    def _log_model(self, decision: Decision) -> None:
         """Logs the model that MLflow serves and `predict` reads."""
         files = self._files
-        files.text("decision.json", decision.to_json())
-        files.text(manifest.NAME, Manifest.of(self._datamodule.classes, weights).to_json())
         needed = {name: files.folder / name for name in saved_model.FILES}
+        # Again: another version may have begun the run, and written the same config differently.
+        self._run.log_file(needed[manifest.EXPERIMENT])
+        files.text(manifest.DECISION, decision.to_json())
+        files.text(manifest.NAME, Manifest.of(self._datamodule.classes, needed).to_json())
         self._run.log_model(Path(prediction.__file__).with_name("served_model.py"), needed)
 
     def _record_parts(

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
+from melanoma_exp.spec import UserError
+
 
 @contextmanager
 def aside(target: Path) -> Iterator[Path]:
@@ -99,6 +101,39 @@ def read(path: Path, most: int) -> bytes:
     if max(size, len(content)) > most:
         raise OSError(errno.EFBIG, f"holds more than {most} bytes", str(path))
     return content
+
+
+def read_named(path: Path, most: int = 2**28) -> bytes:
+    """Returns the content of a file that belongs to a run or that the user names.
+
+    Args:
+        path: The file.
+        most: Bytes that it may hold.
+
+    Raises:
+        UserError: It cannot be read, is no file or is larger.
+    """
+    try:
+        return read(path, most)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def read_text(path: Path, most: int = 2**28) -> str:
+    """Returns a text in UTF-8, with or without a byte order mark; arguments as of `read_named`.
+
+    Raises:
+        UserError: As there, or it is in another encoding; the line is named.
+    """
+    content = read_named(path, most)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UserError(
+            f"{path}, line {line}: is not in UTF-8 (byte 0x{content[error.start]:02x}); save the "
+            "file as UTF-8"
+        ) from error
 
 
 def _check_kind(mode: int, path: Path) -> None:

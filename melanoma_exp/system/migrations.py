@@ -7,6 +7,7 @@ that is hashed: an experiment that an earlier version could express has the dige
 
 import json
 from collections.abc import Mapping
+from typing import NoReturn
 
 from melanoma_exp import __version__
 from melanoma_exp.spec import UserError
@@ -62,11 +63,39 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
     ),
 )
 CURRENT = len(CHANGES)
+LARGEST = 2**24  # characters of an experiment.json; an ensemble's has a few thousand a member
 
 
 def stamp(content: Content) -> Content:
     """Returns content with its schema and the version that writes it, first."""
     return {SCHEMA: CURRENT, VERSION: __version__, **content}
+
+
+def read(text: str, file: str) -> Content:
+    """Returns the content of a recorded file, as its version wrote it.
+
+    Args:
+        text: JSON.
+        file: Its name, for the message.
+
+    Raises:
+        UserError: It is no object of JSON, too deep or too long to be one that a run recorded, or
+            holds what no file may: numbers that are none, halves of characters.
+    """
+    if len(text) > LARGEST:
+        raise UserError(f"{file}: is damaged: it has {len(text)} characters, over {LARGEST}")
+    try:
+        content = json.loads(text, parse_constant=_refuse_constant)
+        json.dumps(content, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file}: is damaged: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: is damaged: it holds no experiment")
+    return content
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def upgrade(content: Content, file: str) -> Content:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import migrations
+from melanoma_exp.system.files import read_text
 from melanoma_exp.tracking.connection import connect, describe_error, store_errors
 from melanoma_exp.tracking.journal import Journal
 
@@ -152,7 +153,7 @@ class Archive:
     def text(self, run: StoredRun | str, path: str) -> str:
         """Returns the text of an artifact; errors as in `file`."""
         with TemporaryDirectory() as folder:
-            return self.file(run, path, Path(folder)).read_text(encoding="utf-8")
+            return read_text(self.file(run, path, Path(folder)))
 
 
 def _stored(run: Any) -> StoredRun:

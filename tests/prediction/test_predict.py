@@ -163,7 +163,7 @@ def test_wrong_paths_and_targets_are_one_line_each(finished: Any, tmp_path: Path
     (tmp_path / "empty").mkdir()
     cases = {
         r"list.csv: lacks the column path; it has file, label": [tmp_path / "list.csv"],
-        r"binary.csv: cannot be read as a CSV": [tmp_path / "binary.csv"],
+        r"binary.csv, line 2: is not in UTF-8": [tmp_path / "binary.csv"],
         r"^predict: found no image .* in .*empty": [tmp_path / "empty"],
         r"there is no file nosuch.jpg": ["nosuch.jpg"],
         r"^--out worklist.xls: expected": ["x.png", "--out", "worklist.xls"],
@@ -204,8 +204,8 @@ def test_unknown_unfinished_and_emptied_runs_are_one_line_each(finished: Any, im
             "is not the file this run wrote",
         ),
         ("model.json", lambda b: b"{", "model.json: is damaged"),
-        ("experiment.json", lambda b: b[:50], "experiment.json: is damaged"),
-        ("decision.json", lambda b: b[:50], "decision.json: is damaged"),
+        ("experiment.json", lambda b: b[:50], "is not the file this run wrote"),
+        ("decision.json", lambda b: b + b" ", "is not the file this run wrote"),
     ],
 )
 def test_a_damaged_file_is_refused_in_one_line(
@@ -227,7 +227,8 @@ def test_a_file_without_weights_is_refused_even_with_their_checksum(
     whole = files["model.weights.h5"].read_bytes()
     weights.write_bytes(whole[: len(whole) // 2] if content is None else content)
     known = Manifest.read(files["model.json"]).classes
-    (tmp_path / "model.json").write_text(Manifest.of(known, weights).to_json())
+    described = Manifest.of(known, {**files, "model.weights.h5": weights})
+    (tmp_path / "model.json").write_text(described.to_json())
     changed = {"model.weights.h5": weights, "model.json": tmp_path / "model.json"}
     with pytest.raises(UserError, match="does not hold the weights of") as raised:
         saved_model.load("small", {**files, **changed})

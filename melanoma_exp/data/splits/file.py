@@ -1,6 +1,7 @@
 """A split read from a CSV."""
 
 import csv
+import io
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 from melanoma_exp.data.samples import Parts, Samples
 from melanoma_exp.data.splits.base import Split
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.files import read_text
 
 
 class File(Split):
@@ -48,10 +50,9 @@ class File(Split):
 
     def _read(self) -> dict[str, str]:
         try:
-            with self.path.open(newline="", encoding="utf-8-sig") as file:
-                rows = list(csv.DictReader(file))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"split.path: cannot read {self.path}: {error}") from error
+            rows = list(csv.DictReader(io.StringIO(read_text(self.path), newline="")))
+        except csv.Error as error:
+            raise UserError(f"split.path: {self.path} is no CSV: {error}") from error
         where: dict[str, str] = {}
         for line, row in enumerate(rows, 2):
             image, part = row.get("id"), row.get("part")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from melanoma_exp.config import Experiment, determines, parse_json
+from melanoma_exp.config import Experiment, determines
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.models import Ensemble
 from melanoma_exp.prediction import manifest, saved_model
@@ -86,9 +86,8 @@ def _read(archive: Archive, stored: StoredRun) -> MemberRun:
     parts: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
     for row in rows:
         parts.setdefault(row["part"], set()).add(row["source"])
-    experiment = parse_json(files["experiment.json"].read_text(encoding="utf-8"))
-    decision = Decision.from_json(files["decision.json"].read_text(encoding="utf-8"))
     described = Manifest.read(files[manifest.NAME])
+    experiment, decision = saved_model.read_config(described, files)
     return MemberRun(stored, experiment, decision, described, files, parts)
 
 

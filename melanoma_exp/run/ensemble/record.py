@@ -21,6 +21,7 @@ from melanoma_exp.report import model_card
 from melanoma_exp.run.ensemble.members import MemberRun
 from melanoma_exp.run.ensemble.scoring import Scoring
 from melanoma_exp.run.recorder import Predictor, Recorder
+from melanoma_exp.system.files import read_text
 from melanoma_exp.tracking.base import Run
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class EnsembleRecorder(Recorder):
         """Records what is known before the members predict."""
         super().start(model)
         for k, member in enumerate(self._members, 1):
-            text = member.files["experiment.json"].read_text(encoding="utf-8")
+            text = read_text(member.files["experiment.json"])
             self._files.text(f"members/{k:02}-{member.stored.id}.json", text)
         self._files.text("scoring.csv", scoring_csv(self._scoring))
         scorers = self._scoring.scorers["val"].sum(axis=1)

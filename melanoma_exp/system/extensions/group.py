@@ -94,7 +94,8 @@ class Group:
         if isinstance(value, self.base):
             return value
         kind = value.get("kind") if isinstance(value, Mapping) else None
-        if kind not in self.options and f"{self.name}={kind}" in (info.context or ()):
+        absent = isinstance(kind, str) and kind not in self.options
+        if absent and f"{self.name}={kind}" in (info.context or ()):
             return Absent.model_validate(value)
         if not self.options:
             raise ValueError("no option is known; name the file that defines one: extend=my_lab.py")
