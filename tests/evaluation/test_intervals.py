@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, percentiles, wilson
+from melanoma_exp.evaluation.metrics.score_intervals.proportions import score_interval
 
 
 def own(n: int) -> np.ndarray:
@@ -36,20 +38,22 @@ def test_wilson_is_that_of_the_literature(hits: int, rows: int, low: float, high
 
 def test_images_of_a_lesion_that_agree_count_once() -> None:
     hit = np.arange(40) < 28
-    once = wilson(hit.astype(int), np.ones(40), 0.95)
     thrice = wilson(3 * hit.astype(int), np.full(40, 3), 0.95)
-    np.testing.assert_allclose((once.low, once.high), (thrice.low, thrice.high))
+    one, share = np.ones(1), np.full(1, 28 / 40)
+    # The design effect is an estimate from 40 groups, so the quantile is Student's.
+    low, high = score_interval(share, 40 * one, one, t.ppf(0.975, 39))
+    np.testing.assert_allclose((thrice.low, thrice.high), (low, high))
+    once = wilson(hit.astype(int), np.ones(40), 0.95)
+    assert low < once.low and once.high < high and high - low < 1.05 * (once.high - once.low)
     all_hit = wilson(np.full(5, 4), np.full(5, 4), 0.95)
-    assert (all_hit.low, all_hit.high) == (
-        pytest.approx(wilson(np.ones(5), np.ones(5), 0.95).low),
-        1,
-    )
+    assert all_hit.low < wilson(np.ones(5), np.ones(5), 0.95).low and all_hit.high == 1
 
 
 def test_images_of_a_lesion_that_disagree_count_no_more_than_independent_ones() -> None:
-    apart = wilson(np.arange(40) % 2, np.ones(40), 0.95)
+    one = np.ones(1)
     found = wilson(np.ones(20), np.full(20, 2), 0.95)
-    assert (found.low, found.high) == (apart.low, apart.high)
+    expected = score_interval(one / 2, 40 * one, one, t.ppf(0.975, 19))
+    assert (found.low, found.high) == pytest.approx(expected)
 
 
 def test_no_rows_have_no_share() -> None:
@@ -85,10 +89,13 @@ def test_equal_seeds_draw_equally_whatever_the_order_of_rows() -> None:
 
 
 def test_a_metric_that_never_varies_or_is_mostly_undefined_has_no_interval() -> None:
-    assert np.isnan(percentiles(np.ones(500), 0.95)).all()
-    assert np.isnan(percentiles(np.append(np.arange(70.0), np.full(30, np.nan)), 0.95)).all()
-    low, high = percentiles(np.append(np.arange(90.0), np.full(10, np.nan)), 0.9)
-    assert (low, high) == (pytest.approx(4.45), pytest.approx(84.55))
+    many = 10**6
+    assert np.isnan(percentiles(np.ones(500), 0.95, many)).all()
+    assert np.isnan(percentiles(np.append(np.arange(70.0), np.full(30, np.nan)), 0.95, many)).all()
+    low, high = percentiles(np.append(np.arange(90.0), np.full(10, np.nan)), 0.9, many)
+    assert (low, high) == (pytest.approx(4.45, abs=1e-3), pytest.approx(84.55, abs=1e-3))
+    few = percentiles(np.arange(90.0), 0.9, 10)
+    assert few[0] < 2.5 and few[1] > 86.5
     single = mean(Bootstrap(np.array(["a"] * 5), 200, 1, 0.95), np.arange(5.0))
     assert single.value == 2 and np.isnan(single.low) and np.isnan(single.high)
 

@@ -11,6 +11,7 @@ from melanoma_exp.evaluation.metrics import names
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats
 from melanoma_exp.evaluation.metrics.roc import Ranking
+from melanoma_exp.evaluation.metrics.score_intervals.areas import area
 
 STEPS = 50
 # False positive rates at which the band of the ROC curve is drawn.
@@ -97,7 +98,6 @@ def evaluate(
         bootstrap: Of the n rows.
     """
     ranking = Ranking(positive, plain, bootstrap)
-    by_calibrated = Ranking(positive, calibrated, bootstrap)
     alerted = decision.alerts(calibrated)
     prevalence = spec.prevalence.of(decision.name)
     table = bootstrap.cells(2 * ~positive + ~alerted, 4)
@@ -109,8 +109,6 @@ def evaluate(
     def metrics(weights: Floats) -> dict[str, Floats]:
         curve = ranking.curve(weights)
         found = {
-            "auc": curve.auc(),
-            "auc_calibrated": by_calibrated.curve(weights).auc(),
             "average_precision": curve.average_precision(),
             "partial_auc": curve.partial_auc(spec.partial_auc_above),
             **{names.at("sensitivity", s): curve.sensitivity_at(s) for s in spec.specificities},
@@ -125,7 +123,11 @@ def evaluate(
             found |= _at_prevalence(table @ weights, prevalence)
         return found
 
-    found = bootstrap.estimate(metrics)
+    found = {
+        "auc": area([ranking], bootstrap),
+        "auc_calibrated": area([Ranking(positive, calibrated, bootstrap)], bootstrap),
+        **bootstrap.estimate(metrics),
+    }
     band, benefit = found.pop("band"), found.pop("benefit")
     everyone = np.ones(len(positive), bool)
     confusion = None

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats, stack
 from melanoma_exp.evaluation.metrics.names import OVERALL
 from melanoma_exp.evaluation.metrics.roc import Ranking
+from melanoma_exp.evaluation.metrics.score_intervals.areas import area
 
 SMALLEST = 1e-15  # a probability of 0 for what happened would make the log loss infinite
 
@@ -83,18 +84,18 @@ def evaluate(
     def metrics(weights: Floats) -> dict[str, Floats]:
         confusion = (matrix @ weights).reshape(classes, classes, -1)
         curves = [ranking.curve(weights) for ranking in rankings]
-        auc = np.array([curve.auc() for curve in curves])
         total = confusion.sum(axis=(0, 1))
         return {
             **_from_confusion(confusion),
-            "auc": auc,
             "average_precision": np.array([curve.average_precision() for curve in curves]),
-            "macro_auc": _mean(auc),
-            "weighted_auc": _mean(auc, confusion.sum(axis=1)),
             **{name: (added @ weights)[0] / total for name, added in sums.items()},
         }
 
     found = bootstrap.estimate(metrics)
+    support = is_class.sum(axis=0)
+    found["balanced_accuracy"] = bootstrap.mean_share(predicted == truth, truth)
+    found["macro_auc"] = area(rankings, bootstrap)
+    found["weighted_auc"] = area(rankings, bootstrap, support.astype(np.float64))
     found["accuracy"] = bootstrap.share(predicted == truth, np.ones(len(truth), bool))
     # Two classes are named, the first of equally probable ones before the next, as argmax does:
     # a network that answers all alike names the same two for every image.
@@ -109,8 +110,9 @@ def evaluate(
     }
     table = ClassTable(
         **{name: stack(rows) for name, rows in shares.items()},
-        **{name: found.pop(name) for name in ("f1", "auc", "average_precision")},
-        support=is_class.sum(axis=0),
+        **{name: found.pop(name) for name in ("f1", "average_precision")},
+        auc=stack([area([ranking], bootstrap) for ranking in rankings]),
+        support=support,
         groups=np.array([len(np.unique(bootstrap.index[is_class[:, k]])) for k in labels]),
         confusion=(matrix @ np.ones(bootstrap.groups)).reshape(classes, classes).astype(np.int64),
     )
@@ -124,16 +126,10 @@ def uncorrected(
 
     Arguments as of `evaluate`.
     """
-    classes, predicted = probability.shape[1], probability.argmax(axis=1)
-    matrix = bootstrap.cells(truth * classes + predicted, classes**2)
-
-    def metrics(weights: Floats) -> dict[str, Floats]:
-        confusion = (matrix @ weights).reshape(classes, classes, -1)
-        return {"balanced": _from_confusion(confusion)["balanced_accuracy"]}
-
+    right = probability.argmax(axis=1) == truth
     return {
-        "accuracy_argmax": bootstrap.share(predicted == truth, np.ones(len(truth), bool)),
-        "balanced_accuracy_argmax": bootstrap.estimate(metrics)["balanced"],
+        "accuracy_argmax": bootstrap.share(right, np.ones(len(truth), bool)),
+        "balanced_accuracy_argmax": bootstrap.mean_share(right, truth),
     }
 
 
@@ -146,20 +142,18 @@ def _from_confusion(confusion: Floats) -> dict[str, Floats]:
         confusion.sum(axis=(0, 1)),
     )
     with np.errstate(invalid="ignore", divide="ignore"):
-        recall = right / true
         f1 = 2 * right / (true + predicted)
         agreed, chance = right.sum(axis=0) / total, (true * predicted).sum(axis=0) / total**2
         kappa = np.where(chance < 1, (agreed - chance) / (1 - chance), np.nan)
     f1 = np.where(true > 0, f1, np.nan)
-    return {"balanced_accuracy": _mean(recall), "macro_f1": _mean(f1), "f1": f1, "kappa": kappa}
+    return {"macro_f1": _mean(f1), "f1": f1, "kappa": kappa}
 
 
-def _mean(values: Floats, weights: Floats | None = None) -> Floats:
+def _mean(values: Floats) -> Floats:
     """Returns the mean of each column (k, m) over the rows that are defined, NaN without any."""
     known = ~np.isnan(values)
-    weight = known if weights is None else weights * known
-    total = weight.sum(axis=0)
+    total = known.sum(axis=0)
     mean = np.full(values.shape[1], np.nan)
-    summed = (np.where(known, values, 0) * weight).sum(axis=0)
+    summed = np.where(known, values, 0).sum(axis=0)
     np.divide(summed, total, out=mean, where=total > 0)
     return mean

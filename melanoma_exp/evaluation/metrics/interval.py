@@ -1,8 +1,8 @@
-"""Confidence intervals: bootstrap by group, and Wilson's interval for shares.
+"""Confidence intervals: score intervals for shares and their means, bootstrap by group for others.
 
-Images of one lesion are not independent, so both count groups. Every metric is a function of
-weights, one a group: ones give the estimate, the counts of a resample give the metric of that
-resample. Many resamples are one matrix product.
+Images of one lesion are not independent, so both count groups. A metric of the bootstrap is a
+function of weights, one a group: ones give the estimate, the counts of a resample give the metric
+of that resample. Many resamples are one matrix product.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri, stdtr
 
+from melanoma_exp.evaluation.metrics.score_intervals.proportions import (
+    Shares,
+    quantile,
+    score_interval,
+)
 from melanoma_exp.system.randomness import Purpose, generator
 
 Floats = NDArray[np.float64]
@@ -53,9 +58,11 @@ def stack(rows: Sequence[Estimate]) -> Estimate:
 class Bootstrap:
     """Resamples of the groups of a part, drawn once and used for every metric of the part.
 
-    The interval is the percentile interval (Efron and Tibshirani, An Introduction to the Bootstrap,
-    1993, chapter 13) over resampled groups (Field and Welsh, Bootstrapping clustered data, JRSS B
-    69, 2007). Resamples in which a metric is undefined, for want of a class, are left out. A
+    The interval is the expanded percentile interval (Hesterberg, What teachers should know about
+    the bootstrap, The American Statistician 69, 2015) over resampled groups (Field and Welsh,
+    Bootstrapping clustered data, JRSS B 69, 2007): its tails are those of Student's t, wider the
+    fewer groups there are. Resamples in which a metric is undefined, for want of a class, are left
+    out. A
     metric that is undefined in more than a fifth of them has no interval, nor has one that is the
     same in all: two or three lesions, all detected, do not prove perfection.
     """
@@ -113,7 +120,7 @@ class Bootstrap:
         found = {}
         for name, value in values.items():
             drawn = np.concatenate([part[name] for part in parts], axis=-1)
-            low, high = percentiles(drawn, self.confidence)
+            low, high = percentiles(drawn, self.confidence, self.groups)
             found[name] = Estimate(value[..., 0], low, high)
         return found
 
@@ -138,18 +145,66 @@ class Bootstrap:
         totals = np.bincount(self.index[among], minlength=self.groups)
         return wilson(hits, totals, self.confidence)
 
+    def mean_share(self, hit: NDArray[np.bool_], cell: NDArray[np.integer]) -> Estimate:
+        """Returns the mean over cells of the share of hits, with its score interval.
 
-def percentiles(drawn: Floats, confidence: float) -> tuple[Floats, Floats]:
+        With the true class as cell this is balanced accuracy. Cells without rows are left out.
+
+        Args:
+            hit: bool (n,).
+            cell: int (n,), 0 or more.
+        """
+        size = int(cell.max()) + 1
+        rows = self.cells(cell, size).toarray()
+        hits = self.cells(cell, size, values=hit.astype(np.float64)).toarray()
+        present = rows.sum(axis=1) > 0
+        shares = Shares(hits[present], rows[present])
+        return Estimate(*np.array([shares.value.mean(), *shares.mean_interval(self.confidence)]))
+
+
+def expanded_tail(confidence: float, groups: int) -> float:
+    """Returns the share of resamples beyond each end of an expanded percentile interval.
+
+    Resamples of n groups spread less than samples do, by (n - 1) / n of the variance, and their
+    spread is itself estimated: the tail is that of the normal distribution beyond
+    t sqrt(n / (n - 1)).
+
+    Args:
+        confidence: Within (0, 1).
+        groups: n, 1 or more.
+    """
+    if groups < 2:
+        return (1 - confidence) / 2
+    t = quantile(confidence, groups - 1)
+    return float(ndtr(-t * np.sqrt(groups / (groups - 1))))
+
+
+def expanded_p(tail: float, groups: int) -> float:
+    """Returns the two-sided p-value that belongs to `expanded_tail`: p < 1 - c where c excludes 0.
+
+    Args:
+        tail: Share of resamples beyond zero, above 0.
+        groups: That were resampled.
+    """
+    if groups < 2:
+        return min(1.0, 2 * tail)
+    t = float(ndtri(min(tail, 0.5))) / np.sqrt(groups / (groups - 1))
+    return float(2 * stdtr(groups - 1, t))
+
+
+def percentiles(drawn: Floats, confidence: float, groups: int) -> tuple[Floats, Floats]:
     """Returns the central interval over the last axis, NaN where too few values are defined.
 
     Args:
         drawn: float64 (..., resamples), NaN where undefined.
         confidence: Within (0, 1).
+        groups: That were resampled.
     """
     known = ~np.isnan(drawn)
     enough = known.mean(axis=-1) >= DEFINED
     filled = np.where(enough[..., None], drawn, 0.0)
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    tail = expanded_tail(confidence, groups)
+    tails = [tail, 1 - tail]
     if np.isnan(filled).any():
         low, high = np.nanquantile(filled, tails, axis=-1)
     else:
@@ -163,8 +218,9 @@ def wilson(hits: NDArray, totals: NDArray, confidence: float) -> Estimate:
 
     Where rows share groups, their number is divided by the design effect, the variance of the
     share between groups over that of independent rows (Rao and Scott, Biometrics 48, 1992), where
-    that is above 1. A share of 0 or 1 shows no variance: there a group counts as one row. With a
-    row a group this is Wilson's interval itself.
+    that is above 1, and the quantile is Student's, of groups less one, because that effect is an
+    estimate. A share of 0 or 1 shows no variance: there a group counts as one row. With a row a
+    group this is Wilson's interval itself.
 
     Args:
         hits: Counts (groups,), hits in each group.
@@ -175,15 +231,12 @@ def wilson(hits: NDArray, totals: NDArray, confidence: float) -> Estimate:
     if not rows:
         return Estimate(*np.full(3, np.nan))
     share = float(hits.sum()) / rows
-    if 0 < share < 1:
+    groups = int((totals > 0).sum())
+    z = quantile(confidence, groups - 1 if rows > groups else None)
+    if rows > groups and 0 < share < 1:
         between = float(((hits - share * totals) ** 2).sum())
         size = rows / max(1.0, between / (rows * share * (1 - share)))
     else:
-        size = float((totals > 0).sum())
-    z = norm.ppf((1 + confidence) / 2)
-    centre = (share + z**2 / (2 * size)) / (1 + z**2 / size)
-    half = z / (1 + z**2 / size) * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
-    low, high = max(0.0, centre - half), min(1.0, centre + half)
-    # At 0 and 1 the bound is the share itself, which the sum above misses by a rounding.
-    bounds = (low if share > 0 else 0.0, high if share < 1 else 1.0)
-    return Estimate(*np.array([share, *bounds]))
+        size = float(groups)
+    one = np.ones(1)
+    return Estimate(*np.array([share, *score_interval(share * one, size * one, one, z)]))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest
 
+from melanoma_exp.evaluation.metrics import interval
 from melanoma_exp.evaluation.metrics.t_tests import Difference
 
 RESAMPLES = 2000
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,17 @@ class McNemar:
 
 @dataclass(frozen=True)
 class Resampled:
-    """A metric of each run, float64 (runs,), and in each resample, (resamples, runs)."""
+    """A metric in resamples.
+
+    Attributes:
+        observed: float64 (runs,), of each run.
+        drawn: float64 (resamples, runs), in each resample.
+        groups: How many were resampled.
+    """
 
     observed: np.ndarray
     drawn: np.ndarray
+    groups: int
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
@@ -88,7 +97,7 @@ class GroupBootstrap:
             total = [values.sum(axis=0, keepdims=True) for values in (hits, size)]
             observed.append(_mean_share(total[0], total[1])[0])
             drawn.append(_mean_share(self._times @ hits, self._times @ size))
-        return Resampled(np.array(observed), np.stack(drawn, axis=1))
+        return Resampled(np.array(observed), np.stack(drawn, axis=1), self._times.shape[1])
 
     def _by_group(self, value: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
         """Returns the sums of (n,) over each group and cell, (groups, cells)."""
@@ -103,8 +112,8 @@ def difference(first: Resampled, second: Resampled, seed: int = 0) -> Difference
     Each resample draws the images (once for both) and, on each side, as many runs as there are:
     the interval then covers sampling and training noise. With one run a side it covers sampling
     noise alone. Few runs understate training noise, two by about half: see `t_tests.welch`.
-    Percentile interval: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13;
-    p-value by inverting it, one added to both counts as in Davison and Hinkley (1997), section 4.2.
+    The interval is the one of other metrics, `interval.expanded_tail`; the p-value inverts it, one
+    added to both counts as in Davison and Hinkley (1997), section 4.2.
 
     Args:
         first: From `GroupBootstrap.share`.
@@ -117,12 +126,12 @@ def difference(first: Resampled, second: Resampled, seed: int = 0) -> Difference
     estimate = float(first.observed.mean() - second.observed.mean())
     if not len(drawn) or math.isnan(estimate):
         return Difference(math.nan, math.nan, math.nan, math.nan)
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    end = interval.expanded_tail(CONFIDENCE, first.groups)
+    low, high = np.quantile(drawn, [end, 1 - end])
     # Sums of the same shares in another order differ in the last bits; that is no difference.
     tail = min((drawn <= 1e-12).sum(), (drawn >= -1e-12).sum())
-    return Difference(
-        estimate, float(low), float(high), min(1.0, float(2 * (tail + 1) / (len(drawn) + 1)))
-    )
+    p = interval.expanded_p((tail + 1) / (len(drawn) + 1), first.groups)
+    return Difference(estimate, float(low), float(high), p)
 
 
 def swap_p(

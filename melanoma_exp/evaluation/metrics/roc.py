@@ -1,4 +1,4 @@
-"""ROC and precision-recall metrics for many weightings of the images at once.
+"""ROC and precision-recall metrics for many weightings of the images at once, and AUCs.
 
 Such a metric changes only at the scores of positive images, so the others are merely counted
 between them.
@@ -51,11 +51,42 @@ class Ranking:
         )
         self._others = bootstrap.cells(cell, 2 * count + 1, row[~positive])
 
+    @property
+    def defined(self) -> bool:
+        """Whether there are positive and other images."""
+        return bool(self._positive.nnz and self._others.nnz)
+
+    def placements(self) -> tuple["Placed", "Placed"]:
+        """Returns how positive and how other images are placed among those of the other side."""
+        curve = self.curve(np.ones((self._positive.shape[1], 1)))
+        above = np.append(curve.found[:, 0], 0.0)
+        of_others = np.empty(2 * len(above) - 1)
+        of_others[::2], of_others[1::2] = above, (above[:-1] + above[1:]) / 2
+        beaten = curve.others - curve.false[:, 0] + curve.tied[:, 0] / 2
+        return (
+            Placed(beaten / curve.others, self._positive.toarray()),
+            Placed(of_others / curve.positives, self._others.toarray()),
+        )
+
     def curve(self, weights: Floats) -> "Curve":
         """Returns the curve for each column of weights, float64 (groups, m)."""
         hits = self._positive @ weights
         others = self._others @ weights
         return Curve(hits, _from_above(hits), others[1::2], _from_above(others))
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The images of one side by their place among those of the other.
+
+    Attributes:
+        share: float64 (cells,), share of the other side's images that are on the right side of an
+            image in the cell, those of the same score counted half.
+        count: float64 (cells, groups), images of each group in each cell.
+    """
+
+    share: Floats
+    count: Floats
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from melanoma_exp.data.cells import is_unknown
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats
 from melanoma_exp.evaluation.metrics.roc import Ranking
+from melanoma_exp.evaluation.metrics.score_intervals.areas import area
 
 UNKNOWN = "unknown"
 
@@ -103,13 +104,12 @@ def _metrics(
     inside = np.zeros(len(correct), bool)
     inside[rows] = True
     ranking = Ranking(positive[rows], plain[rows], bootstrap, rows)
-    area = bootstrap.estimate(lambda weights: {"auc": ranking.curve(weights).auc()})
     has_threshold = decision.threshold is not None
     return {
         "accuracy": bootstrap.share(correct, inside),
         "sensitivity": bootstrap.share(alerted, inside & positive & has_threshold),
         "specificity": bootstrap.share(~alerted, inside & ~positive & has_threshold),
-        **area,
+        "auc": area([ranking], bootstrap),
     }
 
 

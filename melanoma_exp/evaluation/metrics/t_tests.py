@@ -55,6 +55,10 @@ def corrected_resampled_t(differences: Sequence[float], test_to_train: float) ->
     values = np.asarray(differences, np.float64)
     mean, n = float(values.mean()), len(values)
     error = math.sqrt(float(values.var(ddof=1)) * (1 / n + test_to_train))
+    if (
+        error < 1e-12 < abs(mean)
+    ):  # the same difference on every fold: chance cannot be judged by it
+        return Difference(mean, math.nan, math.nan, math.nan)
     return _without_variance(mean) if error < 1e-12 else _student(mean, error, n - 1)
 
 

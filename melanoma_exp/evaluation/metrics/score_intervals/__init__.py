@@ -1,0 +1,1 @@
+"""Score intervals: of proportions and their means, and of areas under ROC curves."""
