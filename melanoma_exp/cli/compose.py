@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from melanoma_exp.cli import unsafe
 from melanoma_exp.cli.help import NESTED, option_files
 from melanoma_exp.spec import UserError, did_you_mean
 from melanoma_exp.system.extensions import loading
@@ -34,6 +35,7 @@ def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
     Raises:
         UserError: An override names what is not there; a line each.
     """
+    unsafe.refuse(overrides)
     overrides = loading.load_words(overrides)
     refuse_null(conf, overrides)
     running = GlobalHydra.instance()

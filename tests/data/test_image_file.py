@@ -154,7 +154,6 @@ def kinds(folder, tmp_path) -> Path:
     return tmp_path / "data"
 
 
-@pytest.mark.timeout(30)
 def test_what_is_no_file_is_named_and_left_out(kinds, folder, tmp_path) -> None:
     with pytest.raises(UserError) as refused:
         folder(max_pixels=LIMIT).load(tmp_path / "cache")

@@ -95,7 +95,6 @@ def test_no_value_of_an_experiment_ends_in_a_traceback(images: Path, tmp_path: P
                 assert all("\n" not in line for line in error.lines)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", saved_model.FILES)
 def test_a_pipe_or_a_device_is_not_waited_for(files: dict[str, Path], name: str) -> None:
     files[name].unlink()
