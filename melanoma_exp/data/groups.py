@@ -5,17 +5,18 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-_ISIC = re.compile(r"ISIC_\d{7}")
+_ISIC = re.compile(r"ISIC_\d{7}(?!\d)", re.IGNORECASE)
 
 
 def image_id(stem: str) -> str:
     """Returns the image's id from a file name without suffix.
 
     ISIC ids are found inside longer names, so that `ISIC_0025509(1)` and
-    `nevus_original_ISIC_0025509` count as the same image; other names are their own id.
+    `nevus_original_ISIC_0025509` count as the same image; letter case makes no difference. Other
+    names are their own id.
     """
     match = _ISIC.search(stem)
-    return match.group() if match else stem
+    return match.group().upper() if match else stem
 
 
 def is_isic_id(name: str) -> bool:

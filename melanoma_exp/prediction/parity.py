@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from melanoma_exp.data.folders import SUFFIXES
+from melanoma_exp.data.layouts.image_files import SUFFIXES
 from melanoma_exp.prediction import sources
 from melanoma_exp.prediction.saved_model import SavedModel
 from melanoma_exp.spec import UserError

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from melanoma_exp.data.folders import SUFFIXES
+from melanoma_exp.data.layouts.image_files import SUFFIXES
 from melanoma_exp.spec import UserError
 from melanoma_exp.system.files import read_text
 

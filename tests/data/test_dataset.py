@@ -151,10 +151,12 @@ def test_what_is_no_image_is_ignored_and_mentioned(data, folder, tmp_path):
         save(data / stray)
     loaded = folder().load(tmp_path / "cache")
     assert loaded.samples.counts().tolist() == [3, 3]
-    (note,) = loaded.notes
-    assert "ignored 7" in note
-    for name in ("Thumbs.db (2x)", "__MACOSX", "output"):
-        assert name in note
+    entries, *folders = loaded.notes[:4]
+    assert "ignored 4" in entries
+    for name in ("Thumbs.db (2x)", ".hidden.png", "notes.txt"):
+        assert name in entries
+    for name, note in zip(("__MACOSX/", "output/", "class 1/output/"), folders, strict=True):
+        assert note.startswith(f"{name} holds 1 images that are not used")
 
 
 def test_train_and_test_folders_become_parts_and_others_are_mentioned(data, folder, tmp_path):

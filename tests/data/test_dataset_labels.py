@@ -76,7 +76,7 @@ def test_classes_are_the_folders_and_differences_from_published_counts_are_noted
         draw(name, 40 * k)
     loaded = folder(expected={"train": {"naevi": 2, "odd": 4, "gone": 3}}).load(tmp_path)
     assert loaded.samples.classes == ("naevi", "odd", "Ärzte & Co")
-    (note,) = loaded.notes
+    note = loaded.notes[0]
     for words in ("train/odd 1 (published 4)", "gone 0 (published 3)", "Ärzte & Co 1"):
         assert words in note
     assert "naevi" not in note
@@ -113,7 +113,7 @@ def test_the_csv_replaces_labels_where_it_has_one_and_brings_metadata(folder, dr
 def test_rows_without_a_file_are_noted_by_line(folder, draw, tmp_path):
     draw("a/x.png", 1)
     (tmp_path / "data/meta.csv").write_text("name\nx\ngone\nlost\n")
-    (note,) = folder(csv="meta.csv", id_column="name").load(tmp_path).notes
+    note = folder(csv="meta.csv", id_column="name").load(tmp_path).notes[0]
     assert note == "2 images of meta.csv have no file (first: gone, line 3)"
 
 
@@ -121,13 +121,14 @@ def test_a_csv_that_may_be_absent_is_used_where_it_is_and_missed_where_not(folde
     for k in (1, 2):
         draw(f"Train/nevus/ISIC_000000{k}.png", 40 * k)
     spec = folder("isic9", expected={})
-    (note,) = spec.load(tmp_path).notes
+    note = spec.load(tmp_path).notes[0]
     assert "metadata.csv is not in" in note and "lesion" in note
     columns = "image_id,isic2019_label,lesion_id\n"
     rows = "ISIC_0000001,NV,L1\nISIC_0000002,,L1\n"
     (tmp_path / "data/metadata.csv").write_text(columns + rows)
     loaded = spec.load(tmp_path)
-    assert loaded.samples.group.tolist() == ["L1", "L1"] and not loaded.notes
+    assert loaded.samples.group.tolist() == ["L1", "L1"]
+    assert loaded.notes[0] == "dataset.official_column=isic2019_label: known for 1 of 2 images"
     assert loaded.survey.confirmed == [("nevus",), ()]
 
 
@@ -203,15 +204,17 @@ def test_ham10000_is_read_in_its_authors_form(folder, draw, tmp_path):
 
 def test_the_real_isic_set_is_what_is_known_of_it(isic9):
     samples = isic9.samples
-    official = samples.official == "train"
-    assert (official.sum(), (~official).sum(), len(samples.classes)) == (2241, 118, 9)
-    counts, conflicts = isic9.notes
+    in_train = samples.official == "train"
+    assert (in_train.sum(), (~in_train).sum(), len(samples.classes)) == (2241, 118, 9)
+    groups, official, counts, conflicts = isic9.notes
+    assert groups == "dataset.group_column=lesion_id: known for 1514 of 2359 images"
+    assert official == "dataset.official_column=isic2019_label: known for 1862 of 2359 images"
     assert "train/basal cell carcinoma 378 (published 376)" in counts
     assert counts.count("published") == 2  # the heading and this one class
     assert "keep: images under two labels: 155 (310 files); left out: 0 files" in conflicts
     # Of 77 seborrheic keratoses 75 are byte for byte melanomas.
-    keratosis = official & (samples.label == samples.classes.index("seborrheic keratosis"))
-    melanoma = official & (samples.label == samples.classes.index("melanoma"))
+    keratosis = in_train & (samples.label == samples.classes.index("seborrheic keratosis"))
+    melanoma = in_train & (samples.label == samples.classes.index("melanoma"))
     assert np.isin(samples.group[keratosis], samples.group[melanoma]).sum() >= 75
 
 

@@ -16,8 +16,9 @@ class Demo(Dataset):
 
     def find(self, cache: Path) -> "Listing":
         """Returns the generated images, making them first where they are not there yet."""
-        from melanoma_exp.data import folders
+        from melanoma_exp.data.layouts import class_folders
+        from melanoma_exp.data.layouts.columns import Columns
         from melanoma_exp.demo import images
 
-        columns = folders.Columns("metadata.csv", True, "image_id", None, "lesion_id", None, {})
-        return folders.find(images.folder(cache), columns, {})
+        columns = Columns("metadata.csv", True, "image_id", None, "lesion_id", None, {})
+        return class_folders.find(images.folder(cache), columns, {}, self.max_pixels)

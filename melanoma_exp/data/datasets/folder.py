@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from melanoma_exp.data.datasets.base import FolderDataset
 
 if TYPE_CHECKING:
+    from melanoma_exp.data.layouts.columns import Columns
     from melanoma_exp.data.listing import Listing
 
 
@@ -29,11 +30,33 @@ class Folder(FolderDataset):
     official_classes: dict[str, tuple[str, ...]]
     expected: dict[str, dict[str, int]]
 
+    def check_environment(self) -> None:
+        """Checks that a folder is named, and a CSV where columns of it are.
+
+        Raises:
+            UserError: One is not.
+        """
+        super().check_environment()
+        self._columns().check()
+
     def find(self, cache: Path) -> "Listing":
         """Returns the images of all class folders."""
-        from melanoma_exp.data import folders
+        from melanoma_exp.data.layouts import class_folders
 
-        columns = folders.Columns(
+        return class_folders.find(self.folder(), self._columns(), self.expected, self.max_pixels)
+
+    def how_to_label(self) -> str:
+        """Returns which table beside the images may hold their labels, "" where there is none."""
+        from melanoma_exp.data.layouts.columns import tables_beside
+
+        if self.label_column is not None or self.root is None:
+            return ""
+        return tables_beside(self.root, self.csv)
+
+    def _columns(self) -> "Columns":
+        from melanoma_exp.data.layouts.columns import Columns
+
+        return Columns(
             self.csv,
             self.csv_required,
             self.id_column,
@@ -42,7 +65,6 @@ class Folder(FolderDataset):
             self.official_column,
             self.official_classes,
         )
-        return folders.find(self.folder(), columns, self.expected)
 
     def how_to_get(self) -> str:
         """Returns how to get the images and which folder to name."""

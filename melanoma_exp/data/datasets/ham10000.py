@@ -22,9 +22,9 @@ class Ham10000(FolderDataset):
 
     def find(self, cache: Path) -> "Listing":
         """Returns the images that both the CSV and the folders have."""
-        from melanoma_exp.data import folders
+        from melanoma_exp.data.layouts import by_table
 
-        return folders.find_by_csv(self.folder(), self.csv, self.classes)
+        return by_table.find(self.folder(), self.csv, self.classes, self.max_pixels)
 
     def how_to_get(self) -> str:
         """Returns how to get the images and which folder to name."""

@@ -1,0 +1,1 @@
+"""How a dataset lies on disk: class folders, or a table that names the images."""
