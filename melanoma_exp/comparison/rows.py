@@ -12,6 +12,7 @@ import numpy as np
 
 from melanoma_exp.comparison.predictions import Evaluated
 from melanoma_exp.config import determines
+from melanoma_exp.data import class_names
 from melanoma_exp.evaluation.metrics import names
 from melanoma_exp.evaluation.metrics.t_tests import t_half_width
 
@@ -153,7 +154,8 @@ def alerted(run: Evaluated) -> tuple[str, tuple[str, ...]]:
     task = params.get("dataset.task", "classes")
     if task != "classes":
         return task, (task,)
-    return "melanoma", tuple(json.loads(params.get("dataset.melanoma", "[]")))
+    wanted = json.loads(params.get("dataset.melanoma", "[]"))
+    return "melanoma", class_names.find(wanted, run.classes)[0]
 
 
 def _settings(run: Evaluated) -> dict[str, str]:

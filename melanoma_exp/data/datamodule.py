@@ -1,5 +1,6 @@
 """The data module: everything a run needs of its data before a model exists."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ class DataModule:
 
     Attributes:
         kind: The option of the group `dataset`.
+        alerts: The classes of each alert by its name; decisions are for the first one.
         data: The dataset: rows, decoded pixels and the survey of all files.
         parts: Train, val and test; train is balanced, in rows or by their weights in the plan.
         plan: The rows of an epoch, synthetic children included, and the class weights.
@@ -36,6 +38,7 @@ class DataModule:
     """
 
     kind: str
+    alerts: Mapping[str, tuple[str, ...]]
     data: LoadedDataset
     parts: Parts
     plan: Plan
@@ -95,16 +98,29 @@ class DataModule:
         if self.leaky:
             shares = ", ".join(f"{name} {share:.3f}" for name, share in self.leak.items())
             found.append(f"LEAKY: this order of steps lets training see validation: {shares}")
-        counts = self.parts.train.counts()
-        absent = [c for c, n in zip(self.classes, counts, strict=True) if not n]
-        if absent:
-            found.append(f"no training image of: {', '.join(absent)}")
+        found += self._absent_classes()
         kind, has_children = self.augment.kind, (self.parts.train.copy > 0).any()
         idle = not (self.augment.online or self.augment.batch or has_children)
         if kind != "none" and idle:
             found.append(
                 f"augment={kind} draws synthetic children only, and balance={self.balance} asks "
                 "for none: nothing is augmented"
+            )
+        return found
+
+    def _absent_classes(self) -> list[str]:
+        """Returns a note for each part that lacks a class, and what that leaves unknown."""
+        names = {"train": "training", "val": "validation", "test": "test"}
+        found = []
+        for part, samples in self.parts.items():
+            absent = [c for c, n in zip(self.classes, samples.counts(), strict=True) if not n]
+            if not absent or not len(samples):
+                continue
+            unknown = [alert for alert, of in self.alerts.items() if of and set(of) <= set(absent)]
+            threshold = ": no threshold for " + ", ".join(unknown) if unknown else ""
+            found.append(
+                f"no {names[part]} image of: {', '.join(absent)}"
+                + {"train": "", "val": threshold}.get(part, ": nothing is known of them there")
             )
         return found
 
@@ -130,17 +146,24 @@ def prepare(
         cache: The folder of cached data.
 
     Raises:
-        UserError: No training or validation image is left, or the cache cannot be written.
+        UserError: No training or validation image is left, or those of one class alone; or the
+            cache cannot be written.
     """
     parts, plan, unbalanced = divide(data.samples, split, balance, seed)
     for name, part in (("training", parts.train), ("validation", parts.val)):
         if not len(part):
             raise UserError(f"split: leaves no {name} images out of {len(data.samples)}")
+        if np.count_nonzero(part.counts()) < 2:
+            only = part.classes[part.label[0]]
+            hint = dataset.how_to_label() or "two classes or more are needed"
+            what = f"all {len(part)} {name} images of {len(data.samples)}"
+            raise UserError(f"{what} are of one class, {only}: {hint}")
     origin = Origin(data.pixels, data.digest, dataset.kind)
     reader = make_reader(parts.train.join(parts.val), origin, augment, seed, cache)
     audit = cached.audit(data.survey, cache)
     return DataModule(
         kind=dataset.kind,
+        alerts=dataset.alerts_among(data.samples.classes),
         data=data,
         parts=parts,
         plan=plan,
@@ -172,6 +195,7 @@ def evaluated(
     children = np.empty((0, *data.pixels.shape[1:]), np.uint8)
     return DataModule(
         kind=dataset.kind,
+        alerts=dataset.alerts_among(data.samples.classes),
         data=data,
         parts=parts,
         plan=Plan(parts.train, np.ones(len(data.samples.classes))),

@@ -165,7 +165,7 @@ class Recorder:
         logits = {
             name: (part, predict(name, part)) for name, part in parts.items()[1:] if len(part)
         }
-        alerts, metadata = experiment.dataset.alerts, self._datamodule.data.metadata
+        alerts, metadata = self._datamodule.alerts, self._datamodule.data.metadata
         decision, evaluations = evaluate(
             logits,
             alerts,

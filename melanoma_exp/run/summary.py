@@ -29,6 +29,12 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
         "run": experiment.run_name,
         "data": f"{experiment.dataset.kind}, {height}x{width} pixels, digest "
         f"{datamodule.data.digest}, split {experiment.split.kind} {datamodule.split_digest}",
+        "alerts": "; ".join(
+            f"{name} ({', '.join(classes)})"
+            for name, classes in datamodule.alerts.items()
+            if classes
+        )
+        or "none: no class is one of dataset.melanoma or dataset.malignant",
         "augment": (augment if augment == "none" else f"{augment} ({when})") + mixed,
         "balance": experiment.balance.kind,
         "model": f"{experiment.model.name}, {parameters:,} parameters, {train.precision}",

@@ -211,7 +211,7 @@ def scorer(
     """
     names = [*objectives.monitored(experiment.train), *([pruner.monitor] if pruner else [])]
     val, spec = datamodule.parts.val, experiment.evaluation
-    return objectives.Scorer(names, val, experiment.dataset.alerts, spec)
+    return objectives.Scorer(names, val, datamodule.alerts, spec)
 
 
 def assist(built: Built, experiment: Experiment, datamodule: DataModule, signals: Signals) -> None:

@@ -4,7 +4,7 @@
 pixels. Class names come from the folders or the CSV, never from code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from melanoma_exp.data import class_names
 from melanoma_exp.data.labels import Conflicts, Labels
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.spec import Spec, UserError, digest
@@ -70,7 +71,7 @@ class Dataset(Spec):
 
     @property
     def alerts(self) -> dict[str, tuple[str, ...]]:
-        """The classes of each alert by its name; predictions are made for the first alert.
+        """What each alert is about by its name, as the config has it.
 
         A two-class dataset has one alert; one of many classes has melanoma against the rest and
         malignant against benign.
@@ -78,6 +79,23 @@ class Dataset(Spec):
         if self.task != "classes":
             return {self.task: (self.task,)}
         return {"melanoma": self.melanoma, "malignant": self.malignant}
+
+    def alerts_among(self, classes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Returns the classes of each alert by its name; predictions are made for the first alert.
+
+        A class counts by any spelling of its name and by another name of the same diagnosis (MEL,
+        BCC, SCC); a class called malignant is one. Alerts that have a class are first.
+
+        Args:
+            classes: Of the dataset.
+        """
+        if self.task != "classes":
+            return self.alerts
+        found = {
+            name: class_names.find((*wanted, *([name] * (name == "malignant"))), classes)[0]
+            for name, wanted in self.alerts.items()
+        }
+        return dict(sorted(found.items(), key=lambda item: not item[1]))
 
     def survey(self, cache: Path) -> "Survey":
         """Finds all images and opens each once; none is left out or refused.
@@ -120,7 +138,13 @@ class Dataset(Spec):
             samples=self._with_task_labels(chosen.samples),
             pixels=pixels,
             digest=digest([decode.VERSION, self.resize, _content(chosen.samples, survey)]),
-            notes=(*listing.notes, *skipped, *_group_notes(survey.samples), *chosen.notes),
+            notes=(
+                *listing.notes,
+                *skipped,
+                *_group_notes(survey.samples),
+                *chosen.notes,
+                *self._alert_notes(chosen.samples.classes),
+            ),
             skipped=bad,
             affected=chosen.affected,
             survey=survey,
@@ -144,12 +168,23 @@ class Dataset(Spec):
         """Returns every image file with its label and group, nothing decoded yet."""
         raise NotImplementedError
 
+    def how_to_label(self) -> str:
+        """Returns what to do where all images are of one class, "" where nothing is known."""
+        return ""
+
+    def _alert_notes(self, classes: Sequence[str]) -> list[str]:
+        if self.task != "classes":
+            return []
+        return class_names.alert_notes(self.alerts_among(classes), self.alerts, classes)
+
     def _with_task_labels(self, samples: Samples) -> Samples:
         """Returns the samples with the labels of the task."""
         if self.task == "classes":
             return samples
-        positive: tuple[str, ...] = getattr(self, self.task)
-        missing = sorted(set(positive) - set(samples.classes))
+        wanted: tuple[str, ...] = getattr(self, self.task)
+        positive, missing = class_names.find(wanted, samples.classes)
+        if "malignant" in (named := class_names.find([self.task], samples.classes)[0]):
+            positive, missing = (*positive, *named), []
         if missing:
             raise UserError(
                 f"dataset.{self.task}: the dataset has no class {', '.join(missing)}; "
