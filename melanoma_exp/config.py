@@ -23,7 +23,7 @@ from melanoma_exp.evaluation.metrics import prior
 from melanoma_exp.evaluation.objectives import Objective
 from melanoma_exp.models import AnyModel
 from melanoma_exp.models.inference import Inference
-from melanoma_exp.spec import Spec, UserError, digest, validate
+from melanoma_exp.spec import Spec, UserError, UserPath, digest, validate
 from melanoma_exp.system import migrations
 from melanoma_exp.system.extensions import loading, record
 from melanoma_exp.system.extensions.group import Group
@@ -42,7 +42,7 @@ class Cache(Spec):
             cache is below this size, except those in use by running processes. null sets no limit.
     """
 
-    dir: Path | None
+    dir: UserPath | None
     max_gib: float | None = Field(gt=0)
 
     def root(self) -> Path:

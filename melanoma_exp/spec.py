@@ -10,11 +10,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 T = TypeVar("T")
+# Of a file or folder that the user names; `~` is the home folder.
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 _PASSWORD = re.compile(r"(//[^/@:]*:)[^/@]*@")  # within a URL
 SHOWN = 200  # characters of a wrong value that a message repeats
 _MISSING: Any = object()

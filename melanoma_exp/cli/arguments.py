@@ -1,6 +1,7 @@
 """The words after a command: options and names are argparse's, `key=value` is Hydra's."""
 
 import argparse
+import os
 import re
 from typing import TYPE_CHECKING, NoReturn
 
@@ -13,6 +14,7 @@ READS_RUN = """
 
 tracking=... and cache... say where runs are recorded and images are cached. A run that used options
 of your own needs their file again: extend=my_lab.py"""
+STORAGE = ("tracking=", "tracking.", "cache.", "extend=")
 _OVERRIDE = re.compile(r"[+~]*[A-Za-z_][\w.@/]*=")
 
 
@@ -37,6 +39,7 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        self._reads_run = reads_run
 
     def error(self, message: str) -> NoReturn:
         """Reports a mistake in one line."""
@@ -45,10 +48,16 @@ class Parser(argparse.ArgumentParser):
     def split(self, words: list[str]) -> tuple[argparse.Namespace, list[str]]:
         """Returns the command's own arguments and the `key=value` words.
 
-        Write a file whose name looks like an override as a path: `./a=b.jpg`.
+        Where only storage can be overridden, a word that names a file is the file: `k=v.jpg`,
+        `-1.jpg`.
         """
-        overrides = [word for word in words if _OVERRIDE.match(word)]
-        return self.parse_args([word for word in words if word not in overrides]), overrides
+        overrides = [word for word in words if _OVERRIDE.match(word) and not self._is_file(word)]
+        own = [word for word in words if word not in overrides]
+        named = [f"./{w}" if w.startswith("-") and self._is_file(w) else w for w in own]
+        return self.parse_args(named), overrides
+
+    def _is_file(self, word: str) -> bool:
+        return self._reads_run and not word.startswith(STORAGE) and os.path.lexists(word)
 
 
 def compose_storage(command: str, overrides: list[str]) -> "Experiment":
@@ -61,7 +70,7 @@ def compose_storage(command: str, overrides: list[str]) -> "Experiment":
     Raises:
         UserError: An override is of another group, or wrong.
     """
-    strange = [o for o in overrides if not o.startswith(("tracking", "cache.", "extend="))]
+    strange = [o for o in overrides if not o.startswith(STORAGE)]
     if strange:
         raise UserError(
             f"{command}: takes tracking, cache and extend overrides only (got {' '.join(strange)})"

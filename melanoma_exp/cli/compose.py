@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from melanoma_exp.cli import unsafe
+from melanoma_exp.cli import unsafe, words
 from melanoma_exp.cli.help import NESTED, option_files
 from melanoma_exp.spec import UserError, did_you_mean
 from melanoma_exp.system.extensions import loading
@@ -36,7 +36,7 @@ def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
         UserError: An override names what is not there; a line each.
     """
     unsafe.refuse(overrides)
-    overrides = loading.load_words(overrides)
+    overrides = loading.load_words(words.expand_home(overrides))
     refuse_null(conf, overrides)
     running = GlobalHydra.instance()
     outer, running.hydra = running.hydra, None  # a search composes within Hydra's own run
@@ -50,17 +50,17 @@ def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
         running.hydra = outer
 
 
-def refuse_null(conf: Path, words: list[str]) -> None:
+def refuse_null(conf: Path, overrides: list[str]) -> None:
     """Refuses `group=null`, at which Hydra itself would end with a traceback.
 
     Args:
         conf: The folder of YAMLs.
-        words: Of the command line.
+        overrides: As on the command line.
 
     Raises:
-        UserError: A word is such; a line each.
+        UserError: One is such; a line each.
     """
-    pairs = [word.partition("=") for word in words]
+    pairs = [word.partition("=") for word in overrides]
     lines = [
         f"{group}={value}: a group cannot be null; leave it out for its default "
         f"(there are {', '.join(options(conf, group))})"
@@ -76,17 +76,18 @@ def diagnose(conf: Path, arguments: list[str], error: Exception) -> list[str]:
 
     Args:
         conf: The folder of YAMLs.
-        arguments: The command line; flags are ignored.
+        arguments: The command line; flags other than -m are ignored.
         error: What Hydra raised; its first line is returned where nothing else is found.
 
     Returns:
         A line for each mistake, with the nearest thing that exists.
     """
     lines, sound = [], []
+    sweeps = bool({"-m", "--multirun"} & set(arguments))
     for text in arguments:
         if "=" not in text or text.startswith(("-", "hydra.")):
             continue
-        line = _mistake(conf, text)
+        line = _mistake(conf, text, sweeps)
         if line:
             lines.append(line)
         else:
@@ -105,12 +106,14 @@ def diagnose(conf: Path, arguments: list[str], error: Exception) -> list[str]:
     return lines
 
 
-def _mistake(conf: Path, text: str) -> str | None:
+def _mistake(conf: Path, text: str, sweeps: bool) -> str | None:
     """Returns what is wrong with one override, None where nothing is."""
     try:
         override = OverridesParser.create().parse_override(text)
     except HydraException as error:
-        return f"{text}: cannot be read: {str(error).splitlines()[0]}"
+        return words.unreadable(text, error)
+    if override.is_sweep_override() and not sweeps and "hydra" not in text.partition("=")[0]:
+        return words.several(text)
     if override.is_add() or override.is_force_add() or override.is_delete():
         return None
     key = override.key_or_group

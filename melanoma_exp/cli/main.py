@@ -80,6 +80,7 @@ def _compose_and_run() -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     from melanoma_exp.cli import compose, overrides, unsafe
+    from melanoma_exp.cli.words import expand_home
     from melanoma_exp.system.extensions import loading
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # full errors reach us; we report them in one line
@@ -100,7 +101,7 @@ def _compose_and_run() -> None:
         with suppress(UserError, ValueError):  # a word may be half typed
             loading.load_words(shlex.split(os.environ.get("COMP_LINE", "")))
     unsafe.refuse(sys.argv[1:])
-    words = loading.load_words(sys.argv[1:])
+    words = loading.load_words(expand_home(sys.argv[1:]))
     compose.refuse_null(conf_folder(), words)
     words = overrides.expand_globs(conf_folder(), words)
     sys.argv[1:] = words

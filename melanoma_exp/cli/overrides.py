@@ -9,6 +9,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, R
 from hydra.errors import HydraException
 
 from melanoma_exp.cli.compose import groups, options
+from melanoma_exp.cli.words import unreadable
 from melanoma_exp.spec import UserError
 
 
@@ -106,4 +107,4 @@ def _read(word: str) -> Any:
     try:
         return OverridesParser.create().parse_override(word)
     except HydraException as error:
-        raise UserError(f"{word}: cannot be read: {str(error).splitlines()[0]}") from error
+        raise UserError(unreadable(word, error)) from error

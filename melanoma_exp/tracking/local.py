@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from melanoma_exp.spec import UserError
+from melanoma_exp.spec import UserError, UserPath
 from melanoma_exp.tracking.journal import ROOT
 from melanoma_exp.tracking.mlflow_tracking import MlflowTracking
 from melanoma_exp.tracking.store import DEFAULT_FOLDER
@@ -15,7 +15,7 @@ class Local(MlflowTracking):
     """SQLite and artifacts below a folder, by default `mlruns` in the working directory."""
 
     kind: Literal["local"]
-    folder: Path
+    folder: UserPath
 
     def prepare(self) -> None:
         """Creates the database if there is none; see the base class."""

@@ -21,7 +21,7 @@ def predict(words: list[str]) -> None:
     parser.add_argument(
         "paths",
         nargs="+",
-        type=Path,
+        type=lambda path: Path(path).expanduser(),
         metavar="PATH",
         help="images, folders with everything below them, or a CSV with a column path",
     )
