@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from melanoma_exp.data import class_names, csv_text
+from melanoma_exp.data import class_names
 from melanoma_exp.data.cells import known
+from melanoma_exp.data.layouts import csv_text
 from melanoma_exp.spec import did_you_mean
 
 

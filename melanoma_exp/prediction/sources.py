@@ -1,15 +1,13 @@
 """Finds the image files that the paths of a command line name."""
 
-import csv
-import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from melanoma_exp.data.layouts import csv_text
 from melanoma_exp.data.layouts.image_files import SUFFIXES
 from melanoma_exp.spec import UserError
-from melanoma_exp.system.files import read_text
 
 
 @dataclass(frozen=True)
@@ -68,11 +66,5 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _listed(path: Path) -> list[Path]:
-    try:
-        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-        heads = reader.fieldnames or []
-        if "path" not in heads:
-            raise UserError(f"{path}: lacks the column path; it has {', '.join(heads) or 'none'}")
-        return [path.parent / row["path"] for row in reader if row["path"]]
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: is no CSV: {error}") from error
+    named = (row.cells.get("path", "").strip() for row in csv_text.read(path, ["path"]))
+    return [path.parent / Path(name).expanduser() for name in named if name]

@@ -125,7 +125,11 @@ def read_text(path: Path, most: int = 2**28) -> str:
     Raises:
         UserError: As there, or it is in another encoding; the line is named.
     """
-    content = read_named(path, most)
+    return decoded(read_named(path, most), path)
+
+
+def decoded(content: bytes, path: Path) -> str:
+    """Returns the content of a text file; errors as of `read_text`."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -228,9 +228,10 @@ def test_a_wrong_split_file_is_refused_in_one_line(paired, option, tmp_path, par
     ("content", "said"),
     [
         (b"id,part\nimage0000,train\nimage0000,val\n", ["line 3", "image0000", "twice"]),
-        (b"name,part\nimage0000,train\n", ["line 2", "expected an id"]),
-        (b"id,part\nimage\xff,train\n", ["cannot read"]),
-        (None, ["cannot read", "split.path"]),
+        (b"name,part\nimage0000,train\n", ["lacks the column id"]),
+        (b"id;part\nimage0000;trian\n", ["line 2", "expected an id"]),
+        (b"id,part\nimage\xff,train\n", ["line 2", "UTF-8"]),
+        (None, ["cannot be read: No such file"]),
     ],
 )
 def test_an_unreadable_split_file_is_refused_in_one_line(paired, option, tmp_path, content, said):

@@ -15,7 +15,7 @@ from pydantic import Field
 from melanoma_exp.data import class_names
 from melanoma_exp.data.labels import Conflicts, Labels
 from melanoma_exp.data.samples import Samples
-from melanoma_exp.spec import Spec, UserError, digest
+from melanoma_exp.spec import Spec, UserError, UserPath, digest
 
 if TYPE_CHECKING:
     from melanoma_exp.data.decode import Decoding
@@ -198,7 +198,7 @@ class Dataset(Spec):
 class FolderDataset(Dataset):
     """Base of the datasets that lie in a folder of the user's."""
 
-    root: Path | None
+    root: UserPath | None
 
     def check_environment(self) -> None:
         """Checks that a folder is named; it may lie on another machine.

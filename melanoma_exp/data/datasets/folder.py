@@ -14,10 +14,11 @@ class Folder(FolderDataset):
     """One folder per class, below `root` or below `root/Train` and `root/Test`.
 
     `csv` (relative to `root`, or null) may add columns by image id: a label that replaces the
-    folder's, a lesion that groups images, an official label and metadata. `official_classes` says
-    for each official label which classes it may be under; the first is its name where
-    `labels=verified`, and none makes it unknown. `expected` are the published counts, a class each;
-    a difference is reported.
+    folder's, a lesion that groups images, an official label and metadata. Where no folder is named
+    as a label of the CSV, images may lie anywhere below `root` and the CSV alone labels them.
+    `official_classes` says for each official label which classes it may be under; the first is its
+    name where `labels=verified`, and none makes it unknown. `expected` are the published counts, a
+    class each; a difference is reported.
     """
 
     kind: Literal["folder", "isic9"]

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from melanoma_exp.data import class_names, csv_text
+from melanoma_exp.data import class_names
+from melanoma_exp.data.layouts import csv_text
 from melanoma_exp.data.metadata import Table, read
 from melanoma_exp.spec import UserError
 

@@ -1,7 +1,7 @@
 """Ties images to the rows of a table by name, and refuses a name that stands for two pictures."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
@@ -156,17 +156,13 @@ def refuse_namesakes(
 
 def _one_picture(first: Path, second: Path, max_pixels: int) -> bool:
     """Whether two files have equal bytes or equal pixels."""
-    from melanoma_exp.data.decode import open_rgb
+    from melanoma_exp.data import image_file
 
-    if first.read_bytes() == second.read_bytes():
-        return True
     try:
-        one, other = (open_rgb(path, max_pixels) for path in (first, second))
+        contents = [image_file.read(path, max_pixels) for path in (first, second)]
+        if contents[0] == contents[1]:
+            return True
+        one, other = (image_file.open_rgb(content, max_pixels) for content in contents)
     except ValueError:
         return False
     return one.size == other.size and one.tobytes() == other.tobytes()
-
-
-def example(sources: Sequence[str], rows: Mapping[str, object]) -> str:
-    """Returns the first id of a table and the first image, to be seen side by side."""
-    return f"the CSV names {next(iter(rows), 'none')!r}, the first image is {sources[0]!r}"

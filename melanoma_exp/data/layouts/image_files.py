@@ -128,7 +128,10 @@ def is_ignored(name: str) -> bool:
 def split_entries(folder: Path) -> tuple[list[Path], list[Path]]:
     """Returns the folders and the files directly in a folder, each by name."""
     with os.scandir(folder) as entries:
-        found = sorted((entry.name, entry.is_dir()) for entry in entries)
+        # A link may lead nowhere or to itself, at which `e.is_dir()` would end.
+        found = sorted(
+            (e.name, os.path.isdir(e) if e.is_symlink() else e.is_dir()) for e in entries
+        )
     folders = [folder / name for name, is_folder in found if is_folder]
     return folders, [folder / name for name, is_folder in found if not is_folder]
 

@@ -1,16 +1,13 @@
 """A split read from a CSV."""
 
-import csv
-import io
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from melanoma_exp.data.layouts import csv_text
 from melanoma_exp.data.samples import Parts, Samples
 from melanoma_exp.data.splits.base import Split
-from melanoma_exp.spec import UserError
-from melanoma_exp.system.files import read_text
+from melanoma_exp.spec import UserError, UserPath
 
 
 class File(Split):
@@ -20,7 +17,7 @@ class File(Split):
     """
 
     kind: Literal["file"]
-    path: Path
+    path: UserPath
 
     def apply(self, samples: Samples) -> Parts:
         """Divides all samples into train, val and test.
@@ -49,14 +46,10 @@ class File(Split):
         return Parts(*(samples.take(part == name) for name in ("train", "val", "test")))
 
     def _read(self) -> dict[str, str]:
-        try:
-            rows = list(csv.DictReader(io.StringIO(read_text(self.path), newline="")))
-        except csv.Error as error:
-            raise UserError(f"split.path: {self.path} is no CSV: {error}") from error
         where: dict[str, str] = {}
-        for line, row in enumerate(rows, 2):
-            image, part = row.get("id"), row.get("part")
-            if image and image.startswith(f"{row.get('source')}#"):
+        for row in csv_text.read(self.path, ["id", "part"]):
+            line, image, part = row.line, row.cells.get("id"), row.cells.get("part")
+            if image and image.startswith(f"{row.cells.get('source')}#"):
                 continue  # a synthetic child of a logged split: balancing makes its own
             if not image or part not in ("train", "val", "test", "unused"):
                 raise UserError(

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_exp.spec import UserError, did_you_mean
+from melanoma_exp.system import files
 
 SEPARATORS = (",", ";", "\t", "|")
+MOST = 2**30  # bytes of a CSV
 SHOWN = 20  # errors of one file that are shown
 _STATED = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # a first line that Excel reads and writes
 # How other files begin, what they are and what to do.
@@ -130,10 +132,7 @@ def _check_heading(path: Path, heading: list[str], needed: Collection[str]) -> N
 
 
 def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    content = files.read_named(path, MOST)
     kinds = [kind for kind in _OTHERS if content.startswith(kind[0])]
     if content.startswith(b"PK\x03\x04"):
         kinds += [kind for kind in _IN_ZIP if kind[0] in content]
@@ -143,11 +142,4 @@ def _text(path: Path) -> str:
         return content.decode("utf-16", errors="replace")
     if b"\0" in content[:1000]:
         raise UserError(f"{path}: is not text in UTF-8; save the file as CSV in UTF-8")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise UserError(
-            f"{path}, line {line}: is not in UTF-8 (byte 0x{content[error.start]:02x}); save the "
-            "file as UTF-8"
-        ) from error
+    return files.decoded(content, path)
