@@ -10,8 +10,9 @@ from melanoma_exp.data.samples import Samples
 from melanoma_exp.evaluation.config import Evaluation
 from melanoma_exp.evaluation.metrics import part_metrics, prior, threshold
 from melanoma_exp.evaluation.metrics.decision import Decision, softmax
-from melanoma_exp.evaluation.metrics.interval import Bootstrap
+from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate
 from melanoma_exp.evaluation.metrics.part_metrics import PartMetrics
+from melanoma_exp.evaluation.worth import Interval, Worth
 from melanoma_exp.models.inference import Correction
 
 
@@ -58,6 +59,7 @@ def evaluate(
     spec: Evaluation,
     correction: Correction = "none",
     shares: Mapping[str, float] | None = None,
+    drawn: bool = False,
 ) -> tuple[Decision, dict[str, PartEvaluation]]:
     """Chooses the decision on validation and evaluates every part with it.
 
@@ -68,6 +70,7 @@ def evaluate(
         spec: What to report.
         correction: How the class shares of training change the predicted class.
         shares: By class its share of what training saw; needed for a correction.
+        drawn: Whether the images are drawings.
 
     Returns:
         The decision for the first alert, and each part's evaluation.
@@ -90,4 +93,35 @@ def evaluate(
         )
         predicted = decisions[0].predicted(outputs, part.classes)
         evaluations[name] = PartEvaluation(part, outputs, predicted, decisions[0], metrics)
-    return decisions[0], evaluations
+    return replace(
+        decisions[0], worth=_worth(evaluations["val"], spec.confidence, drawn)
+    ), evaluations
+
+
+def _worth(val: PartEvaluation, confidence: float, drawn: bool) -> Worth:
+    """Returns what the first alert is worth on validation."""
+    alert = val.metrics.alerts.get(val.decision.name)
+    answers = np.unique(val.predicted)
+    only = val.samples.classes[answers[0]] if len(answers) == 1 else ""
+    metrics = alert.metrics if alert else {}
+    tp, fn, fp, tn = (alert and alert.confusion) or (0, 0, 0, 0)
+    specificity = metrics.get("specificity")
+    return Worth(
+        tp,
+        tp + fn,
+        fp,
+        fp + tn,
+        _interval(metrics.get("sensitivity")),
+        _interval(specificity and specificity.turned()),
+        _interval(metrics.get("auc")),
+        confidence,
+        only,
+        drawn,
+    )
+
+
+def _interval(found: Estimate | None) -> Interval | None:
+    if found is None or np.isnan(found.value):
+        return None
+    numbers = found.to_dict()
+    return Interval(float(found.value), numbers["low"], numbers["high"])

@@ -66,12 +66,19 @@ class ServedModel(PythonModel):
     def _predicted(self, images: list[np.ndarray]) -> list[dict[str, Any]]:
         if not images:
             return []
+        decision = self._saved.decision
         with self._lock:
             predictions = predict_batch(self._saved, [Path()] * len(images), np.stack(images))
         return [
             _refused(one.reason)
             if isinstance(one, UnreadableFile)
-            else {**to_record(one, self._saved.classes), "error": None, "notice": DISCLAIMER}
+            else {
+                "validation": decision.sentence,
+                "doubts": decision.doubts,
+                **to_record(one, self._saved.classes),
+                "error": None,
+                "notice": DISCLAIMER,
+            }
             for one in predictions
         ]
 

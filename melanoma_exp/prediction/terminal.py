@@ -12,7 +12,7 @@ from rich.table import Table
 
 from melanoma_exp.prediction.predict import Prediction
 from melanoma_exp.prediction.worklist import Worklist
-from melanoma_exp.report.console import DISCLAIMER, PLAIN_EVERY
+from melanoma_exp.report.console import DISCLAIMER, PLAIN_EVERY, print_worth
 
 SHOWN = 40  # rows of the table
 SHOWN_UNREADABLE = 20
@@ -54,6 +54,7 @@ def progress_bar(screen: Console, what: str, total: int) -> Iterator[Callable[[i
 
 def print_worklist(screen: Console, worklist: Worklist) -> None:
     """Prints the first rows, the counts and the files that could not be read."""
+    print_worth(screen, worklist.sentence, worklist.doubts)
     found = worklist.predictions
     title = f"Worklist of {len(found)} images, run {worklist.run_name}"
     folder = common_folder(worklist)

@@ -27,6 +27,8 @@ class Worklist:
         classes: In the order of `Prediction.probability`.
         name: Of the alerted class, "melanoma" or "malignant".
         threshold: Of the alert; None where the run has none.
+        sentence: What the alert did on the run's validation images.
+        doubts: Reasons not to believe it, a line each.
         predictions: Alerts first, then by falling probability.
         unreadable: Files that could not be read.
     """
@@ -36,6 +38,8 @@ class Worklist:
     classes: tuple[str, ...]
     name: str
     threshold: float | None
+    sentence: str
+    doubts: tuple[str, ...]
     predictions: tuple[Prediction, ...]
     unreadable: tuple[UnreadableFile, ...]
 
@@ -56,6 +60,8 @@ class Worklist:
             saved.classes,
             decision.name,
             decision.threshold,
+            decision.sentence,
+            tuple(decision.doubts),
             tuple(first),
             tuple(unreadable),
         )
@@ -66,7 +72,8 @@ class Worklist:
         writer = csv.writer(text, lineterminator="\n")
         shares = [f"calibrated {name}" for name in self.classes]
         heads = "path advice alert alert_probability unsure predicted unusual".split()
-        writer.writerow([*heads, *shares, "error", "run", "notice"])
+        writer.writerow([*heads, *shares, "error", "run", "notice", "validation"])
+        validation = " ".join((*self.doubts, self.sentence))
         for p in self.predictions:
             writer.writerow(
                 [
@@ -81,16 +88,19 @@ class Worklist:
                     "",
                     self.run_id,
                     DISCLAIMER,
+                    validation,
                 ]
             )
         empty = [""] * (len(shares) + 6)
         for bad in self.unreadable:
-            writer.writerow([bad.path, *empty, bad.reason, self.run_id, DISCLAIMER])
+            writer.writerow([bad.path, *empty, bad.reason, self.run_id, DISCLAIMER, validation])
         return text.getvalue()
 
     def to_json(self) -> str:
         """Returns one object: the run, its images and the files that could not be read."""
         content = {
+            "validation": self.sentence,
+            "doubts": list(self.doubts),
             "notice": DISCLAIMER,
             "run": self.run_id,
             "run_name": self.run_name,

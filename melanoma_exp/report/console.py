@@ -35,7 +35,11 @@ def console() -> Console:
 
 
 def print_plan(
-    screen: Console, parts: Parts, facts: Mapping[str, str], notes: Sequence[str]
+    screen: Console,
+    parts: Parts,
+    facts: Mapping[str, str],
+    notes: Sequence[str],
+    doubts: Sequence[str] = (),
 ) -> None:
     """Prints the plan of a run.
 
@@ -44,7 +48,9 @@ def print_plan(
         parts: After balancing.
         facts: Lines of name and value, in order.
         notes: What a reader should know before relying on the result.
+        doubts: Reasons not to believe it at all; printed first, in red.
     """
+    _print_doubts(screen, doubts)
     table = Table(title="Images", title_justify="left", show_footer=True)
     train = parts.train
     children = train.take(train.copy > 0).counts()
@@ -112,6 +118,18 @@ def print_audit(
     screen.print(table)
     for note in notes:
         screen.print(f"[yellow]note[/] {note}", soft_wrap=True)
+
+
+def print_worth(screen: Console, sentence: str, doubts: Sequence[str]) -> None:
+    """Prints what an alert is worth on validation; all of it in red where there are doubts."""
+    _print_doubts(screen, doubts)
+    start, end = ("[bold red]", "[/]") if doubts else ("", "")
+    screen.print(f"{start}{escape(sentence)}{end}", soft_wrap=True)
+
+
+def _print_doubts(screen: Console, doubts: Sequence[str]) -> None:
+    for line in doubts:
+        screen.print(f"[bold red]WARNING {escape(line)}[/]", soft_wrap=True)
 
 
 def print_result(

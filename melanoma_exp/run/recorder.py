@@ -35,7 +35,11 @@ Predictor = Callable[[str, Samples], NDArray[np.float64]]
 
 
 class Recorder:
-    """Writes everything a researcher expects of one run."""
+    """Writes everything a researcher expects of one run.
+
+    Attributes:
+        decision: Made on validation; None until it finished.
+    """
 
     _trains = True
 
@@ -50,6 +54,7 @@ class Recorder:
             datamodule: Its data.
             folder: A folder for files on their way to the run.
         """
+        self.decision: Decision | None = None
         self._run, self._experiment, self._datamodule = run, experiment, datamodule
         self._files = Artifacts(run, folder, experiment.evaluation.figures)
         # Also needed at the end, which another process may reach than the one that began.
@@ -137,6 +142,7 @@ class Recorder:
         model.save_weights(weights)
         self._run.log_file(weights)
         decision, evaluations = self._evaluate(model)
+        self.decision = decision
         self._log_model(decision)
         scores = {name: summary.flat(part.metrics) for name, part in evaluations.items()}
         flat = {f"final/{name}/{key}": v for name, s in scores.items() for key, v in s.items()}
@@ -173,6 +179,7 @@ class Recorder:
             experiment.evaluation,
             experiment.inference.prior_correction,
             self._class_shares(),
+            experiment.dataset.drawn,
         )
         return replace(decision, out_of_distribution=self._out_of_distribution()), evaluations
 

@@ -89,7 +89,14 @@ def run(
         store.remove()
         resume.save_started_run(folder, resume.StartedRun(tracked.id, scores, datamodule.leaky))
     summary.print_result(
-        experiment, scores, datamodule.leaky, tracked.id, folder, seconds, trained.seconds
+        experiment,
+        recorder.decision,
+        scores,
+        datamodule.leaky,
+        tracked.id,
+        folder,
+        seconds,
+        trained.seconds,
     )
     return scores
 

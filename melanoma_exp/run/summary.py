@@ -1,10 +1,17 @@
 """What a run prints before and after training: its plan and its result."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.datamodule import DataModule
+from melanoma_exp.data.samples import Samples
+from melanoma_exp.evaluation.metrics.decision import Decision
+from melanoma_exp.evaluation.metrics.interval import wilson
+from melanoma_exp.evaluation.worth import DRAWN
 from melanoma_exp.report import console
 from melanoma_exp.run.training import Built
 
@@ -25,7 +32,9 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
     augment = experiment.augment.kind
     when = "every epoch" if experiment.augment.online else "children only"
     mixed = "".join(f", then {step.kind}" for step in experiment.augment.batch)
+    alert, doubts = alert_facts(experiment, datamodule.parts.val)
     facts = {
+        "alert": alert,
         "run": experiment.run_name,
         "data": f"{experiment.dataset.kind}, {height}x{width} pixels, digest "
         f"{datamodule.data.digest}, split {experiment.split.kind} {datamodule.split_digest}",
@@ -49,11 +58,12 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
         "tracked": experiment.tracking.describe(),
     }
     notes = [*datamodule.notes(), *([note] if note else [])]
-    console.print_plan(console.console(), datamodule.parts, facts, notes)
+    console.print_plan(console.console(), datamodule.parts, facts, notes, doubts)
 
 
 def print_result(
     experiment: Experiment,
+    decision: Decision | None,
     scores: Mapping[str, Mapping[str, float]],
     leaky: bool,
     run_id: str,
@@ -65,6 +75,7 @@ def print_result(
 
     Args:
         experiment: What ran.
+        decision: Made on validation; the result begins with what its alert is worth there.
         scores: For each part its metrics.
         leaky: Whether training has seen what it is evaluated on.
         run_id: Of the tracked run.
@@ -82,4 +93,32 @@ def print_result(
         following.get(tracking.kind, f"next: open {tracking.describe()}"),
     ]
     confidence, mark = experiment.evaluation.confidence, "leaky" if leaky else ""
-    console.print_result(console.console(), scores, confidence, mark, lines)
+    screen = console.console()
+    if decision is not None:
+        console.print_worth(screen, decision.sentence, decision.doubts)
+    console.print_result(screen, scores, confidence, mark, lines)
+
+
+def alert_facts(experiment: Experiment, val: Samples) -> tuple[str, list[str]]:
+    """Returns what an alert can be worth, known before training, and what speaks against it.
+
+    Args:
+        experiment: What runs.
+        val: The validation part.
+    """
+    dataset = experiment.dataset
+    doubts = [DRAWN] if dataset.drawn else []
+    name, positive = next(iter(dataset.alerts.items()), ("melanoma", ()))
+    is_positive = np.isin(np.array(val.classes)[val.label], positive)
+    positives, others = int(is_positive.sum()), int((~is_positive).sum())
+    if not positives or not others:
+        return f"none for {name}: validation has {positives} of it and {others} others", doubts
+    caught = math.ceil(0.95 * positives)
+    groups, index = np.unique(val.group[is_positive], return_inverse=True)
+    totals = np.bincount(index, minlength=len(groups))
+    hits = np.bincount(index, np.arange(positives) < caught, minlength=len(groups))
+    best = wilson(hits, totals, experiment.evaluation.confidence)
+    return (
+        f"for {name}, chosen on {positives} of it and {others} others in validation; if it catches "
+        f"{caught} of them, the interval is {best.low:.2f} to {best.high:.2f}"
+    ), doubts

@@ -32,6 +32,8 @@ def expected(finished: Any, images: Path) -> dict[str, Any]:
         "alert": found.alert,
         "alert_probability": pytest.approx(found.alert_probability, abs=1e-6),
         "predicted": found.predicted,
+        "validation": saved.decision.sentence,
+        "doubts": saved.decision.doubts,
         "error": None,
         "notice": DISCLAIMER,
     }

@@ -18,7 +18,11 @@ from melanoma_exp.spec import UserError
 
 @pytest.fixture(scope="module")
 def saved(finished: Any) -> SavedModel:
-    return saved_model.load("small", {name: finished[2] / name for name in saved_model.FILES})
+    return saved_model.load("small", _files(finished))
+
+
+def _files(finished: Any) -> dict[str, Path]:
+    return {name: finished[2] / name for name in saved_model.FILES}
 
 
 def test_the_page_is_self_contained_and_escaped(
@@ -35,6 +39,9 @@ def test_the_page_is_self_contained_and_escaped(
     assert "<script" not in text and "&lt;script&gt;alert(1)&lt;/b&gt;&amp;.png" in text
     assert not re.findall(r"(?:src|href)=\"(?!data:)|url\(|@import|https?://", text)
     assert text.count("data:image/jpeg;base64,") == 2 * 15
+    decision = saved_model.load("one", _files(finished)).decision
+    assert text.index(decision.sentence) < text.index("data:image")
+    assert text.count('class="notice doubt"') == len(decision.doubts) + bool(decision.doubts)
     assert "prefers-color-scheme: dark" in text and text.count(DISCLAIMER) == 2
 
 

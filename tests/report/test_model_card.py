@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from melanoma_exp.evaluation.metrics.decision import Decision
+
 HEADINGS = [
     "Model details",
     "Intended use",
@@ -46,6 +48,15 @@ def test_figures_are_those_of_the_evaluation(finished: Any, card: str) -> None:
     decision = json.loads((finished[2] / "decision.json").read_text())
     assert f"threshold: {decision['threshold']:.4f}" in card
     assert f"Temperature {decision['temperature']:.4f}" in card
+
+
+def test_it_begins_with_what_the_alert_is_worth(finished: Any, card: str) -> None:
+    decision = Decision.from_json((finished[2] / "decision.json").read_text())
+    assert decision.worth is not None
+    start = card[: card.index("## Model details")]
+    assert decision.sentence in start
+    assert start.count("WARNING: ") == len(decision.doubts)
+    assert all(line in start for line in decision.doubts)
 
 
 def test_alerts_are_counted_as_alerts_and_melanomas_as_melanomas(finished: Any, card: str) -> None:

@@ -7,7 +7,7 @@ pixels. Class names come from the folders or the CSV, never from code.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -57,6 +57,8 @@ class LoadedDataset:
 
 class Dataset(Spec):
     """Base of all datasets: what is done with images once they are found."""
+
+    drawn: ClassVar[bool] = False  # a network trained on drawings knows no photograph
 
     kind: str
     image_size: tuple[Annotated[int, Field(ge=8, le=4096)], Annotated[int, Field(ge=8, le=4096)]]

@@ -1,7 +1,7 @@
 """Generated images, for trying things out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from melanoma_exp.data.datasets.base import Dataset
 
@@ -13,6 +13,7 @@ class Demo(Dataset):
     """Generated dermoscopy-like lesions, made once from a fixed seed; nothing to download."""
 
     kind: Literal["demo"]
+    drawn: ClassVar[bool] = True
 
     def find(self, cache: Path) -> "Listing":
         """Returns the generated images, making them first where they are not there yet."""

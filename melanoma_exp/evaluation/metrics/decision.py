@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import AliasChoices, ConfigDict, Field
 
 from melanoma_exp.evaluation.metrics.prior import PriorCorrection
+from melanoma_exp.evaluation.worth import Worth
 from melanoma_exp.spec import UserError, validate_json
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -49,6 +50,7 @@ class Decision:
         out_of_distribution: The fitted score of unusual images, as `OutOfDistribution.to_dict`
             gives it; None without.
         prior_correction: Of the predicted class; None without, and in files of earlier versions.
+        worth: What the alert is worth on validation; None in files of earlier versions.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -64,6 +66,7 @@ class Decision:
         Field(validation_alias=AliasChoices("out_of_distribution", "novelty")),
     ]
     prior_correction: PriorCorrection | None = None
+    worth: Worth | None = None
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -92,6 +95,26 @@ class Decision:
                 f"{where}: is damaged: threshold {decision.threshold} does not fit unsure {band}"
             )
         return decision
+
+    @property
+    def sentence(self) -> str:
+        """What the alert did on validation, in words."""
+        if self.worth is not None:
+            return self.worth.sentence(self.name)
+        found = self.validation
+        if found.sensitivity is None or found.specificity is None:
+            return f"There is no alert for {self.name}: validation gave no threshold."
+        others = found.images - found.positives
+        return (
+            f"On validation the alert caught {found.sensitivity * found.positives:.0f} of "
+            f"{found.positives} {self.name} and fired on {(1 - found.specificity) * others:.0f} of "
+            f"{others} others (recorded before intervals were)."
+        )
+
+    @property
+    def doubts(self) -> list[str]:
+        """Reasons not to believe the alert, a line each; to be shown in red."""
+        return self.worth.doubts(self.name) if self.worth is not None else []
 
     def class_probability(self, logits: np.ndarray) -> np.ndarray:
         """Returns the calibrated probability of each class, float64 (n, c); rows sum to 1.

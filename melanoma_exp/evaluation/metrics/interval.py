@@ -42,6 +42,10 @@ class Estimate:
         """Returns the metric of one class or row."""
         return Estimate(self.value[row], self.low[row], self.high[row])
 
+    def turned(self) -> "Estimate":
+        """Returns what is left to 1."""
+        return Estimate(1 - self.value, 1 - self.high, 1 - self.low)
+
     def to_dict(self) -> dict[str, float | None]:
         """Returns value, low and high of a single metric, None for NaN."""
         numbers = {"value": self.value, "low": self.low, "high": self.high}

@@ -93,7 +93,7 @@ def alert_curves(alerts: Mapping[str, "Alert"], title: str) -> Figure:
         right.axhline(share, color=GREY, linewidth=0.8, linestyle=":")
         if "sensitivity" in alert.metrics:
             sensitivity, ppv = alert.metrics["sensitivity"], alert.metrics["ppv"]
-            _cross(left, _turned(alert.metrics["specificity"]), sensitivity)
+            _cross(left, alert.metrics["specificity"].turned(), sensitivity)
             _cross(right, sensitivity, ppv)
             left.set_xlabel(
                 f"{left.get_xlabel()}\nalert, calibrated probability from "
@@ -192,8 +192,3 @@ def _cross(axes: Axes, across: "Estimate", up: "Estimate") -> None:
         linestyle="none",
         label="operating point",
     )
-
-
-def _turned(estimate: "Estimate") -> "Estimate":
-    """Return what is left to 1."""
-    return type(estimate)(1 - estimate.value, 1 - estimate.high, 1 - estimate.low)

@@ -17,6 +17,7 @@ from melanoma_exp.models.ensemble import Ensemble, Member, member_network
 from melanoma_exp.models.inference import Inference
 from melanoma_exp.prediction import saved_model, terminal
 from melanoma_exp.report import console
+from melanoma_exp.run import summary
 from melanoma_exp.run.ensemble import members as member_runs
 from melanoma_exp.run.ensemble.members import MemberRun
 from melanoma_exp.run.ensemble.scoring import Scoring, assign
@@ -100,6 +101,8 @@ def make(
         f"{seconds:.0f} s; run {tracked.id}, an ensemble of {len(chosen)} runs",
         f"next: melanoma-exp predict {tracked.id} IMAGES",
     ]
+    if recorder.decision is not None:
+        console.print_worth(screen, recorder.decision.sentence, recorder.decision.doubts)
     console.print_result(screen, scores, experiment.evaluation.confidence, "", lines)
     return scores
 
@@ -210,7 +213,9 @@ def _print_plan(
         "tracked": experiment.tracking.describe(),
     }
     notes = [note] if note else []
-    console.print_plan(console.console(), datamodule.parts, facts, notes)
+    alert, doubts = summary.alert_facts(experiment, datamodule.parts.val)
+    facts = {"alert": alert, **facts}
+    console.print_plan(console.console(), datamodule.parts, facts, notes, doubts)
 
 
 @contextmanager
