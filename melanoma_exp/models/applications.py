@@ -196,9 +196,10 @@ def _downloaded(architecture: str, shape: tuple[int, ...]) -> "keras.Model":
     import keras
 
     try:
-        return getattr(keras.applications, architecture)(
-            include_top=False, weights="imagenet", input_shape=shape
-        )
+        with warnings.catch_warnings(action="ignore"):  # of images of another size than theirs
+            return getattr(keras.applications, architecture)(
+                include_top=False, weights="imagenet", input_shape=shape
+            )
     except Exception as error:  # whatever the network raises
         said = re.sub(r"\s+", " ", str(error)) or type(error).__name__
         url = re.search(r"https?://\S+/([^/\s:]+)", said)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -133,7 +133,26 @@ def _read_savedmodel(path: Path) -> Logits:
 
 
 def _write_onnx(network: "keras.Model", path: Path) -> None:
-    network.export(path, format="onnx", verbose=False)
+    import keras
+
+    from melanoma_exp.training import keras_internals
+
+    def gelu(x: Any) -> Any:
+        return 0.5 * x * (1 + keras.ops.erf(x / 2**0.5))
+
+    # TensorFlow computes GELU with Erfc, which ONNX does not have.
+    exact = [
+        layer
+        for layer in keras_internals.all_layers(network)
+        if getattr(layer, "activation", None) is keras.activations.gelu
+    ]
+    try:
+        for layer in exact:
+            layer.activation = gelu
+        network.export(path, format="onnx", verbose=False)
+    finally:
+        for layer in exact:
+            layer.activation = keras.activations.gelu
 
 
 def _read_onnx(path: Path) -> Logits:

@@ -69,6 +69,32 @@ def test_a_disagreeing_file_is_an_error_and_not_left_behind(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_network_with_gelu_goes_to_onnx_and_stays_as_it_was(
+    finished: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("tf2onnx", reason="needs the extra `export`")
+    import keras
+
+    saved = saved_model.load("small", {n: finished[2] / n for n in saved_model.FILES}, "float32")
+    keras.utils.set_random_seed(1)
+    net = keras.Sequential(
+        [
+            keras.Input((16, 16, 3), dtype="uint8"),
+            keras.layers.Rescaling(1 / 32, -4.0),
+            keras.layers.Flatten(),
+            keras.layers.Dense(8, activation="gelu"),
+            keras.layers.Activation("gelu"),
+            keras.layers.Dense(3),
+        ]
+    )
+    pixels = np.random.default_rng(1).integers(0, 256, (4, 16, 16, 3), np.uint8)
+    before = np.asarray(net(pixels))
+    done = exporting.export(replace(saved, network=net), "onnx", pixels, tmp_path / "a")
+    assert done.agrees and done.path.is_file() and done.difference < 1e-5
+    assert np.array_equal(net(pixels), before)
+    assert net.layers[2].activation is keras.activations.gelu
+
+
 def test_what_cannot_be_exported_is_one_line(
     finished: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,7 @@ def test_a_run_reads_the_file_once_and_is_known_by_its_content(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_two_workers_start_from_the_same_pretrained_weights(
+def test_workers_and_replicas_start_from_the_same_pretrained_weights(
     images: Path, lite0: Path, tmp_path: Path
 ) -> None:
     """The learning rate is too small to move them."""
@@ -65,12 +65,18 @@ def test_two_workers_start_from_the_same_pretrained_weights(
         "train.epochs=1",
     ]
     ended = []
-    for name, verb in (("one", []), ("two", ["launch", "--workers", "2"])):
+    mirrored = ["distribution=mirrored", "distribution.virtual_cpus=true"]
+    for name, verb, replicas in (
+        ("one", [], []),
+        ("two", ["launch", "--workers", "2"], []),
+        ("mirrored", [], mirrored),
+    ):
         words = [w for w in command(images, tmp_path / name) if not w.startswith("model")]
-        run(tmp_path / name, verb, [*words, *more])
+        run(tmp_path / name, verb, [*words, *more, *replicas])
         found = weights(tmp_path / name / "artifacts")
         ended.append({k: v for k, v in found.items() if v.ndim == 4})  # kernels
-    assert ended[0] and all(np.allclose(v, ended[1][k], atol=1e-6) for k, v in ended[0].items())
+    for other in ended[1:]:
+        assert ended[0] and all(np.allclose(v, other[k], atol=1e-6) for k, v in ended[0].items())
     with np.load(lite0) as archive:
         stem = archive["_conv_stem.weight"].transpose(2, 3, 1, 0)
-    assert any(v.shape == stem.shape and np.allclose(v, stem, atol=1e-6) for v in ended[1].values())
+    assert any(v.shape == stem.shape and np.allclose(v, stem, atol=1e-6) for v in ended[2].values())
