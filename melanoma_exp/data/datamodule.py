@@ -152,7 +152,9 @@ def prepare(
     parts, plan, unbalanced = divide(data.samples, split, balance, seed)
     for name, part in (("training", parts.train), ("validation", parts.val)):
         if not len(part):
-            raise UserError(f"split: leaves no {name} images out of {len(data.samples)}")
+            images, classes = len(data.samples), len(part.classes)
+            each = f", which are of {classes} classes" if 2 * classes > images else ""
+            raise UserError(f"split: leaves no {name} images out of {images}{each}")
         if np.count_nonzero(part.counts()) < 2:
             only = part.classes[part.label[0]]
             hint = dataset.how_to_label() or "two classes or more are needed"

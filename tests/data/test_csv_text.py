@@ -67,7 +67,10 @@ def book(path, inner):
         (text().encode("utf-16")[2:], "is not text in UTF-8"),
         (text(rows=[("Image_ID", "patient"), ROWS[1]]).encode(), "did you mean Image_ID?"),
         (b"image_id,image_id\na,b\n", "has the column image_id twice"),
-        (b'image_id,x\nimg1,"a\nimg2,b\nimg3,c\n', "quotation mark before it is never closed"),
+        (
+            b'image_id,x\nimg1,"a\nimg2,b\nimg3,c\n',
+            "line 2: has a quotation mark that is never closed",
+        ),
         (b"[{}]", "lacks the column image_id; it has [{}]"),
         (b"", "lacks the column image_id; it has none"),
     ],

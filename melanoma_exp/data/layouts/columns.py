@@ -43,11 +43,16 @@ class Columns:
         return {key: column for key, column in given.items() if column is not None}
 
     def check(self) -> None:
-        """Refuses columns of no CSV.
+        """Refuses columns of no CSV, and what is said of a column that is not named.
 
         Raises:
             UserError: There are such; a line each.
         """
+        if self.required and self.official is None and self.official_classes:
+            raise UserError(
+                "dataset.official_classes: says what a column means and dataset.official_column "
+                "names none"
+            )
         if self.csv is None and self.required and self.stated:
             raise UserError(
                 *(

@@ -60,21 +60,22 @@ def read(path: Path, needed: Collection[str]) -> list[CsvRow]:
     _check_heading(path, heading, needed)
     rows: list[CsvRow] = []
     problems: list[str] = []
-    before = 0
+    start = before = 0  # the lines that the last row begins on, and the one before it ends on
     reader = _reader(body, separator)
     try:
         next(reader, None)
+        before = reader.line_num
         for cells in reader:
             line = reader.line_num + bool(stated)
-            spanned, before = reader.line_num - before > 1, reader.line_num
+            start, before = before + 1, reader.line_num
             if any(cell.strip() for cell in cells[len(heading) :]):
                 problems.append(f"{path}, line {line}: has more cells than the heading")
             elif any(cell.strip() for cell in cells):
                 rows.append(CsvRow(line, dict(zip(heading, cells, strict=False))))
-        if rows and spanned and body.count('"') % 2:
+        if start < before and body.count('"') % 2:
             problems.append(
-                f"{path}, line {rows[-1].line}: a quotation mark before it is never closed, and "
-                "all rows after it are lost; close or remove it"
+                f"{path}, line {start + bool(stated)}: has a quotation mark that is never closed, "
+                "so the rows after it are lost; close or remove it"
             )
     except csv.Error as error:
         problems.append(f"{path}, line {reader.line_num}: cannot be read as a CSV: {error}")

@@ -78,7 +78,7 @@ class LeftOut:
             n: How many.
             why: They are left out.
         """
-        shown = path.relative_to(self._root).as_posix()
+        shown = path.name if path == self._root else path.relative_to(self._root).as_posix()
         self._folders += [f"{shown}/ holds {n} images that are not used: {why}"] * (n > 0)
 
     def file(self, name: str) -> None:
