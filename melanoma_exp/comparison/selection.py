@@ -84,7 +84,8 @@ def by_experiment(archive: Archive, name: str) -> Selection:
         raise UserError(
             f"--experiment {name}: there is no such experiment (known: {', '.join(known)}){guess}"
         )
-    runs = [run for run in archive.search("", name) if "sweep_parent" not in run.tags]
+    found = archive.search("", name)
+    runs = [run for run in found if "sweep_parent" not in run.tags and not run.evaluation_of]
     return _finished(runs, f"experiment {name}")
 
 
@@ -117,6 +118,8 @@ def _unfit(run: StoredRun) -> str:
         return "was deleted; restore it in MLflow or name another"
     if run.status != "FINISHED":
         return f"is not finished ({run.status}); compare finished runs"
+    if run.evaluation_of:
+        return f"only judges run {run.evaluation_of} on another set, which is not compared yet"
     if "leaky" not in run.tags or "seed" not in run.params:
         return "was not recorded by melanoma-exp: the tag leaky or the config is missing"
     return ""

@@ -1,6 +1,6 @@
 """Evaluates predictions: decides on validation, then computes the metrics of every part."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,17 +85,40 @@ def evaluate(
     )
     corrected = prior.choose(correction, shares or {}, val_logits, val.label, val.classes)
     decisions = [replace(one, prior_correction=corrected) for one in decisions]
-    evaluations = {}
-    for name, (part, outputs) in logits.items():
-        columns = [metadata.get(str(source), {}) for source in part.source]
-        metrics = part_metrics.compute(
-            outputs, part.label, part.classes, columns, decisions, spec, bootstraps[name]
-        )
-        predicted = decisions[0].predicted(outputs, part.classes)
-        evaluations[name] = PartEvaluation(part, outputs, predicted, decisions[0], metrics)
+    evaluations = {
+        name: apply(decisions, part, outputs, metadata, spec, bootstraps[name])
+        for name, (part, outputs) in logits.items()
+    }
     return replace(
         decisions[0], worth=_worth(evaluations["val"], spec.confidence, drawn)
     ), evaluations
+
+
+def apply(
+    decisions: Sequence[Decision],
+    part: Samples,
+    logits: NDArray[np.float64],
+    metadata: Mapping[str, Mapping[str, str]],
+    spec: Evaluation,
+    bootstrap: Bootstrap | None = None,
+) -> PartEvaluation:
+    """Evaluates a part with decisions that were made before, which it cannot change.
+
+    Args:
+        decisions: One for each alert, of one temperature; the first is for the first alert.
+        part: Its rows.
+        logits: float64 (n, c).
+        metadata: By source id further columns.
+        spec: What to report.
+        bootstrap: Of the rows, if it has been drawn already.
+    """
+    drawn = bootstrap or Bootstrap(part.group, spec.resamples, spec.seed, spec.confidence)
+    columns = [metadata.get(str(source), {}) for source in part.source]
+    metrics = part_metrics.compute(
+        logits, part.label, part.classes, columns, decisions, spec, drawn
+    )
+    predicted = decisions[0].predicted(logits, part.classes)
+    return PartEvaluation(part, logits, predicted, decisions[0], metrics)
 
 
 def _worth(val: PartEvaluation, confidence: float, drawn: bool) -> Worth:

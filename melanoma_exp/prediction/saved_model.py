@@ -84,6 +84,7 @@ def fetch(archive: "Archive", run_id: str) -> tuple[str, dict[str, Path]]:
         UserError: There is no such run, it is not finished, or a file is missing.
     """
     run = archive.run(run_id)
+    run.check_trained()
     if run.deleted:
         raise UserError(f"run {run_id} is deleted; `mlflow runs restore` brings it back")
     if run.status != "FINISHED":

@@ -12,7 +12,7 @@ from melanoma_exp.evaluation.metrics import summary
 from melanoma_exp.report import figures
 from melanoma_exp.report.artifacts import Artifacts
 
-TITLES = {"val": "Validation", "test": "Test"}
+TITLES = {"val": "Validation", "test": "Test", "external": "Another set"}
 
 
 def record(
@@ -27,7 +27,7 @@ def record(
 
     Args:
         files: Where to.
-        name: "val" or "test".
+        name: A key of `TITLES`.
         part: The part.
         datamodule: Its data.
         spec: How it was evaluated.

@@ -75,6 +75,7 @@ def load(archive: "Archive", run_id: str) -> tuple[Experiment, Path]:
         UserError: There is no such run, it has finished, or its process is still running.
     """
     run = archive.run(run_id)
+    run.check_trained()
     if run.status == "FINISHED":
         raise UserError(f"run {run_id} has finished; `melanoma-exp rerun {run_id}` repeats it")
     if why := run.tags.get(PRUNED):

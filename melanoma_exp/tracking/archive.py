@@ -18,6 +18,8 @@ from melanoma_exp.system.files import read_text
 from melanoma_exp.tracking.connection import connect, describe_error, store_errors
 from melanoma_exp.tracking.journal import Journal
 
+EVALUATION_OF = "evaluation_of"  # tag of a run that judged another one on another set
+
 
 @dataclass(frozen=True)
 class StoredRun:
@@ -44,6 +46,22 @@ class StoredRun:
     tags: Mapping[str, str]
     artifacts: str
     deleted: bool
+
+    @property
+    def evaluation_of(self) -> str:
+        """The run that this one judged on another set, "" where it is no such evaluation."""
+        return self.tags.get(EVALUATION_OF, "")
+
+    def check_trained(self) -> None:
+        """Refuses an evaluation, which has no model and no training to repeat.
+
+        Raises:
+            UserError: It is one.
+        """
+        if self.evaluation_of:
+            raise UserError(
+                f"run {self.id} only judges run {self.evaluation_of} on another set; name that run"
+            )
 
 
 class Archive:

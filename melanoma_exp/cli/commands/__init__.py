@@ -10,6 +10,7 @@ from melanoma_exp.cli.commands.audit import audit
 from melanoma_exp.cli.commands.cache import cache
 from melanoma_exp.cli.commands.compare import compare
 from melanoma_exp.cli.commands.ensemble import ensemble
+from melanoma_exp.cli.commands.evaluate import evaluate
 from melanoma_exp.cli.commands.export import export
 from melanoma_exp.cli.commands.find_lr import find_lr
 from melanoma_exp.cli.commands.launch import launch
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "cache": cache,
     "compare": compare,
     "ensemble": ensemble,
+    "evaluate": evaluate,
     "predict": predict,
     "export": export,
 }

@@ -16,6 +16,7 @@ def rerun(words: list[str]) -> None:
 
     here = compose_storage("rerun", overrides)
     archive = here.tracking.archive()
+    archive.run(given.run_id).check_trained()
     before = config.parse_json(archive.text(given.run_id, "experiment.json"))
     tags = {"rerun_of": given.run_id}
     if isinstance(before.model, Ensemble):

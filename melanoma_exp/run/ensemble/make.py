@@ -4,8 +4,7 @@ import math
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from melanoma_exp.models.ensemble import Ensemble, Member, member_network
 from melanoma_exp.models.inference import Inference
 from melanoma_exp.prediction import saved_model, terminal
 from melanoma_exp.report import console
-from melanoma_exp.run import summary
+from melanoma_exp.run import summary, untrained
 from melanoma_exp.run.ensemble import members as member_runs
 from melanoma_exp.run.ensemble.members import MemberRun
 from melanoma_exp.run.ensemble.scoring import Scoring, assign
@@ -25,9 +24,8 @@ from melanoma_exp.spec import UserError
 from melanoma_exp.system import provenance
 from melanoma_exp.system.extensions import record
 from melanoma_exp.tracking.archive import Archive, StoredRun
-from melanoma_exp.tracking.base import Run
 from melanoma_exp.training import precision, process
-from melanoma_exp.training.signals import Interrupted, Signals
+from melanoma_exp.training.signals import Signals
 
 if TYPE_CHECKING:
     import keras
@@ -77,7 +75,7 @@ def make(
 
         screen, total = console.console(), sum(int(s.sum()) for s in scoring.scorers.values())
         with (
-            _tracked(experiment, folder) as tracked,
+            untrained.tracked(experiment, folder, "an ensemble") as tracked,
             tempfile.TemporaryDirectory() as tmp,
             terminal.progress_bar(screen, "predictions", total) as update,
         ):
@@ -216,18 +214,3 @@ def _print_plan(
     alert, doubts = summary.alert_facts(experiment, datamodule.parts.val)
     facts = {"alert": alert, **facts}
     console.print_plan(console.console(), datamodule.parts, facts, notes, doubts)
-
-
-@contextmanager
-def _tracked(experiment: Experiment, folder: Path) -> Iterator[Run]:
-    """Starts the run and closes it as finished, failed or killed."""
-    run = experiment.tracking.start(experiment.run_name, folder)
-    try:
-        yield run
-    except BaseException as error:
-        if isinstance(error, Interrupted):
-            error.message = "an ensemble is not resumed: give the same command again"
-        with suppress(UserError, OSError):  # what stopped it is reported, not that too
-            run.end("KILLED" if isinstance(error, Interrupted) else "FAILED")
-        raise
-    run.end("FINISHED")
