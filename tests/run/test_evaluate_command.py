@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 from small_run import experiment, runs
 
 from melanoma_exp.cli.commands import COMMANDS
@@ -139,9 +139,8 @@ def test_a_new_set_is_judged_as_computed_apart(place: Place, new: Path) -> None:
     truth = np.repeat([saved.classes.index(c) for c in ("melanoma", "naevus")], 9)
     share = np.array([decision.prior_correction.shares[c] for c in saved.classes])
     answer = (logits - 0.5 * np.log(share)).argmax(axis=1)
-    assert metrics["final/external/balanced_accuracy"] == pytest.approx(
-        np.mean([(answer[truth == k] == k).mean() for k in np.unique(truth)])
-    )
+    recalls = [(answer[truth == k] == k).mean() for k in np.unique(truth)]
+    assert metrics["final/external/balanced_accuracy"] == pytest.approx(np.mean(recalls))
     column, melanoma = saved.classes.index("melanoma"), truth == saved.classes.index("melanoma")
     assert metrics["final/external/melanoma_auc"] == pytest.approx(
         roc_auc_score(melanoma, softmax(logits)[:, column])
@@ -149,7 +148,6 @@ def test_a_new_set_is_judged_as_computed_apart(place: Place, new: Path) -> None:
     alert = softmax(logits, decision.temperature)[:, column] >= decision.threshold
     assert metrics["final/external/melanoma_alert_sensitivity"] == alert[melanoma].mean()
     assert metrics["final/external/melanoma_alert_specificity"] == (~alert)[~melanoma].mean()
-    assert balanced_accuracy_score(truth, answer) >= 0
 
 
 def test_kept_overlap_is_leaky(place: Place, copy: Path) -> None:

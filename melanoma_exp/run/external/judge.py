@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from melanoma_exp.config import Experiment, parse_json
+from melanoma_exp.config import Experiment
 from melanoma_exp.data import datamodule as data_module
 from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.data.datasets.base import LoadedDataset
@@ -77,9 +77,9 @@ def judge(
     here.tracking.check()
     name, files = saved_model.fetch(archive, run_id)
     stored = archive.run(run_id)
-    trained = parse_json(files["experiment.json"].read_text(encoding="utf-8"))
     known = Manifest.read(files[manifest.NAME])
-    decision = Decision.from_json(files["decision.json"].read_text(encoding="utf-8"))
+    trained, decision = saved_model.read_config(known, files)
+    known.check_weights(files[manifest.WEIGHTS])  # before minutes of reading images
     own = _own_evaluations(archive, stored)
     dataset = here.dataset.model_copy(update={key: getattr(trained.dataset, key) for key in OWN})
     cache = here.cache.root()
