@@ -1,14 +1,14 @@
-"""Which class of a run each class of another set is: the same name, known for certain, or stated.
+"""Which class of a run each class of another set is: known for certain, or stated.
 
 A class that is nobody's is refused: guessing it would move every figure.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from melanoma_exp.data.class_names import find, key
 from melanoma_exp.data.datasets import Dataset
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.spec import UserError, did_you_mean
@@ -63,8 +63,8 @@ def match(
     """Returns the run's class for each class of the set that has an image.
 
     What is stated comes first, then equal names (letter case, spaces, hyphens and underscores make
-    no difference), then the official codes of either dataset (`NV` is nevus where
-    `dataset.official_classes` says so), then the one class that both call melanoma.
+    no difference), other names of one diagnosis (`bcc`), the official codes of either dataset (`NV`
+    is nevus where `dataset.official_classes` says so), and the one class that both call melanoma.
 
     Args:
         samples: Of the set.
@@ -81,9 +81,12 @@ def match(
     lines = _misnamed(stated, list(counts), known)
     rules: dict[str, Callable[[str], set[str]]] = {
         "stated": lambda name: {stated[name]} & {*known, LEFT_OUT} if name in stated else set(),
-        "same name": lambda name: {k for k in known if _key(k) == _key(name)},
+        "same name": lambda name: {k for k in known if key(k) == key(name)},
+        "same diagnosis": lambda name: set(find([name], known)[0]),
         "official code": lambda name: _by_code(name, known, dataset, trained),
-        "both are dataset.melanoma": lambda name: _melanoma(name, known, dataset, trained),
+        "both are dataset.melanoma": lambda name: _melanoma(
+            name, samples.classes, known, dataset, trained
+        ),
     }
     found: dict[str, Mapped] = {}
     unknown = []
@@ -98,8 +101,8 @@ def match(
             unknown += [name] if name not in stated else []
     if unknown:
         lines += [
-            f"class {name} of the set ({counts[name]} images) is none of the run's"
-            f"{did_you_mean(name, known)}"
+            f"class {name} of the set ({counts[name]} image{'s' * (counts[name] != 1)}) is none of "
+            f"the run's{did_you_mean(name, known)}"
             for name in unknown
         ]
         words = ",".join(f"{name}=CLASS" for name in unknown)
@@ -138,21 +141,19 @@ def _misnamed(stated: Mapping[str, str], classes: Sequence[str], known: Sequence
     return lines
 
 
-def _key(name: str) -> str:
-    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
-
-
 def _by_code(name: str, known: Sequence[str], dataset: Dataset, trained: Dataset) -> set[str]:
     """Returns the run's classes that are `name` by a code of either dataset."""
     codes: Mapping[str, Sequence[str]] = getattr(trained, "official_classes", {})
-    found = {k for code, names in codes.items() if _key(code) == _key(name) for k in names}
+    found = {k for code, names in codes.items() if key(code) == key(name) for k in names}
     codes = getattr(dataset, "official_classes", {})
-    keys = {_key(code) for code, names in codes.items() if name in names}
-    return (found & set(known)) | {k for k in known if _key(k) in keys}
+    keys = {key(code) for code, names in codes.items() if name in names}
+    return (found & set(known)) | {k for k in known if key(k) in keys}
 
 
-def _melanoma(name: str, known: Sequence[str], dataset: Dataset, trained: Dataset) -> set[str]:
-    """Returns the run's class of melanoma where both datasets have one alone and `name` is it."""
-    if len(dataset.melanoma) != 1 or name not in dataset.melanoma or len(trained.melanoma) != 1:
-        return set()
-    return set(trained.melanoma) & set(known)
+def _melanoma(
+    name: str, classes: Sequence[str], known: Sequence[str], dataset: Dataset, trained: Dataset
+) -> set[str]:
+    """Returns the run's class of melanoma where both have one alone and `name` is it."""
+    ours, _ = find(dataset.melanoma, classes)
+    theirs, _ = find(trained.melanoma, known)
+    return set(theirs) if ours == (name,) and len(theirs) == 1 else set()

@@ -1,12 +1,10 @@
 """Judges a finished run on another labelled set and records that as a run of its own."""
 
-import json
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,12 +13,11 @@ from melanoma_exp.data import datamodule as data_module
 from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.data.datasets.base import LoadedDataset
 from melanoma_exp.data.samples import Parts
-from melanoma_exp.evaluation.metrics.decision import Basis, Decision
 from melanoma_exp.prediction import manifest, saved_model
 from melanoma_exp.prediction.manifest import Manifest
 from melanoma_exp.report import console, external_screen
 from melanoma_exp.run import untrained
-from melanoma_exp.run.external import class_map, overlap
+from melanoma_exp.run.external import class_map, overlap, own_record
 from melanoma_exp.run.external.overlap import Known, Overlap
 from melanoma_exp.run.external.record import ExternalRecorder, Judged
 from melanoma_exp.spec import UserError
@@ -80,7 +77,7 @@ def judge(
     known = Manifest.read(files[manifest.NAME])
     trained, decision = saved_model.read_config(known, files)
     known.check_weights(files[manifest.WEIGHTS])  # before minutes of reading images
-    own = _own_evaluations(archive, stored)
+    own = own_record.evaluations(archive, stored)
     dataset = here.dataset.model_copy(update={key: getattr(trained.dataset, key) for key in OWN})
     cache = here.cache.root()
     loaded = dataset.load(cache)
@@ -93,7 +90,7 @@ def judge(
     judged = Judged(
         stored,
         known.weights_sha256,
-        _decisions(decision, own["val"]),
+        own_record.decisions(decision, own["val"]),
         own,
         loaded.samples,
         mapped,
@@ -135,7 +132,7 @@ def judge(
             scores = recorder.finish(saved.trained, {})
             seconds = time.perf_counter() - started
             recorder.log_metrics({"seconds/outside_fit": seconds})
-    shown = {**_own_scores(stored), **scores}
+    shown = {**own_record.scores(stored), **scores}
     lines = [
         f"{seconds:.0f} s; run {tracked.id} judges run {run_id}; page: its artifact external.html"
     ]
@@ -199,57 +196,6 @@ def _datamodule(
     seen = int(judged.overlap.seen.sum()) if judged.keep_overlap else 0
     leak = {"leak/external_rows_learned_from": seen / len(part)}
     return data_module.evaluated(experiment.dataset, data, Parts(none, none, part), leak, cache)
-
-
-def _own_evaluations(archive: Archive, stored: StoredRun) -> dict[str, dict[str, Any]]:
-    """Returns the content of the run's `evaluation_val.json`, and that of test where there is."""
-    parts = ["val", *(["test"] if stored.metrics.get("test_images") else [])]
-    found = {}
-    for part in parts:
-        file = f"evaluation_{part}.json"
-        try:
-            found[part] = json.loads(archive.text(stored, file))
-        except json.JSONDecodeError as error:
-            raise UserError(f"run {stored.id}: {file}: is damaged: {error}") from error
-    return found
-
-
-def _decisions(first: Decision, validation: Mapping[str, Any]) -> list[Decision]:
-    """Returns the decision for each alert; the others are in the run's `evaluation_val.json`."""
-    found = [first]
-    for name, alert in validation["alerts"].items():
-        if name == first.name:
-            continue
-        figures = alert["figures"]
-        basis = Basis(
-            alert["images"],
-            alert["positives"],
-            *(figures.get(key, {}).get("value") for key in ("sensitivity", "specificity")),
-        )
-        band = alert["unsure"]
-        found.append(
-            replace(
-                first,
-                name=name,
-                positive=tuple(alert["positive"]),
-                threshold=alert["threshold"],
-                rule=alert["rule"],
-                unsure=None if band is None else (band[0], band[1]),
-                validation=basis,
-                out_of_distribution=None,
-            )
-        )
-    return found
-
-
-def _own_scores(stored: StoredRun) -> Scores:
-    """Returns the metrics that the run recorded of its own parts."""
-    found: Scores = {}
-    for part in ("val", "test"):
-        prefix = f"final/{part}/"
-        own = {k.removeprefix(prefix): v for k, v in stored.metrics.items() if k.startswith(prefix)}
-        found |= {part: own} if own else {}
-    return found
 
 
 def _notes(stored: StoredRun, judged: Judged) -> Sequence[str]:
