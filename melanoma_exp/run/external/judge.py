@@ -117,6 +117,7 @@ def judge(
             "tracked": experiment.tracking.describe(),
         }
         notes = [*data.notes, *_notes(stored, judged)]
+        console.print_worth(screen, decision.sentence, decision.doubts)
         external_screen.print_plan(
             screen, judged.classes(), judged.overlap.in_words(judged.keep_overlap), facts, notes
         )

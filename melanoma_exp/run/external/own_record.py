@@ -55,6 +55,7 @@ def decisions(first: Decision, validation: Mapping[str, Any]) -> list[Decision]:
                 unsure=None if band is None else (band[0], band[1]),
                 validation=basis,
                 out_of_distribution=None,
+                worth=None,
             )
         )
     return found
