@@ -8,7 +8,6 @@ import numpy as np
 
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.datamodule import DataModule
-from melanoma_exp.data.samples import Samples
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.metrics.interval import wilson
 from melanoma_exp.evaluation.worth import DRAWN
@@ -32,18 +31,18 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
     augment = experiment.augment.kind
     when = "every epoch" if experiment.augment.online else "children only"
     mixed = "".join(f", then {step.kind}" for step in experiment.augment.batch)
-    alert, doubts = alert_facts(experiment, datamodule.parts.val)
+    alert, doubts = alert_facts(experiment, datamodule)
     facts = {
         "alert": alert,
-        "run": experiment.run_name,
-        "data": f"{experiment.dataset.kind}, {height}x{width} pixels, digest "
-        f"{datamodule.data.digest}, split {experiment.split.kind} {datamodule.split_digest}",
-        "alerts": "; ".join(
+        "alerts on": "; ".join(
             f"{name} ({', '.join(classes)})"
             for name, classes in datamodule.alerts.items()
             if classes
         )
         or "none: no class is one of dataset.melanoma or dataset.malignant",
+        "run": experiment.run_name,
+        "data": f"{experiment.dataset.kind}, {height}x{width} pixels, digest "
+        f"{datamodule.data.digest}, split {experiment.split.kind} {datamodule.split_digest}",
         "augment": (augment if augment == "none" else f"{augment} ({when})") + mixed,
         "balance": experiment.balance.kind,
         "model": f"{experiment.model.name}, {parameters:,} parameters, {train.precision}",
@@ -99,16 +98,16 @@ def print_result(
     console.print_result(screen, scores, confidence, mark, lines)
 
 
-def alert_facts(experiment: Experiment, val: Samples) -> tuple[str, list[str]]:
+def alert_facts(experiment: Experiment, datamodule: DataModule) -> tuple[str, list[str]]:
     """Returns what an alert can be worth, known before training, and what speaks against it.
 
     Args:
         experiment: What runs.
-        val: The validation part.
+        datamodule: Its data.
     """
-    dataset = experiment.dataset
-    doubts = [DRAWN] if dataset.drawn else []
-    name, positive = next(iter(dataset.alerts.items()), ("melanoma", ()))
+    doubts = [DRAWN] if experiment.dataset.drawn else []
+    name, positive = next(iter(datamodule.alerts.items()))
+    val = datamodule.parts.val
     is_positive = np.isin(np.array(val.classes)[val.label], positive)
     positives, others = int(is_positive.sum()), int((~is_positive).sum())
     if not positives or not others:

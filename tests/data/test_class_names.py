@@ -3,11 +3,13 @@
 import re
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
 from melanoma_exp.data import class_names, datamodule
+from melanoma_exp.run import summary
 from melanoma_exp.spec import UserError
 
 ONE_CLASS = [
@@ -130,3 +132,13 @@ def test_classes_that_a_part_lacks_are_noted(option, folder, tmp_path):
     notes = prepare(option, folder(), tmp_path).notes()
     assert "no validation image of: melanoma: no threshold for melanoma, malignant" in notes
     assert "no test image of: melanoma: nothing is known of them there" in notes
+
+
+@pytest.mark.parametrize(
+    ("classes", "alert"), [(("MEL", "NV"), "melanoma"), (("benign", "Malignant"), "malignant")]
+)
+def test_the_plan_begins_with_an_alert_that_there_is(option, folder, tmp_path, classes, alert):
+    draw(tmp_path, dict.fromkeys(classes, 10))
+    experiment = SimpleNamespace(dataset=folder(), evaluation=option("evaluation", "default"))
+    found, _ = summary.alert_facts(experiment, prepare(option, folder(), tmp_path))
+    assert found.startswith(f"for {alert}, chosen on 2 of it and 2 others in validation")

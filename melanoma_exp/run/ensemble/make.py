@@ -211,6 +211,6 @@ def _print_plan(
         "tracked": experiment.tracking.describe(),
     }
     notes = [note] if note else []
-    alert, doubts = summary.alert_facts(experiment, datamodule.parts.val)
+    alert, doubts = summary.alert_facts(experiment, datamodule)
     facts = {"alert": alert, **facts}
     console.print_plan(console.console(), datamodule.parts, facts, notes, doubts)
