@@ -99,10 +99,14 @@ def test_the_search_over_recipes_prunes_by_successive_halving() -> None:
     from hydra import initialize_config_dir
     from omegaconf import OmegaConf
 
+    recipe, plain = (
+        ["experiment=search/recipe"],
+        ["hydra/sweeper=basic", "hydra.sweeper.params=null"],
+    )
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        whole = hydra_compose(
-            "config", ["experiment=search/recipe"], return_hydra_config=True
-        ).hydra.sweeper
+        whole = hydra_compose("config", recipe, return_hydra_config=True).hydra.sweeper
+        # The command that tests its best job runs it as a plain sweep.
+        assert hydra_compose("config", [*recipe, *plain]).model.kind == "resnet"
     options = OmegaConf.to_container(whole)
     options.pop("_target_")
     rule = Optuna.model_validate(options).pruner
