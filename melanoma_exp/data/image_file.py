@@ -38,6 +38,8 @@ BYTES_A_PIXEL, METADATA = 8, 2**26  # bytes that a file of so many pixels has at
 # Bytes of zeros in a row that no coder writes unless the picture is flat there; 6,478 photographs
 # have 5 at most.
 ZEROS = 64
+SCANS = 100  # of a progressive JPEG; coders write about ten, and each costs a pass over the picture
+BAND = 256  # rows
 PNG_START = b"\x89PNG\r\n\x1a\n"
 CHECKED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # chunks that the pixels depend on
 
@@ -139,6 +141,9 @@ def _jpeg(image: Image.Image, content: bytes, draft: tuple[int, int] | None) -> 
     if draft:  # Pillow's rule, which decoded pixels have always followed
         fits = min(image.width // draft[0], image.height // draft[1])
         scale = next(s for s in (8, 4, 2, 1) if s <= max(fits, 1))
+    begin, end = _compressed(content)
+    if content.count(b"\xff\xda", begin, end) > SCANS:
+        raise ValueError(f"it has more than {SCANS} scans")
     form = {"L": "GRAY", "CMYK": "CMYK"}.get(image.mode, "RGB")
     least = {"min_height": -(-image.height // scale), "min_width": -(-image.width // scale)}
     try:
@@ -147,7 +152,7 @@ def _jpeg(image: Image.Image, content: bytes, draft: tuple[int, int] | None) -> 
         if "subsampling" not in str(error):
             raise
         form = "CMYK"  # TurboJPEG's interface lacks a few forms that libjpeg has
-    _check_zeros(content)
+    _check_zeros(content[begin:end], content)
     if form == "CMYK":  # Pillow knows who stores it inverted
         image.draft("RGB", draft or image.size)
         return image.convert("RGB")
@@ -156,7 +161,7 @@ def _jpeg(image: Image.Image, content: bytes, draft: tuple[int, int] | None) -> 
     return Image.fromarray(pixels)
 
 
-def _check_zeros(content: bytes) -> None:
+def _check_zeros(scan: bytes, content: bytes) -> None:
     """Refuses a JPEG that holds zeros where its picture is not flat, as lost sectors leave them.
 
     The zeros are codes, so a decoder may come to the end of the file without a warning. A coder
@@ -166,10 +171,6 @@ def _check_zeros(content: bytes) -> None:
     Raises:
         ValueError: It does.
     """
-    if bytes(ZEROS) not in content:  # nearly always: metadata may have them too
-        return
-    scan = content[_scan(content) :]
-    scan = scan[: scan.find(b"\xff\xd9") % (len(scan) + 1)]
     if bytes(ZEROS) not in scan:
         return
     longest = max(map(len, scan.translate(_ZERO_OR_NOT).split(b"1")))
@@ -184,12 +185,16 @@ def _check_zeros(content: bytes) -> None:
 _ZERO_OR_NOT = b"\0" + b"1" * 255
 
 
-def _scan(content: bytes) -> int:
-    """Returns where the compressed pixels of a JPEG begin, behind its segments of metadata."""
+def _compressed(content: bytes) -> tuple[int, int]:
+    """Returns where the compressed pixels of a JPEG begin and end: behind metadata, before a tail.
+
+    Metadata may hold a small JPEG of its own, and cameras append films.
+    """
     at = 2
     while content[at : at + 2] != b"\xff\xda":
         at += 2 + int.from_bytes(content[at + 2 : at + 4]) if content[at + 1] != 0xFF else 1
-    return at
+    end = content.find(b"\xff\xd9", at)
+    return at, end if end >= 0 else len(content)
 
 
 def _check_chunks(content: bytes) -> None:
@@ -222,6 +227,15 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey: Pillow would clip at 255
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+        return _on_white(image)
     return image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Returns a transparent image on white, made band by band: a large one needs no third copy."""
+    rgb = Image.new("RGB", image.size)
+    for top in range(0, image.height, BAND):
+        layer = image.crop((0, top, image.width, min(top + BAND, image.height))).convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        rgb.paste(Image.alpha_composite(white, layer).convert("RGB"), (0, top))
+    return rgb

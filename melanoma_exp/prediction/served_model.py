@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from mlflow.pyfunc import PythonModel
 
+from melanoma_exp.data import image_file
 from melanoma_exp.prediction import saved_model
 from melanoma_exp.prediction.predict import UnreadableFile, predict_batch
 from melanoma_exp.prediction.worklist import to_record
@@ -21,6 +22,9 @@ from melanoma_exp.report.console import DISCLAIMER
 
 MAX_BYTES = 32 * 2**20  # of an image
 MAX_IMAGES = 256  # in a request
+MAX_PIXELS = 25_000_000  # of an image: a small file can hold any number
+REQUEST_PIXELS = 200_000_000  # of all images of a request, seconds of work
+DECODES = 2  # images that are decoded at once, of all requests to a process
 
 
 class ServedModel(PythonModel):
@@ -30,7 +34,7 @@ class ServedModel(PythonModel):
         """Builds the network and reads its weights, once a process."""
         files = {name: Path(path) for name, path in context.artifacts.items()}
         self._saved = saved_model.load("served", files)
-        self._lock = threading.Lock()
+        self._lock, self._decoding = threading.Lock(), threading.Semaphore(DECODES)
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: Any = None
@@ -47,21 +51,43 @@ class ServedModel(PythonModel):
             raise mlflow.exceptions.MlflowException.invalid_parameter_value(
                 f"at most {MAX_IMAGES} images a request (got {len(contents)})"
             )
-        decoded = [self._decoded(content) for content in contents]
+        left = REQUEST_PIXELS
+        decoded: list[np.ndarray | str] = []
+        for content in contents:
+            image, pixels = self._decoded(content, left)
+            left -= pixels
+            decoded.append(image)
         good = [image for image in decoded if not isinstance(image, str)]
         predicted = iter(self._predicted(good))
         return [_refused(one) if isinstance(one, str) else next(predicted) for one in decoded]
 
-    def _decoded(self, content: Any) -> np.ndarray | str:
-        """Returns the pixels, or why there are none."""
+    def _decoded(self, content: Any, left: int) -> tuple[np.ndarray | str, int]:
+        """Returns the pixels, or why there are none, and how many had to be decoded for them.
+
+        Args:
+            content: An image file.
+            left: Pixels that the request may still have.
+        """
         if not isinstance(content, bytes):
-            return "expected the bytes of a JPEG or PNG image, base64 in JSON"
+            return "expected the bytes of a JPEG or PNG image, base64 in JSON", 0
         if len(content) > MAX_BYTES:
-            return f"{len(content)} bytes are over the limit of {MAX_BYTES} for one image"
-        try:
-            return self._saved.decode(content)
-        except Exception as error:  # a damaged image can make a decoder raise anything
-            return str(error) or type(error).__name__
+            return f"{len(content)} bytes are over the limit of {MAX_BYTES} for one image", 0
+        with self._decoding:
+            try:
+                width, height = image_file.size(content)
+                pixels = width * height
+                if pixels > MAX_PIXELS:
+                    limit = f"the server's limit of {MAX_PIXELS} for one image"
+                    return f"{width}x{height} pixels are over {limit}", 0
+                if pixels > left:
+                    limit = f"{REQUEST_PIXELS} pixels together"
+                    return f"the images of a request may have {limit}: send this one by itself", 0
+            except ValueError as error:
+                return str(error), 0
+            try:
+                return self._saved.decode(content), pixels
+            except ValueError as error:
+                return str(error), pixels
 
     def _predicted(self, images: list[np.ndarray]) -> list[dict[str, Any]]:
         if not images:
