@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from melanoma_exp.comparison import comparison_html, table
@@ -11,6 +10,7 @@ from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.comparison.predictions import PARTS
 from melanoma_exp.report.console import DISCLAIMER
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.shown import escape
 from melanoma_exp.tracking.archive import Archive
 
 STYLES = {"best": "bold green", "leaky": "yellow", "": ""}

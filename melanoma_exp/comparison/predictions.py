@@ -1,13 +1,13 @@
 """The predictions of a run, read back from its tables."""
 
 import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from melanoma_exp.spec import UserError
+from melanoma_exp.system import shown
 from melanoma_exp.tracking.archive import Archive, StoredRun
 
 FIRST = ("id", "source", "group", "label", "predicted")
@@ -58,7 +58,7 @@ def read(archive: Archive, run: StoredRun) -> Evaluated:
         UserError: A table is missing or damaged, named with what is wrong.
     """
     try:
-        table = csv.DictReader(io.StringIO(archive.text(run, "classes_val.csv")))
+        table = shown.records(archive.text(run, "classes_val.csv"))
         classes = tuple(row["class"] for row in table)
         wanted = [part for part in PARTS if part == "val" or run.metrics.get("test_images", 0)]
         parts = {}
@@ -80,7 +80,7 @@ def parse(text: str, classes: tuple[str, ...]) -> Predictions:
         ValueError: The columns are others, a value is not a number or a label not a class.
         KeyError: Likewise.
     """
-    lines = csv.reader(io.StringIO(text))
+    lines = shown.rows(text)
     # By position: a class may be called like another column, and metadata may follow.
     head, expected = next(lines, []), [*FIRST, *classes]
     if head[: len(expected)] != expected:

@@ -1,12 +1,12 @@
 """The table of rows: its metrics, and its CSV and Markdown forms."""
 
-import csv
 import io
 import math
 from collections.abc import Collection, Sequence
 
 from melanoma_exp.comparison.rows import Mean, Row
 from melanoma_exp.spec import UserError, did_you_mean
+from melanoma_exp.system.shown import TableWriter
 
 SECONDS = "seconds/fit"
 
@@ -73,7 +73,7 @@ def mark(row: Row, best: Row | None) -> str:
 def to_csv(rows: Sequence[Row], best: Row | None, alert: str, by: str = "") -> str:
     """Returns the table as CSV, a row a setup; values in full, NaN empty."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = TableWriter(text)
     keys = [f"final/{part}/{metric}" for part in ("val", "test") for metric in metrics(alert, by)]
     heads = ["row", "name", "mark", "runs", "seeds", "folds"]
     for key in (*keys, SECONDS):

@@ -5,7 +5,6 @@ of the decoded pixels and is the same for a child and its source, so a child alw
 source.
 """
 
-import csv
 import io
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -13,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from melanoma_exp.spec import digest
+from melanoma_exp.system.shown import TableWriter
 
 COLUMNS = ("image", "source", "copy", "label", "group", "official")
 
@@ -144,7 +144,7 @@ class Parts:
         used = np.concatenate([samples.source for _, samples in self.items()])
         unused = originals.take(~np.isin(originals.source, used))
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        writer = TableWriter(text)
         writer.writerow(["id", "source", "group", "label", "part"])
         for part, samples in [*self.items(), ("unused", unused)]:
             names = [samples.classes[k] for k in samples.label]

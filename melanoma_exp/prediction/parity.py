@@ -1,6 +1,5 @@
 """Real images to check an export on."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from melanoma_exp.data.layouts.image_files import SUFFIXES
 from melanoma_exp.prediction import sources
 from melanoma_exp.prediction.saved_model import SavedModel
 from melanoma_exp.spec import UserError
+from melanoma_exp.system import shown
 from melanoma_exp.system.extensions.group import Absent
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _validation(saved: SavedModel, archive: "Archive", run_id: str) -> list[Path
         )
     listing = dataset.find(cache)
     paths = dict(zip(map(str, listing.samples.source), listing.paths, strict=True))
-    rows = csv.DictReader(archive.text(run_id, "split.csv").splitlines())
+    rows = shown.records(archive.text(run_id, "split.csv"))
     wanted = dict.fromkeys(row["source"] for row in rows if row["part"] == "val")
     found = [paths[source] for source in wanted if source in paths]
     if not found:

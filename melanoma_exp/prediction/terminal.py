@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from melanoma_exp.prediction.predict import Prediction
 from melanoma_exp.prediction.worklist import Worklist
 from melanoma_exp.report.console import DISCLAIMER, PLAIN_EVERY, print_worth
+from melanoma_exp.system.shown import escape, printable
 
 SHOWN = 40  # rows of the table
 SHOWN_UNREADABLE = 20
@@ -75,7 +75,8 @@ def print_worklist(screen: Console, worklist: Worklist) -> None:
     for line in summary(worklist):
         screen.print(line, markup=False, soft_wrap=True)
     for bad in worklist.unreadable[:SHOWN_UNREADABLE]:
-        screen.print(f"unreadable: {bad.path}: {bad.reason}", markup=False, soft_wrap=True)
+        line = f"unreadable: {printable(bad.path)}: {printable(bad.reason)}"
+        screen.print(line, markup=False, soft_wrap=True)
     if len(worklist.unreadable) > SHOWN_UNREADABLE:
         screen.print(f"… and {len(worklist.unreadable) - SHOWN_UNREADABLE} more unreadable files")
     screen.print(DISCLAIMER)

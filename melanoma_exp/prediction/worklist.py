@@ -1,6 +1,5 @@
 """The sorted list of predictions as CSV and JSON."""
 
-import csv
 import io
 import json
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from melanoma_exp.prediction.saved_model import SavedModel
 from melanoma_exp.report.console import DISCLAIMER
 from melanoma_exp.spec import UserError
 from melanoma_exp.system.files import write
+from melanoma_exp.system.shown import TableWriter
 
 SUFFIXES = (".csv", ".json")
 
@@ -69,7 +69,7 @@ class Worklist:
     def to_csv(self) -> str:
         """Returns a row an image; files that could not be read come last, with the reason."""
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        writer = TableWriter(text)
         shares = [f"calibrated {name}" for name in self.classes]
         heads = "path advice alert alert_probability unsure predicted unusual".split()
         writer.writerow([*heads, *shares, "error", "run", "notice", "validation"])
@@ -112,7 +112,8 @@ class Worklist:
             ],
             "unreadable": [{"path": str(u.path), "reason": u.reason} for u in self.unreadable],
         }
-        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return text.encode(errors="backslashreplace").decode()  # a name may be no UTF-8
 
     def write(self, path: Path) -> None:
         """Writes CSV or JSON, by the suffix; the file appears whole or not at all.

@@ -1,6 +1,5 @@
 """Writes artifacts of a run: figures, texts and tables."""
 
-import csv
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from melanoma_exp.report import figures
+from melanoma_exp.system.shown import TableWriter
 from melanoma_exp.tracking.base import Run
 
 
@@ -43,7 +43,7 @@ class Artifacts:
         """Saves rows as CSV in UTF-8."""
         path = self.folder / name
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
+            writer = TableWriter(file)
             writer.writerow(heads)
             writer.writerows(rows)
         self._run.log_file(path)

@@ -3,15 +3,16 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Table
 
 from melanoma_exp.data.samples import Parts
+from melanoma_exp.system.shown import escape, without_control
 from melanoma_exp.training.interfaces import ProgressListener
 
 if TYPE_CHECKING:
@@ -30,8 +31,19 @@ PLAIN_EVERY = 30.0  # seconds between lines within an epoch where there is no te
 
 def console() -> Console:
     """Returns the screen; without a terminal it prints plain lines, 100 columns wide."""
-    screen = Console(highlight=False)
-    return screen if screen.is_terminal else Console(highlight=False, width=100)
+    screen = _Screen(highlight=False)
+    return screen if screen.is_terminal else _Screen(highlight=False, width=100)
+
+
+class _Screen(Console):
+    """A screen that no text can control, wherever it comes from."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Renders without control characters but those of the screen itself."""
+        for one in super().render(renderable, options):
+            yield one if one.control else Segment(without_control(one.text), one.style)
 
 
 def print_plan(
@@ -64,7 +76,7 @@ def print_plan(
     for name, counts in columns:
         table.add_column(name, footer=str(counts.sum()), justify="right")
     for label, class_name in enumerate(train.classes):
-        table.add_row(class_name, *(str(counts[label]) for _, counts in columns))
+        table.add_row(escape(class_name), *(str(counts[label]) for _, counts in columns))
     screen.print(table)
     width = max(map(len, facts))
     for name, value in facts.items():
@@ -117,7 +129,7 @@ def print_audit(
         )
     screen.print(table)
     for note in notes:
-        screen.print(f"[yellow]note[/] {note}", soft_wrap=True)
+        screen.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
 
 
 def print_worth(screen: Console, sentence: str, doubts: Sequence[str]) -> None:

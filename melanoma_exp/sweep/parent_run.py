@@ -1,6 +1,5 @@
 """The run that the runs of a sweep are grouped under: made before them, given the results after."""
 
-import csv
 import io
 import os
 import shlex
@@ -15,6 +14,7 @@ from melanoma_exp.sweep import progress
 from melanoma_exp.sweep.folder import RESULTS, Job, Status, Sweep, open_sweep
 from melanoma_exp.sweep.search import config as search_config
 from melanoma_exp.system.files import write
+from melanoma_exp.system.shown import TableWriter
 from melanoma_exp.tracking.archive import Archive, StoredRun
 from melanoma_exp.tracking.base import SweepEnd
 from melanoma_exp.tracking.off import Off
@@ -134,7 +134,7 @@ def to_csv(jobs: Sequence[tuple[Job, Status]], metric: str) -> str:
     """
     text = io.StringIO()
     heads = ["job", "name", "overrides", "state", "seconds", "run_id", f"val_{metric}", "leaky"]
-    writer = csv.writer(text, lineterminator="\n")
+    writer = TableWriter(text)
     writer.writerow([*heads, "last"])
     for job, status in jobs:
         finished = status.state == "finished"

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from melanoma_exp.evaluation.objectives import Objective
 from melanoma_exp.sweep.folder import LOG, Job, Status, Sweep
 from melanoma_exp.sweep.queue import Queue
+from melanoma_exp.system.shown import escape
 
 EPOCH = re.compile(r"epoch (\d+)/(\d+) ")
 ROWS = 12  # most running jobs that are shown

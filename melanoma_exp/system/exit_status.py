@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from melanoma_exp.spec import UserError
 from melanoma_exp.system.disk import why_unwritable
+from melanoma_exp.system.shown import printable
 
 
 def exit_code(work: Callable[[], None]) -> int:
@@ -24,7 +25,7 @@ def exit_code(work: Callable[[], None]) -> int:
             traceback.print_exc()
             return 1
         for line in lines:
-            print(line, file=sys.stderr)
+            print(printable(line), file=sys.stderr)
         return error.code if isinstance(error, UserError) else 2
     except SystemExit:
         raise

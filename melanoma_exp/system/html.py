@@ -6,10 +6,12 @@ Every page and card is rendered here, so that a name missing from any template i
 import base64
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
+
+from melanoma_exp.system.shown import markdown, without_control
 
 if TYPE_CHECKING:
     import jinja2
@@ -20,17 +22,28 @@ def templates(folder: Path, escape: bool = True) -> "jinja2.Environment":
 
     Args:
         folder: Holds `*.j2` files.
-        escape: For HTML; Markdown escapes nothing, its template must.
+        escape: For HTML; Markdown keeps its own characters, but no HTML, links and pictures.
     """
     import jinja2
 
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=escape,
+        finalize=_visible if escape else _markdown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _visible(value: Any) -> Any:
+    """Returns what a template prints, without characters that hide or turn others."""
+    plain = isinstance(value, str) and not hasattr(value, "__html__")
+    return without_control(value) if plain else value
+
+
+def _markdown(value: Any) -> Any:
+    return markdown(value) if isinstance(value, str) else value
 
 
 def data_uri(picture: Image.Image | np.ndarray, side: int) -> str:

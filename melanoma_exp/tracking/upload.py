@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.shown import printable
 from melanoma_exp.tracking.connection import connect, store_errors
 from melanoma_exp.tracking.journal import Entry, Journal
 from melanoma_exp.tracking.mlflow_store import MlflowStore
@@ -187,4 +188,4 @@ def sync(journal: Journal, uri: str | None = None) -> Uploaded:
 
 
 def _notify(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)

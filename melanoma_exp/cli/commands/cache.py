@@ -57,8 +57,9 @@ def _show(
     max_gib: float | None,
 ) -> None:
     """Prints a table of entries, with the partial ones being made, and the size of all."""
-    from rich.markup import escape
     from rich.table import Table
+
+    from melanoma_exp.system.shown import escape
 
     table = Table(title=f"Cache in {root}", title_justify="left")
     for head in ("kind", "key", "belongs to", "images", "size", "last used", "state"):

@@ -1,11 +1,11 @@
 """The command `find-lr`."""
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from melanoma_exp.cli.arguments import Parser, compose_experiment
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.shown import TableWriter
 
 if TYPE_CHECKING:
     from melanoma_exp.training.learning_rate.finder import Found
@@ -68,7 +68,7 @@ def _write(found: "Found", folder: Path) -> None:
     from melanoma_exp.report import figures
 
     with (folder / "find_lr.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = TableWriter(file)
         writer.writerow(["learning_rate", "loss", "smoothed"])
         writer.writerows(zip(found.rates, found.losses, found.smoothed, strict=True))
     suggested = {"falls fastest": found.steepest, "a tenth of the lowest": found.tenth}

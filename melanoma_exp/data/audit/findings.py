@@ -1,6 +1,5 @@
 """What is wrong with a dataset, one finding for each fault."""
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 from melanoma_exp.data.audit import outliers
 from melanoma_exp.data.duplicates.near_duplicates import TURNS
 from melanoma_exp.data.duplicates.survey import Survey
+from melanoma_exp.system.shown import TableWriter
 
 KINDS = {
     "unreadable": "files that cannot be decoded",
@@ -71,7 +71,7 @@ def find(survey: Survey) -> list[Finding]:
 def write_csv(findings: Iterable[Finding], path: Path) -> None:
     """Writes one row for each finding; several ids and labels are joined by ` | `."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = TableWriter(file)
         writer.writerow(["kind", "detail", "distance", "ids", "labels", "note"])
         for f in findings:
             distance = "" if f.distance is None else f"{f.distance:.3f}"

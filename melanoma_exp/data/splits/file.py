@@ -8,6 +8,7 @@ from melanoma_exp.data.layouts import csv_text
 from melanoma_exp.data.samples import Parts, Samples
 from melanoma_exp.data.splits.base import Split
 from melanoma_exp.spec import UserError, UserPath
+from melanoma_exp.system.shown import from_cell
 
 
 class File(Split):
@@ -48,8 +49,9 @@ class File(Split):
     def _read(self) -> dict[str, str]:
         where: dict[str, str] = {}
         for row in csv_text.read(self.path, ["id", "part"]):
-            line, image, part = row.line, row.cells.get("id"), row.cells.get("part")
-            if image and image.startswith(f"{row.cells.get('source')}#"):
+            cells = {name: from_cell(text) for name, text in row.cells.items()}
+            line, image, part = row.line, cells.get("id"), cells.get("part")
+            if image and image.startswith(f"{cells.get('source')}#"):
                 continue  # a synthetic child of a logged split: balancing makes its own
             if not image or part not in ("train", "val", "test", "unused"):
                 raise UserError(

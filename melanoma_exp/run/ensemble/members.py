@@ -1,6 +1,5 @@
 """The runs that an ensemble is made of: read back, and refused where they do not fit together."""
 
-import csv
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from melanoma_exp.models import Ensemble
 from melanoma_exp.prediction import manifest, saved_model
 from melanoma_exp.prediction.manifest import Manifest
 from melanoma_exp.spec import UserError
+from melanoma_exp.system import shown
 from melanoma_exp.tracking.archive import Archive, StoredRun
 
 
@@ -82,7 +82,7 @@ def read(archive: Archive, runs: Iterable[StoredRun]) -> list[MemberRun]:
 
 def _read(archive: Archive, stored: StoredRun) -> MemberRun:
     _, files = saved_model.fetch(archive, stored.id)
-    rows = csv.DictReader(archive.text(stored, "split.csv").splitlines())
+    rows = shown.records(archive.text(stored, "split.csv"))
     parts: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
     for row in rows:
         parts.setdefault(row["part"], set()).add(row["source"])

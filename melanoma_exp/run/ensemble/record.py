@@ -1,6 +1,5 @@
 """What the run of an ensemble leaves behind, where it differs from that of a training."""
 
-import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from melanoma_exp.run.ensemble.members import MemberRun
 from melanoma_exp.run.ensemble.scoring import Scoring
 from melanoma_exp.run.recorder import Predictor, Recorder
 from melanoma_exp.system.files import read_text
+from melanoma_exp.system.shown import TableWriter
 from melanoma_exp.tracking.base import Run
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class EnsembleRecorder(Recorder):
 def scoring_csv(scoring: Scoring) -> str:
     """Returns which members, counted from 1, scored each image of val and test, as CSV."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = TableWriter(text)
     writer.writerow(["id", "group", "part", "members", "scored_by"])
     for part, samples in scoring.parts.items()[1:]:
         for source, group, row in zip(

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from melanoma_exp.system.shown import printable
+
 
 @contextmanager
 def exclusive(entry: Path, wait: bool = True) -> Iterator[None]:
@@ -72,4 +74,4 @@ def is_same_file(opened: IO[bytes], path: Path) -> bool:
 
 def warn(line: str) -> None:
     """Reports what takes time or was repaired."""
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
