@@ -148,7 +148,7 @@ def read_config(
 def _network(experiment: Experiment, classes: int, precision: str | None) -> "keras.Model":
     from melanoma_exp.training import process
 
-    process.keep_freed_memory()
+    # Freed memory goes back to the system here: a server would keep that of its largest pictures.
     process.import_tensorflow()
     import keras
     import tensorflow as tf

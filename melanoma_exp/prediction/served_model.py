@@ -6,6 +6,7 @@ model is served. docs/serving.md has the signature and an example.
 """
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ class ServedModel(PythonModel):
         """Builds the network and reads its weights, once a process."""
         files = {name: Path(path) for name, path in context.artifacts.items()}
         self._saved = saved_model.load("served", files)
-        self._lock, self._decoding = threading.Lock(), threading.Semaphore(DECODES)
+        self._lock = threading.Lock()
+        # Threads of its own: each of the server's many would keep memory of its largest picture.
+        self._decoding = ThreadPoolExecutor(DECODES)
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: Any = None
@@ -54,7 +57,7 @@ class ServedModel(PythonModel):
         left = REQUEST_PIXELS
         decoded: list[np.ndarray | str] = []
         for content in contents:
-            image, pixels = self._decoded(content, left)
+            image, pixels = self._decoding.submit(self._decoded, content, left).result()
             left -= pixels
             decoded.append(image)
         good = [image for image in decoded if not isinstance(image, str)]
@@ -72,22 +75,21 @@ class ServedModel(PythonModel):
             return "expected the bytes of a JPEG or PNG image, base64 in JSON", 0
         if len(content) > MAX_BYTES:
             return f"{len(content)} bytes are over the limit of {MAX_BYTES} for one image", 0
-        with self._decoding:
-            try:
-                width, height = image_file.size(content)
-                pixels = width * height
-                if pixels > MAX_PIXELS:
-                    limit = f"the server's limit of {MAX_PIXELS} for one image"
-                    return f"{width}x{height} pixels are over {limit}", 0
-                if pixels > left:
-                    limit = f"{REQUEST_PIXELS} pixels together"
-                    return f"the images of a request may have {limit}: send this one by itself", 0
-            except ValueError as error:
-                return str(error), 0
-            try:
-                return self._saved.decode(content), pixels
-            except ValueError as error:
-                return str(error), pixels
+        try:
+            width, height = image_file.size(content)
+            pixels = width * height
+            if pixels > MAX_PIXELS:
+                limit = f"the server's limit of {MAX_PIXELS} for one image"
+                return f"{width}x{height} pixels are over {limit}", 0
+            if pixels > left:
+                limit = f"{REQUEST_PIXELS} pixels together"
+                return f"the images of a request may have {limit}: send this one by itself", 0
+        except ValueError as error:
+            return str(error), 0
+        try:
+            return self._saved.decode(content), pixels
+        except ValueError as error:
+            return str(error), pixels
 
     def _predicted(self, images: list[np.ndarray]) -> list[dict[str, Any]]:
         if not images:
