@@ -3,16 +3,16 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.segment import Segment
 from rich.table import Table
 
 from melanoma_exp.data.samples import Parts
-from melanoma_exp.system.shown import escape, without_control
+from melanoma_exp.report.safe_console import SafeConsole
+from melanoma_exp.system.shown import escape
 from melanoma_exp.training.interfaces import ProgressListener
 
 if TYPE_CHECKING:
@@ -31,19 +31,8 @@ PLAIN_EVERY = 30.0  # seconds between lines within an epoch where there is no te
 
 def console() -> Console:
     """Returns the screen; without a terminal it prints plain lines, 100 columns wide."""
-    screen = _Screen(highlight=False)
-    return screen if screen.is_terminal else _Screen(highlight=False, width=100)
-
-
-class _Screen(Console):
-    """A screen that no text can control, wherever it comes from."""
-
-    def render(
-        self, renderable: RenderableType, options: ConsoleOptions | None = None
-    ) -> Iterable[Segment]:
-        """Renders without control characters but those of the screen itself."""
-        for one in super().render(renderable, options):
-            yield one if one.control else Segment(without_control(one.text), one.style)
+    screen = SafeConsole(highlight=False)
+    return screen if screen.is_terminal else SafeConsole(highlight=False, width=100)
 
 
 def print_plan(

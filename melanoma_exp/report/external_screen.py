@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+
+from melanoma_exp.system.shown import escape
 
 
 @dataclass(frozen=True)

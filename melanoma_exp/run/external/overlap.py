@@ -5,7 +5,6 @@ temperature and threshold. What shares a group with such an image is as good as 
 split of this project.
 """
 
-import csv
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from melanoma_exp.data.datasets.base import LoadedDataset
 from melanoma_exp.data.duplicates import fingerprints
 from melanoma_exp.data.groups import image_id, is_isic_id, unite
 from melanoma_exp.spec import UserError
+from melanoma_exp.system import shown
 
 REASONS = {  # most certain first; an image has the first that holds
     "same_id": "have the id of an image it learned from",
@@ -95,7 +95,7 @@ def read_split(text: str) -> dict[str, tuple[set[str], str]]:
         text: Of the file; synthetic children count as their source.
     """
     found: dict[str, tuple[set[str], str]] = {}
-    for row in csv.DictReader(text.splitlines()):
+    for row in shown.records(text):
         if row["part"] in ("train", "val", "test"):
             found.setdefault(row["source"], (set(), row["group"]))[0].add(row["part"])
     return found
