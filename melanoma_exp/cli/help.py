@@ -31,7 +31,7 @@ EXAMPLES = (
     ("melanoma-exp", "M1 on the demo lesions"),
     ("melanoma-exp model=m3 augment=augmentor dry_run=true", "the plan alone"),
     ("melanoma-exp experiment=m2 dataset=isic9 dataset.root=DIR", "a recipe on real images"),
-    ("melanoma-exp -m model=m1,m2,m3 seed=1,2,3", "a sweep of nine runs"),
+    ("melanoma-exp -m experiment=m1,m2,m3 seed=1,2,3", "a sweep of nine runs"),
     ("melanoma-exp -m 'experiment=glob(published/*)' hydra.launcher.slots=2", "two jobs at once"),
     ("melanoma-exp model=m2 model.dropout=0.3 --cfg job", "every key of a composed job"),
     ("melanoma-exp extend=my_lab.py model=my_net", "a network of your own, with conf/ beside it"),

@@ -4,8 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from melanoma_exp.comparison import caveats, pairing, predictions, selection, table, verdict
-from melanoma_exp.comparison.images import same_images
+from melanoma_exp.comparison import best, caveats, pairing, predictions, selection, table, verdict
 from melanoma_exp.comparison.rows import Row, alerted, group
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.archive import Archive, StoredRun
@@ -83,15 +82,15 @@ def build(
     parts = [p for p in predictions.PARTS if any(p in run.parts for run in runs)]
     against = _row_of(reference, found) if reference else None
     tested = [pairing.compare_pairs(found, p, positive, against) for p in parts]
-    best = _best(found, part)
+    winner, no_best = best.find(found, question, metric)
     return Comparison(
         chosen.title,
         runs[0].classes,
         found,
-        best,
+        winner,
         tested,
         question,
-        verdict.decide(found, tested, question, best, against),
+        verdict.decide(found, tested, question, winner, against, no_best),
         (*kept.left_out, *repeats),
     )
 
@@ -108,15 +107,6 @@ def _row_of(run_id: str, found: Sequence[Row]) -> Row:
     if row.leaky:
         raise UserError(f"--reference {run_id}: is leaky, and nothing is tested against such a run")
     return row
-
-
-def _best(found: Sequence[Row], part: str) -> Row | None:
-    """Returns the first honest row, if all honest rows were measured on the same images."""
-    honest = [row for row in found if not row.leaky]
-    if len(honest) < 2:
-        return None
-    _, others = same_images(honest, part)
-    return None if others else honest[0]
 
 
 def _same(

@@ -54,6 +54,7 @@ def find(rows: Sequence[Row], tested: Sequence[Tested], question: Question) -> l
     honest = [row for row in rows if not row.leaky]
     once = [row.letter for row in honest if len(row.runs) == 1]
     few = [row.letter for row in honest if 1 < row.seeds < FEW_RUNS]
+    lines += _same_but_for_name(rows)
     if once:
         lines.append(
             f"Trained once: {_listed(once)}. The intervals cover the sampling of images, not "
@@ -113,6 +114,20 @@ def _leak(row: Row) -> str:
         if (value := row.mean(f"leak/{key}").value) > 0
     ]
     return f"Leaky: {row.name}: {'; '.join(found) or 'tagged as leaky'}. Shown, never ranked."
+
+
+def _same_but_for_name(rows: Sequence[Row]) -> list[str]:
+    """Returns a line for each set of rows that only the name of their network tells apart."""
+    found: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for row in rows:
+        rest = {key: value for key, value in row.settings.items() if key != "model.name"}
+        found.setdefault(tuple(sorted(rest.items())), []).append(row.letter)
+    return [
+        f"{_listed(letters)} differ in name only: one network, trained more than once, whose rows "
+        "differ by training noise. experiment=m1,m2,m3 changes what the published stages see."
+        for letters in found.values()
+        if len(letters) > 1
+    ]
 
 
 def _mixed_probabilities(rows: Sequence[Row], question: Question) -> str:

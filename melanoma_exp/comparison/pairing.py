@@ -24,6 +24,8 @@ from melanoma_exp.evaluation.metrics import paired_tests, t_tests
 
 TESTED = 8  # rows; with more pairs no test has power left after Holm's adjustment
 LEVEL = 0.05
+BOOTSTRAP, SWAPPED = "the bootstrap over images", "the permutation test"
+WELCH = "Welch's test over runs"
 LEAST = 1e-3  # below the resolution of 2,000 resamples
 
 
@@ -34,10 +36,10 @@ class Outcome:
     Attributes:
         metric: balanced_accuracy, accuracy, sensitivity, specificity, mcnemar or folds.
         estimate: The difference.
-        low: Of the 95 % interval, NaN where the test gives none.
-        high: Likewise.
+        low, high: Of the 95 % interval, NaN where the test gives none.
         p: On its own.
         adjusted: p after Holm's adjustment over all pairs, for one metric and part.
+        objecting: The tests that do not show the difference by themselves, in words.
         counts: Images that only the first, only the second gets right; McNemar's test only.
     """
 
@@ -47,11 +49,12 @@ class Outcome:
     high: float
     p: float
     adjusted: float
+    objecting: tuple[str, ...]
     counts: tuple[int, int] | None = None
 
     @property
     def significant(self) -> bool:
-        """Whether the difference is significant at the 5 % level."""
+        """At the 5 % level."""
         return self.adjusted < LEVEL
 
 
@@ -164,14 +167,16 @@ def _metrics(
 
 def _differ(metric: str, a: _Metric, b: _Metric, group: np.ndarray) -> Outcome:
     """Compares a metric in the ways that the module describes."""
-    differences = [paired_tests.difference(a.resampled, b.resampled)]
+    differences = {BOOTSTRAP: paired_tests.difference(a.resampled, b.resampled)}
     if min(len(a.hit), len(b.hit)) > 1:
         runs = [paired_tests.contributions(x.hit, x.cell, x.training) for x in (a, b)]
-        differences.append(t_tests.welch(*runs))
+        differences[WELCH] = t_tests.welch(*runs)
     swapped = paired_tests.swap_p(a.hit.mean(axis=0), b.hit.mean(axis=0), a.cell, group)
-    p = max(swapped, *(d.p for d in differences))
-    low, high = min(d.low for d in differences), max(d.high for d in differences)
-    return Outcome(metric, differences[0].estimate, low, high, p, p)
+    every = {SWAPPED: swapped, **{name: d.p for name, d in differences.items()}}
+    p, spans = max(every.values()), differences.values()
+    low, high = min(d.low for d in spans), max(d.high for d in spans)
+    objecting = tuple(name for name, value in every.items() if value >= LEVEL)
+    return Outcome(metric, differences[BOOTSTRAP].estimate, low, high, p, p, objecting)
 
 
 def _mcnemar(a: Answers, b: Answers) -> Outcome:
@@ -179,7 +184,16 @@ def _mcnemar(a: Answers, b: Answers) -> Outcome:
     result = paired_tests.mcnemar(*right)
     estimate = (result.only_first - result.only_second) / len(a.label)
     counts = (result.only_first, result.only_second)
-    return Outcome("mcnemar", estimate, math.nan, math.nan, result.p, result.p, counts)
+    return Outcome(
+        "mcnemar",
+        estimate,
+        math.nan,
+        math.nan,
+        result.p,
+        result.p,
+        _alone("McNemar's test", result.p),
+        counts,
+    )
 
 
 def _folds(a: Row, b: Row) -> Outcome | None:
@@ -198,7 +212,12 @@ def _folds(a: Row, b: Row) -> Outcome | None:
         for run in (*a.runs, *b.runs)
     ]
     d = t_tests.corrected_resampled_t(values, float(np.mean(ratios)))
-    return Outcome("folds", d.estimate, d.low, d.high, d.p, d.p)
+    objecting = _alone("the t-test over folds", d.p)
+    return Outcome("folds", d.estimate, d.low, d.high, d.p, d.p, objecting)
+
+
+def _alone(test: str, p: float) -> tuple[str, ...]:
+    return (test,) if p >= LEVEL else ()
 
 
 def _by_fold(row: Row) -> dict[str, tuple[tuple[bytes, bytes], float]]:

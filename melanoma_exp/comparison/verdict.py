@@ -25,6 +25,7 @@ def decide(
     question: Question,
     best: Row | None,
     reference: Row | None = None,
+    no_best: str = "",
 ) -> Verdict:
     """Says which row is better, by how much, and what speaks against it.
 
@@ -34,6 +35,7 @@ def decide(
         question: What is asked.
         best: The row that is marked; None where none qualifies.
         reference: The row that all others were tested against; None where all pairs were.
+        no_best: Why no row is the best although all were measured on the same images.
     """
     caveats = find(rows, tested, question)
     honest = [row for row in rows if not row.leaky]
@@ -42,19 +44,21 @@ def decide(
     if len(honest) < 2:
         who = f"Only {honest[0].name} is not leaky" if honest else "Every row is leaky"
         return Verdict(f"{who}: these runs cannot show which is better.", [], caveats)
-    if best is None:
+    if best is None and not no_best:
         headline = (
             f"These runs cannot show which is better: the rows have different "
             f"{PARTS[question.part]} images, so their metrics are not comparable."
         )
         return Verdict(headline, [], caveats)
-    second = reference if reference and reference.letter != best.letter else honest[1]
-    pair = next((t.pair(best, second) for t in tested if t.part == question.part), None)
+    first = best or honest[0]
+    second = reference if reference and reference.letter != first.letter else honest[1]
+    pair = next((t.pair(first, second) for t in tested if t.part == question.part), None)
     if pair is None:
-        headline = f"{best.name} is first; it could not be tested against {second.name}."
+        headline = f"{first.name} is first; it could not be tested against {second.name}."
     else:
         headline = _headline(pair, tested, question)
-    return Verdict(headline, _answers(tested, question, reference or best), caveats)
+    headline = f"{no_best} {headline}" if no_best else headline
+    return Verdict(headline, _answers(tested, question, reference or first), caveats)
 
 
 def describe(outcome: Outcome, pair: Pair, pairs: int) -> str:
@@ -83,7 +87,15 @@ def describe(outcome: Outcome, pair: Pair, pairs: int) -> str:
         _interval(outcome, 1),
         format_p(outcome.adjusted),
     ]
-    return f"{start} ({', '.join(filter(None, facts))}{holm})"
+    return f"{start}: {_objection(outcome, pairs)} ({', '.join(filter(None, facts))}{holm})"
+
+
+def _objection(outcome: Outcome, pairs: int) -> str:
+    """Names what keeps a difference from being shown; its interval alone may exclude zero."""
+    if outcome.objecting:
+        names = " and ".join(outcome.objecting)
+        return f"{names} object{'s' * (len(outcome.objecting) == 1)}"
+    return f"{format_p(outcome.p)} alone, but not among {pairs} pairs"
 
 
 def signed(value: float, digits: int = 3) -> str:

@@ -7,12 +7,15 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from melanoma_exp.report import console
 from melanoma_exp.run import resume
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweep import local, progress
 from melanoma_exp.sweep.folder import Job, Sweep, locked, open_sweep
 from melanoma_exp.sweep.launchers import Local, Slurm
+from melanoma_exp.sweep.plan import same_but_for_name
 from melanoma_exp.sweep.queue import Queue
 from melanoma_exp.system import provenance
 from melanoma_exp.system.watchdog import exit_with_parent
@@ -51,6 +54,8 @@ def run(sweep: Sweep, queue: Queue) -> None:
         _check_idle(missing(sweep.jobs))
         number = len(sweep.jobs) + queue.to_come
         screen.print(f"sweep of {number} jobs: {sweep.folder}", soft_wrap=True)
+        for line in same_but_for_name(sweep.jobs):
+            screen.print(f"[yellow]warning[/] {escape(line)}", soft_wrap=True)
         if done := len(sweep.jobs) - len(missing(sweep.jobs)):
             screen.print(f"{done} have finished already", soft_wrap=True)
         context = _context(sweep.launcher if done < number else None)

@@ -1,5 +1,6 @@
 """From composed configs to the jobs of a sweep; all are checked before any starts."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import Any
 from melanoma_exp import config
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweep import launchers
+from melanoma_exp.sweep.folder import EXPERIMENT, Job, Sweep, open_sweep
 from melanoma_exp.sweep.folder import SWEEP as SWEEP_FILE
-from melanoma_exp.sweep.folder import Job, Sweep, open_sweep
 
 SHOWN = 20  # mistakes
 
@@ -92,6 +93,23 @@ def plan(
     folder.mkdir(parents=True, exist_ok=True)
     sweep.save(experiments)
     return sweep
+
+
+def same_but_for_name(jobs: Sequence[Job]) -> list[str]:
+    """Returns a line for jobs whose settings differ in the name of the network alone."""
+    found: dict[str, dict[str, int]] = {}
+    for job in jobs:
+        content = json.loads((job.folder / EXPERIMENT).read_text(encoding="utf-8"))
+        name = str((content.get("model") or {}).pop("name", ""))
+        content.pop("name", None)
+        found.setdefault(json.dumps(content, sort_keys=True), {}).setdefault(name, job.number)
+    twice = {tuple(sorted(names)): names for names in found.values() if len(names) > 1}
+    return [
+        f"jobs {' and '.join(str(n) for n in sorted(names.values()))} train the same network: "
+        f"{' and '.join(key)} differ in name only (experiment=m1,m2,m3 also changes the data that "
+        "the published stages see)"
+        for key, names in twice.items()
+    ]
 
 
 def name_of(folder: Path) -> str:

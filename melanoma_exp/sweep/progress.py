@@ -118,7 +118,15 @@ class Progress:
 def find_best(
     jobs: Sequence[tuple[Job, Status]], objective: Objective
 ) -> tuple[Job, Status] | None:
-    """Returns the finished job with the best score; a leaky one is never the best."""
+    """Returns the finished job with the best score.
+
+    A leaky one is never the best, and there is none among jobs that validate on different images:
+    an easy fold is no better network.
+    """
+    words = ("split.fold=", "split.seed=")
+    folds = {tuple(w for w in job.overrides if w.startswith(words)) for job, _ in jobs}
+    if len(folds) > 1:
+        return None
     honest = [
         (job, status)
         for job, status in jobs
