@@ -80,10 +80,11 @@ def judge(
     own = own_record.evaluations(archive, stored)
     dataset = here.dataset.model_copy(update={key: getattr(trained.dataset, key) for key in OWN})
     cache = here.cache.root()
+    classes = known.classes, question.stated, dataset, trained.dataset
+    if dataset.labels == "folder" and dataset.task == "classes":
+        class_map.match(dataset.find(cache).samples, *classes)  # before every image is opened
     loaded = dataset.load(cache)
-    mapped = class_map.match(
-        loaded.samples, known.classes, question.stated, dataset, trained.dataset
-    )
+    mapped = class_map.match(loaded.samples, *classes)
     rows = class_map.relabel(loaded.samples, mapped, known.classes)
     data = replace(loaded, samples=rows)
     seen = _overlap(archive, stored, trained, data, question, dataset.max_pixels, cache)
