@@ -29,7 +29,8 @@ class Place:
     def __init__(self, images: Path, place: Path) -> None:
         self.images, self.place = images, place
         words = ("split.test=0.3", "inference=flips", "inference.prior_correction=0.5")
-        runner.run(experiment(images, place, *words, "train.precision=float32"), place, {})
+        drawn = ("evaluation.figures=true", "evaluation.explained=2", "train.precision=float32")
+        runner.run(experiment(images, place, *words, *drawn), place, {})
         (self.trained,) = runs(place)
         self.id = self.trained.info.run_id
 
@@ -124,6 +125,9 @@ def test_it_is_a_child_that_says_what_it_judged(place: Place, judged: Any) -> No
     assert sum(row["judged"] == "true" for row in rows) == judged.data.metrics["external/images"]
     page = place.file(judged, "external.html").read_text()
     assert "own test" in page and "stated" in page and "http" not in page.split("<body>")[1]
+    assert page.count("<img alt") == 3
+    drawn = {path.name for path in place.file(judged, "figures").iterdir()}
+    assert {"mistakes_external.png", "explanations_external.png"} <= drawn
     assert not place.file(judged, "model.weights.h5").exists()
 
 
