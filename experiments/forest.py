@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import figures
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -22,10 +23,10 @@ from melanoma_exp.report.figures.style import (
     save,
 )
 
-METRICS = {
-    "balanced_accuracy": "balanced accuracy",
-    "macro_auc": "macro AUC",
-    "melanoma_specificity_at_95_sensitivity": "specificity at 95 %\nmelanoma sensitivity",
+FIGURES: dict[str, figures.Figure] = {
+    "balanced accuracy": figures.balanced_accuracy,
+    "macro AUC": figures.macro_auc,
+    "specificity at 95 %\nmelanoma sensitivity": figures.specificity_at_95,
 }
 
 
@@ -42,9 +43,9 @@ def draw_recipes_against(reference: str, compared: Comparison, path: Path) -> li
     """
     rows = list(compared.rows)
     figure = new_figure(WIDTH, 1.1 + 0.34 * len(rows))
-    panels = figure.subplots(1, len(METRICS) + 1, sharey=True, width_ratios=(3, 3, 3, 4))
-    for axes, (metric, title) in zip(panels, METRICS.items(), strict=False):
-        _draw_metric(axes, rows, metric, title)
+    panels = figure.subplots(1, len(FIGURES) + 1, sharey=True, width_ratios=(3, 3, 3, 4))
+    for axes, (title, computed) in zip(panels, FIGURES.items(), strict=False):
+        _draw_figure(axes, rows, computed, title)
     _draw_differences(panels[-1], rows, compared.tested, reference)
     panels[0].set_yticks(range(len(rows)), [setup(row) for row in rows], fontsize=BODY)
     panels[0].invert_yaxis()
@@ -52,15 +53,14 @@ def draw_recipes_against(reference: str, compared: Comparison, path: Path) -> li
     return [_in_words(row) for row in rows]
 
 
-def _draw_metric(axes: Axes, rows: Sequence[Row], metric: str, title: str) -> None:
+def _draw_figure(axes: Axes, rows: Sequence[Row], computed: figures.Figure, title: str) -> None:
     for y, row in enumerate(rows):
-        key = f"final/val/{metric}"
-        mean = row.mean(key)
-        values = [run.metric(key) for run in row.runs]
+        values = figures.values(row, computed)
+        mean = float(np.mean(values))
         axes.plot(values, [y] * len(values), "o", ms=3, color=GREY, alpha=0.6)
-        axes.plot([mean.value], [y], "|", ms=12, color=BLUE, mew=2)
+        axes.plot([mean], [y], "|", ms=12, color=BLUE, mew=2)
         place = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
-        axes.annotate(f"{mean.value:.3f}", (mean.value, y), fontsize=SMALL, color=BLUE, **place)
+        axes.annotate(f"{mean:.3f}", (mean, y), fontsize=SMALL, color=BLUE, **place)
     axes.set_title(title, fontsize=BODY, loc="left")
     axes.set_ylim(-0.7, len(rows) - 0.4)
     axes.margins(x=0.15)
@@ -105,7 +105,7 @@ def _outcomes(
 
 
 def _in_words(row: Row) -> str:
-    means = [f"{title} {row.mean(f'final/val/{key}').value:.3f}" for key, title in METRICS.items()]
+    means = [f"{name} {np.mean(figures.values(row, one)):.3f}" for name, one in FIGURES.items()]
     cpu = np.nanmean([run.metric("seconds/fit_cpu") for run in row.runs]) / 60
     shown = ", ".join(means).replace("\n", " ")
     return f"{setup(row)}: {shown}; {cpu:.0f} CPU-minutes of training a fold."

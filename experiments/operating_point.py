@@ -5,6 +5,7 @@ import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+import figures
 import numpy as np
 from forest import setup
 
@@ -13,13 +14,11 @@ from melanoma_exp.comparison.images import Answers
 from melanoma_exp.comparison.rows import Row
 from melanoma_exp.tracking.archive import Archive
 
-MELANOMA = ("mel", "melanoma")
 CHANCES = (0.05, 0.1, 0.2)  # probabilities of melanoma from which one would act
-FIGURES = {
-    "melanoma_auc": "melanoma AUC",
-    "melanoma_specificity_at_95_sensitivity": "specificity at 95 % sensitivity",
-    "melanoma_sensitivity_at_95_specificity": "sensitivity at 95 % specificity",
-    "ece_calibrated": "calibration error",
+FIGURES: dict[str, figures.Figure] = {
+    "melanoma AUC": figures.melanoma_auc,
+    "specificity at 95 % sensitivity": figures.specificity_at_95,
+    "sensitivity at 95 % specificity": figures.sensitivity_at_95,
 }
 
 
@@ -31,7 +30,7 @@ def describe(archive: Archive, compared: Comparison) -> list[str]:
         compared: The setups with their predictions.
     """
     val = next(one for one in compared.tested if one.part == "val")
-    melanoma = next(k for k, name in enumerate(compared.classes) if name in MELANOMA)
+    melanoma = figures.melanoma_of(tuple(compared.classes))
     return [
         "The melanoma alert on validation. Net benefit is in melanomas found per 1,000 images, at "
         "the probability of melanoma from which one would act, against alerting for every image:",
@@ -62,10 +61,12 @@ def net_benefit(positive: np.ndarray, probability: np.ndarray, chance: float) ->
 
 def _by_setup(answered: Iterable[tuple[Row, Answers]], melanoma: int) -> list[str]:
     at = [f"net benefit at {chance:.0%}" for chance in CHANCES]
-    lines = [_line(["setup", *FIGURES.values(), *at]), _line(["---"] * (1 + len(FIGURES) + 3))]
+    names = ["setup", *FIGURES, "calibration error", *at]
+    lines = [_line(names), _line(["---"] * len(names))]
     everyone: list[str] = []
     for row, answers in answered:
-        means = [f"{row.mean(f'final/val/{key}').value:.3f}" for key in FIGURES]
+        means = [f"{np.mean(figures.values(row, one)):.3f}" for one in FIGURES.values()]
+        means.append(f"{row.mean('final/val/ece_calibrated').value:.3f}")
         positive = answers.label == melanoma
         benefit = [
             1000 * np.mean([net_benefit(positive, p[:, melanoma], q) for p in answers.probability])
@@ -75,7 +76,7 @@ def _by_setup(answered: Iterable[tuple[Row, Answers]], melanoma: int) -> list[st
         always = np.ones(len(positive))
         values = (1000 * net_benefit(positive, always, q) for q in CHANCES)
         everyone = [f"{value:.0f}" for value in values]
-    return [*lines, _line(["alert for all", *["–"] * len(FIGURES), *everyone])]
+    return [*lines, _line(["alert for all", *["–"] * (len(FIGURES) + 1), *everyone])]
 
 
 def _by_subgroup(archive: Archive, rows: Sequence[Row]) -> list[str]:

@@ -65,8 +65,8 @@ def main(words: list[str], folder: Path = HERE) -> None:
             for row in study.rows
         }
         averaged = [
-            ensemble(archive, name, [run for row in rows for run in by_row[row]], common)
-            for name, rows in study.ensembles.items()
+            ensemble(archive, name, [run for row in rows for run in by_row[row]], views, common)
+            for name, (rows, views) in study.ensembles.items()
         ]
         runs = [*itertools.chain(*by_row.values()), *averaged]
         reference = by_row[study.reference][0].id if study.reference else None
@@ -143,9 +143,13 @@ def find(archive: Archive, jobs: Sequence[Mapping[str, Any]]) -> list[StoredRun]
 
 
 def ensemble(
-    archive: Archive, name: str, members: Sequence[StoredRun], common: Sequence[str]
+    archive: Archive,
+    name: str,
+    members: Sequence[StoredRun],
+    views: Sequence[str],
+    common: Sequence[str],
 ) -> StoredRun:
-    """Returns the newest finished ensemble of some runs; makes it where there is none.
+    """Returns the newest finished ensemble of some runs of that name; makes it if there is none.
 
     Raises:
         UserError: It could not be made; the command has said why.
@@ -154,12 +158,14 @@ def ensemble(
 
     def newest() -> StoredRun | None:
         """Returns the newest one in the store."""
-        runs = [r for r in archive.search("") if r.tags.get("ensemble_of") == " ".join(ids)]
-        return next((run for run in reversed(runs) if run.status == "FINISHED"), None)
+        of_ids = [r for r in archive.search("") if r.tags.get("ensemble_of") == " ".join(ids)]
+        runs = [r for r in of_ids if r.status == "FINISHED" and r.name == name]
+        return runs[-1] if runs else None
 
     if not newest():
         places = [word for word in common if word.startswith(("tracking", "cache"))]
-        command = [sys.executable, "-m", "melanoma_exp", "ensemble", *ids, "--name", name, *places]
+        words = [*ids, "--name", name, *views, *places]
+        command = [sys.executable, "-m", "melanoma_exp", "ensemble", *words]
         subprocess.run(command)
     if made := newest():
         return made

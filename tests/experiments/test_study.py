@@ -149,14 +149,26 @@ def test_an_ensemble_is_made_once_of_the_runs_of_its_setups(
 
     def make(command: list[str]) -> None:
         commands.append(command)
-        store.write("experiment=m1", seed=3, tags={"ensemble_of": f"{first} {second}"})
+        tags = {"ensemble_of": f"{first} {second}"}
+        store.write("experiment=m1", seed=3, tags=tags, name="both")
 
     monkeypatch.setattr(study.subprocess, "run", make)
     words = ["dataset.root=elsewhere", place, "train.epochs=1"]
-    made = study.ensemble(archive, "both", members, words)
-    assert study.ensemble(archive, "both", members, words) == made
+    views = ["inference=flips"]
+    made = study.ensemble(archive, "both", members, views, words)
+    assert study.ensemble(archive, "both", members, views, words) == made
     ((_, *command),) = commands
-    assert command == ["-m", "melanoma_exp", "ensemble", first, second, "--name", "both", place]
+    assert command == [
+        "-m",
+        "melanoma_exp",
+        "ensemble",
+        first,
+        second,
+        "--name",
+        "both",
+        *views,
+        place,
+    ]
     monkeypatch.setattr(study.subprocess, "run", lambda command: None)
     with pytest.raises(study.UserError, match="failed: reversed"):
-        study.ensemble(archive, "reversed", members[::-1], words)
+        study.ensemble(archive, "reversed", members[::-1], [], words)

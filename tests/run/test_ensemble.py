@@ -14,6 +14,7 @@ from small_run import store
 from melanoma_exp.cli.commands.export import NAMES
 from melanoma_exp.config import parse_json
 from melanoma_exp.evaluation.metrics.decision import softmax
+from melanoma_exp.models.inference import Inference
 from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
 
@@ -82,6 +83,26 @@ def test_its_recorded_predictions_are_of_those_members(made: Made, part: str) ->
         mean = np.mean([each[m][k] for m in scorers[row["id"]]], axis=0)
         np.testing.assert_allclose([float(row[c]) for c in classes], mean, atol=2e-6)
         assert int(row["members"]) == len(scorers[row["id"]])
+
+
+def test_members_are_measured_with_other_views_without_training(made: Made) -> None:
+    views = Inference(views="flips", scales=(1.0, 1.5), prior_correction="none")
+    known = [run.info.run_id for run in made.others()]
+    made.call("ensemble", *made.members, "inference=flips", "inference.scales=[1.0,1.5]")
+    (turned,) = made.others(*known)
+    made.call("rerun", turned.info.run_id)
+    (again,) = made.others(*known, turned.info.run_id)
+    rows = made.table(turned.info.run_id, "predictions_val.csv")
+    assert rows == made.table(again.info.run_id, "predictions_val.csv")
+    scored_by = {r["id"]: r["scored_by"] for r in made.table(made.id, "scoring.csv")}
+    pixels = made.pixels([row["id"] for row in rows])
+    each = [softmax(np.array(views.wrap(made.saved(m).trained)(pixels))) for m in made.members]
+    classes = made.saved(made.id).classes
+    for k, row in enumerate(rows):
+        expected = each[int(scored_by[row["id"]]) - 1][k]
+        np.testing.assert_allclose([float(row[c]) for c in classes], expected, atol=2e-6)
+    with pytest.raises(UserError, match="recorded no class shares"):
+        made.call("ensemble", *made.members, "inference.prior_correction=0.5")
 
 
 def test_its_record_is_complete_and_read_by_the_same_code(made: Made) -> None:
@@ -178,6 +199,7 @@ MIXED = (
     ("model=m3", "model.filters=[[4],[8]]", "model.dense=[8]", "inference=dihedral", "seed=1"),
     ("model=m3", "model.filters=[[4],[8]]", "model.dense=[8]", "augment=dihedral", "seed=2"),
     (
+        "inference.prior_correction=0.5",
         "model=m1",
         "model.filters=[[4],[4]]",
         "model.dense=[]",
@@ -195,6 +217,8 @@ def test_other_networks_views_and_precisions_are_explained_repeated_and_exported
     first, members = made.run, made.members
     assert first.data.params["train.precision"] == "float32"
     assert "augment.kind" not in first.data.params  # the members' differ
+    decision = json.loads((made.folder(made.id) / "decision.json").read_text())
+    assert "on validation" in decision["prior_correction"]["rule"]  # one member corrects by 0.5
     figures = made.folder(made.id) / "figures"
     assert list(figures.glob("explanations_*.png")) and not (figures / "curves.png").exists()
     each = [store(tmp_path).get_run(m).data.metrics["flops_per_image"] for m in members]

@@ -10,7 +10,10 @@ Members may be folds, seeds or different networks on the same data.
 
 Its validation metrics are out of fold: an image is scored by those members alone that trained
 neither on it nor on another image of its lesion. Test metrics are of all members, on the images
-that test every one of them."""
+that test every one of them.
+
+inference=... gives the members other test-time views and another correction of the predicted class
+than they were run with; so the folds of one sweep are measured anew without training."""
 
 
 def ensemble(words: list[str]) -> None:
@@ -24,11 +27,14 @@ def ensemble(words: list[str]) -> None:
     given, overrides = parser.split(words)
     if bool(given.run_ids) == (given.sweep is not None):
         raise UserError("ensemble: name runs or a --sweep: one of the two")
+    from melanoma_exp.cli.arguments import compose_experiment
     from melanoma_exp.comparison import selection
     from melanoma_exp.run import resume
     from melanoma_exp.run.ensemble import make, members
 
-    here = compose_storage("ensemble", overrides)
+    of_views = [word for word in overrides if word.startswith("inference")]
+    here = compose_storage("ensemble", [word for word in overrides if word not in of_views])
+    views = compose_experiment(of_views).inference if of_views else None
     if given.sweep is None:
         members.check_ids(given.run_ids)
     archive = here.tracking.archive()
@@ -38,4 +44,5 @@ def ensemble(words: list[str]) -> None:
         chosen = selection.by_sweep(archive, given.sweep)
     for line in chosen.left_out:
         print(f"left out: {line}")
-    make.make(archive, chosen.runs, here, resume.new_job_folder(), given.name)
+    changed = {run.id: views for run in chosen.runs} if views else {}
+    make.make(archive, chosen.runs, here, resume.new_job_folder(), given.name, inference=changed)

@@ -24,7 +24,9 @@ def rerun(words: list[str]) -> None:
         from melanoma_exp.run.ensemble import make
 
         members = selection.by_ids(archive, [member.run_id for member in before.model.members])
-        make.make(archive, members.runs, here, resume.new_job_folder(), before.name, tags)
+        inference = {member.run_id: member.inference for member in before.model.members}
+        folder = resume.new_job_folder()
+        make.make(archive, members.runs, here, folder, before.name, tags, inference)
         return
     again = before.model_copy(update={"tracking": here.tracking, "cache": here.cache})
     runner.run(again, resume.new_job_folder(), tags)

@@ -40,6 +40,7 @@ def make(
     folder: Path,
     name: str | None = None,
     tags: Mapping[str, str] | None = None,
+    inference: Mapping[str, Inference] | None = None,
 ) -> Scores:
     """Makes and records an ensemble.
 
@@ -50,6 +51,7 @@ def make(
         folder: Of the job.
         name: Of the run; None makes one up.
         tags: Further tags of the run.
+        inference: By run id the views and the correction of a member, where they are not its own.
 
     Returns:
         For val and test its metrics.
@@ -61,7 +63,7 @@ def make(
     """
     started = time.perf_counter()
     here.tracking.check()
-    chosen = member_runs.read(archive, runs)
+    chosen = member_runs.read(archive, runs, inference or {})
     experiment = combine(chosen, here, name)
     datamodule, scoring = prepare_data(experiment, chosen)
     with Signals().handled():
@@ -152,9 +154,12 @@ def combine(chosen: Sequence[MemberRun], here: Experiment, name: str | None) -> 
 
 
 def _inference(chosen: Sequence[MemberRun]) -> Inference:
-    """Returns one view, for those of the members are within them, and the correction of all."""
+    """Returns one view, for those of the members are within them, and the correction of all.
+
+    Where members correct differently, the ensemble chooses its own on its validation.
+    """
     corrections = {member.experiment.inference.prior_correction for member in chosen}
-    correction = corrections.pop() if len(corrections) == 1 else "none"
+    correction = corrections.pop() if len(corrections) == 1 else "validation"
     return Inference(views="none", scales=(1.0,), prior_correction=correction)
 
 

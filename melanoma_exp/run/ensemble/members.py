@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from melanoma_exp.config import Experiment, determines
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.models import Ensemble
+from melanoma_exp.models.inference import Inference
 from melanoma_exp.prediction import manifest, saved_model
 from melanoma_exp.prediction.manifest import Manifest
 from melanoma_exp.spec import UserError
@@ -57,12 +58,15 @@ def check_ids(run_ids: Sequence[str]) -> None:
         raise UserError(f"ensemble: takes two finished runs or more (got {len(run_ids)})")
 
 
-def read(archive: Archive, runs: Iterable[StoredRun]) -> list[MemberRun]:
+def read(
+    archive: Archive, runs: Iterable[StoredRun], inference: Mapping[str, Inference]
+) -> list[MemberRun]:
     """Reads the members and checks that they fit together.
 
     Args:
         archive: Where they are recorded.
         runs: Finished ones.
+        inference: By run id what replaces its own views and correction.
 
     Raises:
         UserError: A line for each run that does not fit, and why.
@@ -71,7 +75,8 @@ def read(archive: Archive, runs: Iterable[StoredRun]) -> list[MemberRun]:
     lines: list[str] = []
     for stored in runs:
         try:
-            members.append(_read(archive, stored))
+            member = _read(archive, stored)
+            members.append(_with_inference(member, inference.get(stored.id)))
         except UserError as error:
             lines += error.lines
     lines += [f"{m.title}: {why}" for m in members if (why := _unfit(m, members[0]))]
@@ -89,6 +94,18 @@ def _read(archive: Archive, stored: StoredRun) -> MemberRun:
     described = Manifest.read(files[manifest.NAME])
     experiment, decision = saved_model.read_config(described, files)
     return MemberRun(stored, experiment, decision, described, files, parts)
+
+
+def _with_inference(member: MemberRun, inference: Inference | None) -> MemberRun:
+    if inference is None or inference == member.experiment.inference:
+        return member
+    if inference.prior_correction != "none" and member.decision.prior_correction is None:
+        raise UserError(
+            f"inference.prior_correction: {member.title} recorded no class shares, for it corrects "
+            "nothing; take inference.prior_correction=none"
+        )
+    changed = member.experiment.model_copy(update={"inference": inference})
+    return replace(member, experiment=changed)
 
 
 def _unfit(member: MemberRun, first: MemberRun) -> str:
