@@ -12,6 +12,9 @@ from melanoma_exp.data.audit import cached, findings
 from melanoma_exp.data.balance import Balance
 from melanoma_exp.data.children import Origin, make_reader
 from melanoma_exp.data.datasets.base import Dataset, LoadedDataset
+from melanoma_exp.data.division import divide
+from melanoma_exp.data.inputs.encoded import EncodedMetadata, encode
+from melanoma_exp.data.inputs.encoding import Encoding
 from melanoma_exp.data.loader import Loader, Reader
 from melanoma_exp.data.samples import Parts, Plan, Samples
 from melanoma_exp.data.splits import Split
@@ -70,6 +73,22 @@ class DataModule:
     def split_digest(self) -> str:
         """Identifies which original image is in which part, however train is balanced."""
         return replace(self.parts, train=self.unbalanced).digest
+
+    @property
+    def metadata(self) -> EncodedMetadata | None:
+        """What the network sees beside the images, None where that is nothing."""
+        return self.reader.metadata
+
+    @property
+    def encoding(self) -> Encoding | None:
+        """How metadata become vectors, None where the network sees none."""
+        return None if self.metadata is None else self.metadata.encoding
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Digests of what the network sees, by name: the images, and the metadata if any."""
+        metadata = {} if self.metadata is None else {"metadata": self.metadata.digest}
+        return {"dataset": self.data.digest, **metadata}
 
     @property
     def nbytes(self) -> int:
@@ -147,7 +166,7 @@ def prepare(
 
     Raises:
         UserError: No training or validation image is left, or those of one class alone; or the
-            cache cannot be written.
+            metadata cannot be used; or the cache cannot be written.
     """
     parts, plan, unbalanced = divide(data.samples, split, balance, seed)
     for name, part in (("training", parts.train), ("validation", parts.val)):
@@ -160,6 +179,10 @@ def prepare(
             hint = dataset.how_to_label() or "two classes or more are needed"
             what = f"all {len(part)} {name} images of {len(data.samples)}"
             raise UserError(f"{what} are of one class, {only}: {hint}")
+    metadata = None
+    if dataset.inputs is not None:
+        images = len(data.pixels)
+        metadata = encode(dataset.inputs, data.samples, unbalanced, data.metadata, images)
     origin = Origin(data.pixels, data.digest, dataset.kind)
     reader = make_reader(parts.train.join(parts.val), origin, augment, seed, cache)
     audit = cached.audit(data.survey, cache)
@@ -170,7 +193,7 @@ def prepare(
         parts=parts,
         plan=plan,
         unbalanced=unbalanced,
-        reader=reader,
+        reader=replace(reader, metadata=metadata),
         leak=parts.leak(),
         audit=audit,
         augment=augment,
@@ -209,32 +232,6 @@ def evaluated(
         balance="none",
         seed=0,
     )
-
-
-def divide(
-    samples: Samples, split: Split, balance: Balance, seed: int
-) -> tuple[Parts, Plan, Samples]:
-    """Splits, then balances; or the other way round where the published order is asked for.
-
-    Returns:
-        The parts, balanced rows in train; the plan of an epoch; the training images before
-        balancing.
-    """
-    if split.balances_first:
-        test = samples.take(samples.official == "test")
-        if balance.kind == "sampling":
-            raise UserError(
-                "balance=sampling: draws training rows every epoch and so has none to divide; "
-                "split=published balances first: choose another split or balance"
-            )
-        plan = balance.apply(samples.take(samples.official != "test"), seed)
-        parts = split.apply(plan.samples.join(test))
-        originals = parts.train.take(parts.train.copy == 0)
-        return parts, replace(plan, samples=parts.train), originals
-    parts = split.apply(samples)
-    parts = replace(parts, train=split.limit(parts.train))
-    plan = balance.apply(parts.train, seed)
-    return replace(parts, train=plan.samples), plan, parts.train
 
 
 def _unused(originals: Samples, parts: Parts) -> tuple[int, int]:

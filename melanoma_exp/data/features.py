@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,9 +19,6 @@ from melanoma_exp.data.samples import Samples
 from melanoma_exp.system import arrays
 from melanoma_exp.system.arrays import Images
 from melanoma_exp.system.randomness import Purpose, address, generator
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 BATCH = 64  # views that are computed at once
 Embed = Callable[[np.ndarray], np.ndarray]  # uint8 (BATCH, h, w, 3) to float32 (BATCH, d)
@@ -149,8 +146,8 @@ class FeatureLoader(Loader):
         return {}
 
     @property
-    def specs(self) -> list["tf.TensorSpec"]:
-        """Shape and dtype of what `batch` returns."""
+    def image_spec(self) -> Any:
+        """Shape and dtype of a batch of features."""
         import tensorflow as tf
 
-        return [tf.TensorSpec((None, self.features.size), tf.float32), *super().specs[1:]]
+        return tf.TensorSpec((None, self.features.size), tf.float32)

@@ -6,11 +6,12 @@ finished batches. Any step of any epoch can be asked for at any time, by any thr
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from melanoma_exp.augment import Policy
+from melanoma_exp.data.inputs.encoded import EncodedMetadata
 from melanoma_exp.data.prefetch import prefetched
 from melanoma_exp.data.samples import Plan, Samples
 from melanoma_exp.system.arrays import Images
@@ -28,11 +29,13 @@ class Reader:
         pixels: uint8 (images, h, w, 3), the originals.
         children: uint8 (m, h, w, 3), children that were made beforehand.
         made: str (m,), the ids of those, sorted.
+        metadata: Vectors of the originals' metadata, None where the network sees none.
     """
 
     pixels: np.ndarray
     children: np.ndarray
     made: np.ndarray = field(default_factory=lambda: np.empty(0, str))
+    metadata: EncodedMetadata | None = None
 
     def read(self, samples: Samples) -> np.ndarray:
         """Returns uint8 (n, h, w, 3); a child that was not made beforehand is its source."""
@@ -137,7 +140,7 @@ class Loader:
 
     def batch(
         self, epoch: int, step: int, share: tuple[int, int] | None = None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[Any, np.ndarray, np.ndarray]:
         """Returns one batch.
 
         Args:
@@ -146,20 +149,23 @@ class Loader:
             share: The first of its rows to return and the one after the last; None is all.
 
         Returns:
-            Images uint8 (b, h, w, 3); targets int64 (b,), or float32 (b, classes) that sum to 1
-            each if they are `soft`; loss weights float32 (b,).
+            Images uint8 (b, h, w, 3), or a pair of them and metadata float32 (b, size); targets
+            int64 (b,), or float32 (b, classes) that sum to 1 each if they are `soft`; loss weights
+            float32 (b,).
         """
         start, end = step * self.batch_size, min((step + 1) * self.batch_size, self.images)
         if share is not None:
             start, end = start + share[0], min(start + share[1], end)
         positions = np.arange(start, end)
         images, target = self._varied(epoch, positions)
+        metadata = self._metadata(epoch, positions)
         if self.soft:
-            images, target = self._mixed(epoch, positions, images, target)
+            images, target, metadata = self._mixed(epoch, positions, images, target, metadata)
         weight = np.ones(len(positions))
         if self.class_weight is not None and epoch + 1 >= self.from_epoch:
             weight = target @ self.class_weight if self.soft else self.class_weight[target]
-        return images, target, weight.astype(np.float32)
+        inputs = images if metadata is None else (images, metadata)
+        return inputs, target, weight.astype(np.float32)
 
     def _varied(self, epoch: int, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the images at positions of an epoch before mixing, and their labels."""
@@ -171,12 +177,26 @@ class Loader:
                 images[k] = self.policy.draw(images[k], random)
         return images, self.samples.label[rows]
 
-    def _mixed(
-        self, epoch: int, positions: np.ndarray, images: np.ndarray, labels: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns images and soft targets after the policy's batch steps.
+    def _metadata(self, epoch: int, positions: np.ndarray) -> np.ndarray | None:
+        """Returns the metadata at positions of an epoch before mixing, None without any."""
+        if self.reader.metadata is None:
+            return None
+        vectors = self.reader.metadata.read(self.samples.image[self.order(epoch)[positions]])
+        if self.seed is None:
+            return vectors
+        return self.reader.metadata.drop(vectors, self.seed, epoch, positions, self.images)
 
-        A partner is the image of its position as it is before mixing.
+    def _mixed(
+        self,
+        epoch: int,
+        positions: np.ndarray,
+        images: np.ndarray,
+        labels: np.ndarray,
+        metadata: np.ndarray | None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Returns images, soft targets and metadata after the policy's batch steps.
+
+        A partner is what its position has before mixing; metadata have the labels' shares.
         """
         assert self.policy is not None and self.seed is not None
         hard = np.eye(len(self.samples.classes), dtype=np.float32)
@@ -190,7 +210,10 @@ class Loader:
                     images[k] = mix.apply(images[k], image)
                     share = np.float32(mix.share)
                     targets[k] = share * targets[k] + (1 - share) * hard[label]
-        return images, targets
+                    if metadata is not None:
+                        other: Any = self._metadata(epoch, np.array([mix.partner]))
+                        metadata[k] = share * metadata[k] + (1 - share) * other[0]
+        return images, targets, metadata
 
     @cached_property
     def _orders(self) -> dict[int, np.ndarray]:
@@ -201,21 +224,25 @@ class Loader:
         return self.reader.locate(self.samples)
 
     def dataset(self, epoch: int = 0, first: int = 0) -> "tf.data.Dataset":
-        """Returns the batches of an epoch as (images, targets, weights).
-
-        Args:
-            epoch: From 0.
-            first: The step it begins with; a later one gives what an earlier one would have given.
-        """
+        """Returns the batches of an epoch from step `first` on, as `batch` gives them."""
         return prefetched(lambda step: self.batch(epoch, step), first, self.steps, self.specs)
 
     @property
-    def specs(self) -> list["tf.TensorSpec"]:
+    def specs(self) -> list[Any]:
         """Shape and dtype of what `batch` returns."""
         import tensorflow as tf
 
+        inputs, metadata = self.image_spec, self.reader.metadata
+        if metadata is not None:
+            inputs = (inputs, tf.TensorSpec((None, metadata.size), tf.float32))
         target = tf.TensorSpec((None,), tf.int64)
         if self.soft:
             target = tf.TensorSpec((None, len(self.samples.classes)), tf.float32)
-        shape = (None, *self.reader.pixels.shape[1:])
-        return [tf.TensorSpec(shape, tf.uint8), target, tf.TensorSpec((None,), tf.float32)]
+        return [inputs, target, tf.TensorSpec((None,), tf.float32)]
+
+    @property
+    def image_spec(self) -> Any:
+        """Shape and dtype of a batch of images, or of what stands for them."""
+        import tensorflow as tf
+
+        return tf.TensorSpec((None, *self.reader.pixels.shape[1:]), tf.uint8)

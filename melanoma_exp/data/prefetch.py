@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -36,31 +34,33 @@ class Prefetcher(Generic[Result]):
 
 
 def prefetched(
-    make: Callable[[int], tuple[np.ndarray, ...]],
+    make: Callable[[int], tuple[Any, ...]],
     first: int,
     end: int,
-    specs: Sequence["tf.TensorSpec"],
+    specs: Sequence[Any],
 ) -> "tf.data.Dataset":
     """Returns what a function gives of `first` up to `end` - 1, made while the last one is used.
 
     Args:
-        make: Gives one element. Called in one thread, one call at a time.
+        make: Gives one element, arrays or tuples of them. Called in one thread, one call at a time.
         first: The first element's number.
         end: The number that no longer has an element.
-        specs: Shape and dtype of each array of an element.
+        specs: Shape and dtype of each array of an element, a tf.TensorSpec in the place of each.
     """
     import tensorflow as tf
 
     # Not tf.data's prefetch: with determinism on TensorFlow quietly leaves that out.
     ahead = Prefetcher(make, end)
 
-    def taken(number: "tf.Tensor") -> tuple["tf.Tensor", ...]:
+    flat = tf.nest.flatten(tuple(specs))
+
+    def taken(number: "tf.Tensor") -> Any:
         arrays = tf.numpy_function(
-            lambda n: ahead.take(int(n)), [number], [spec.dtype for spec in specs]
+            lambda n: tf.nest.flatten(ahead.take(int(n))), [number], [spec.dtype for spec in flat]
         )
-        for array, spec in zip(arrays, specs, strict=True):
+        for array, spec in zip(arrays, flat, strict=True):
             array.set_shape(spec.shape)
-        return tuple(arrays)
+        return tf.nest.pack_sequence_as(tuple(specs), arrays)
 
     options = tf.data.Options()
     # Nothing is to be tuned, and an iterator that ends may wait for the tuner as long as it lived.

@@ -59,6 +59,7 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             Added("train.swa", None),
             Added("balance.from_epoch", 1, ("class_weight", "sampling")),
             AddedToStep("colour", "gain", [0.0, 0.0]),
+            Added("dataset.inputs", None),
         ),
     ),
 )

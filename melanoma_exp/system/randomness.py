@@ -25,6 +25,7 @@ class Purpose(IntEnum):
     VIEW = 10  # of an image whose features are computed once
     VIEW_OF_EPOCH = 11  # which of them an epoch sees
     SUBSET = 12
+    HIDDEN = 13  # columns of the metadata that are unknown in an epoch
 
 
 def generator(seed: int, purpose: Purpose, first: int = 0, second: int = 0) -> np.random.Generator:

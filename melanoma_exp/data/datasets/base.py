@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from melanoma_exp.data import class_names
+from melanoma_exp.data.inputs.spec import Inputs
 from melanoma_exp.data.labels import Conflicts, Labels
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.spec import Spec, UserError, UserPath, digest
@@ -70,6 +71,7 @@ class Dataset(Spec):
     max_pixels: int = Field(ge=64, le=1_000_000_000)
     labels: Labels
     conflicts: Conflicts
+    inputs: Inputs | None  # columns of the metadata that the network sees beside the image
 
     @property
     def alerts(self) -> dict[str, tuple[str, ...]]:

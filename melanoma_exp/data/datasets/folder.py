@@ -1,9 +1,12 @@
 """Class folders, with or without a metadata CSV."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import model_validator
 
 from melanoma_exp.data.datasets.base import FolderDataset
+from melanoma_exp.data.inputs import names
 
 if TYPE_CHECKING:
     from melanoma_exp.data.layouts.columns import Columns
@@ -30,6 +33,19 @@ class Folder(FolderDataset):
     official_column: str | None
     official_classes: dict[str, tuple[str, ...]]
     expected: dict[str, dict[str, int]]
+
+    @model_validator(mode="after")
+    def _inputs_are_no_columns_of_its_own(self) -> Self:
+        own = {
+            self.label_column: "is the label",
+            self.official_column: "is the official label",
+            self.group_column: "names the lesion",
+            self.id_column: "names the image",
+        }
+        for column in self.inputs.columns if self.inputs else ():
+            if column in own:
+                raise ValueError(f"inputs: {names.refused(column, own[column])}")
+        return self
 
     def check_environment(self) -> None:
         """Checks that a folder is named, and a CSV where columns of it are.
