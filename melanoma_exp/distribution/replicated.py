@@ -7,7 +7,8 @@ averages over replicas as if each had as many images, which the last batch of an
 all variables are created at once, in the strategy's scope, and a step is written out here.
 `tests/distribution/test_keras_20585.py` says when this file can go.
 
-A batch is (images, targets, loss weights, position); targets are int64 (r,) or float32 (r, classes)
+A batch is (images, targets, loss weights, position), with a pair of images and metadata in the
+place of images where the network takes both; targets are int64 (r,) or float32 (r, classes)
 and position is int64 (3,): the first row of the global batch that is here, the number of its rows
 that are here, and the number of all its rows.
 """
@@ -63,7 +64,8 @@ class Steps(keras_internals.PrebuiltModel):
 
     def build_all(self) -> None:
         """Creates the variables of metrics and optimizer."""
-        inputs = np.zeros((1, *self.input_shape[1:]), self.inputs[0].dtype)
+        rows = tuple(np.zeros((1, *x.shape[1:]), x.dtype) for x in self.inputs)
+        inputs = rows if len(rows) > 1 else rows[0]
         batch = inputs, np.zeros(1, np.int64), np.ones(1, np.float32)
         keras_internals.build_metrics(self, batch)
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)  # of loss scaling

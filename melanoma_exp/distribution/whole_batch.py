@@ -55,7 +55,8 @@ def use_whole_batch(model: keras.Model) -> None:
 
     # Whichever function a layer draws with, the graph of a training step shows it. Our own layers
     # draw nothing outside of a positioned step.
-    inputs = tf.TensorSpec((None, *model.input_shape[1:]), model.inputs[0].dtype)
+    specs = tuple(tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in model.inputs)
+    inputs = specs if len(specs) > 1 else specs[0]
     graph = train_without_position.get_concrete_function(inputs).graph.as_graph_def()
     nodes = [*graph.node, *(node for body in graph.library.function for node in body.node_def)]
     for node in nodes:

@@ -18,6 +18,7 @@ def grad_cam(
     layer: str,
     images: NDArray[np.uint8],
     class_index: NDArray[np.integer] | int,
+    metadata: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Returns the positive evidence for a class, scaled to 1.
 
@@ -26,13 +27,14 @@ def grad_cam(
         layer: As of `evidence`.
         images: uint8 (n, h, w, 3).
         class_index: As of `evidence`.
+        metadata: As of `evidence`.
 
     Returns:
         float32 (n, h, w), each map 0 to 1, its largest value 1; all 0 without positive
         evidence.
     """
     height, width = images.shape[1:3]
-    return positive_part(evidence(model, layer, images, class_index), height, width)
+    return positive_part(evidence(model, layer, images, class_index, metadata), height, width)
 
 
 def positive_part(sums: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
@@ -56,6 +58,7 @@ def evidence(
     layer: str,
     images: NDArray[np.uint8],
     class_index: NDArray[np.integer] | int,
+    metadata: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Returns the evidence for (positive) and against (negative) a class at each position.
 
@@ -69,6 +72,7 @@ def evidence(
         layer: Name of a layer with output (n, fh, fw, channels), of `Model.gradcam_layer`.
         images: uint8 (n, h, w, 3).
         class_index: int (n,), or one for all: the class to explain, 0 to c - 1.
+        metadata: float32 (n, size), of a network that takes them; they are held fixed.
 
     Returns:
         float32 (n, fh, fw), of any size and sign, a value a position of the layer's output.
@@ -78,13 +82,16 @@ def evidence(
 
     from melanoma_exp.training.keras_internals import output_in
 
-    inner = keras.Model(model.inputs[0], [output_in(model, layer), model.outputs[0]])
+    seen = model.inputs[0] if metadata is None else tuple(model.inputs)
+    inner = keras.Model(seen, [output_in(model, layer), model.outputs[0]])
     target = np.broadcast_to(np.asarray(class_index, np.int64), len(images))
     maps = []
     for start in range(0, len(images), BATCH):
-        batch, index = images[start : start + BATCH], target[start : start + BATCH]
+        rows = slice(start, start + BATCH)
+        index, batch = target[rows], tf.convert_to_tensor(images[rows])
+        inputs = batch if metadata is None else (batch, tf.convert_to_tensor(metadata[rows]))
         with tf.GradientTape() as tape:
-            features, logits = inner(tf.convert_to_tensor(batch), training=False)
+            features, logits = inner(inputs, training=False)
             tape.watch(features)
             chosen = tf.one_hot(index, logits.shape[-1], dtype=logits.dtype)
             against = 1 - chosen if logits.shape[-1] == 2 else tf.zeros_like(chosen)

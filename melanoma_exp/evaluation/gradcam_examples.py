@@ -65,7 +65,7 @@ def compute(
         layer: Whose feature maps are explained.
         part: Where images are chosen.
         decision: What an alert is; without positive classes the predicted class is explained.
-        reader: Of the pixels.
+        reader: Of the pixels and metadata.
         count: At most this many images.
         seed: Of the random weights.
     """
@@ -81,12 +81,15 @@ def compute(
         positive, chance = np.ones(len(label), bool), probability[np.arange(len(label)), target]
         alerted = target == label
     rows, outcomes = choose(positive, alerted, chance, count)
-    images = reader.read(part.samples.take(rows))
-    trained = gradcam.evidence(model, layer, images, target[rows])
-    others = [
-        gradcam.evidence(gradcam.randomised(model, seed + k), layer, images, target[rows])
-        for k in range(RANDOM_MODELS)
-    ]
+    chosen = part.samples.take(rows)
+    images = reader.read(chosen)
+    metadata = None if reader.metadata is None else reader.metadata.read(chosen.image)
+
+    def explain(network: "keras.Model") -> NDArray[np.float32]:
+        return gradcam.evidence(network, layer, images, target[rows], metadata)
+
+    trained = explain(model)
+    others = [explain(gradcam.randomised(model, seed + k)) for k in range(RANDOM_MODELS)]
     size = images.shape[1:3]
     # A map without positive evidence is empty: draw the random model with the fewest of those.
     drawn = max(others, key=lambda evidence: int((evidence > 0).any(axis=(1, 2)).sum()))

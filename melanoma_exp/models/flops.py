@@ -44,7 +44,7 @@ class Cost:
 
 
 def measure(model: "keras.Model") -> Cost:
-    """Counts multiply-adds and weights of any network with one input.
+    """Counts multiply-adds and weights of any network.
 
     The graph is traced for one image and never run: 0.07 s for M2 at 180x180, where TensorFlow's
     profiler takes 1.6 s and warns. It knows nested models, shared layers and operations without a
@@ -57,8 +57,8 @@ def measure(model: "keras.Model") -> Cost:
 
     archive = keras.export.ExportArchive()
     archive.track(model)
-    image = keras.InputSpec(shape=(1, *model.input_shape[1:]), dtype=model.inputs[0].dtype)
-    forward = archive.add_endpoint("forward", model.call, [image])
+    one = tuple(keras.InputSpec(shape=(1, *x.shape[1:]), dtype=x.dtype) for x in model.inputs)
+    forward = archive.add_endpoint("forward", model.call, [one if len(one) > 1 else one[0]])
     multiply_adds, uncounted = _count(forward.get_concrete_function().graph)
     return Cost(multiply_adds, model.count_params(), tuple(sorted(uncounted)))
 

@@ -77,28 +77,35 @@ class Inference(Spec):
         any other. All views of a batch are one batch of the network.
 
         Args:
-            network: uint8 (b, h, w, 3) to float32 logits (b, c).
+            network: uint8 (b, h, w, 3) to float32 logits (b, c); or that and metadata, float32
+                (b, size), which are the same for all views.
 
         Returns:
-            The network itself for a single view of the whole image, else a functional model, uint8
-            (b, h, w, 3) to float32 (b, c): the logarithm of the mean of the views' softmax.
+            The network itself for a single view of the whole image, else a functional model of the
+            same inputs, to float32 (b, c): the logarithm of the mean of the views' softmax.
         """
         import keras
         from keras import ops
 
-        _, height, width, _ = network.input_shape
+        _, height, width, _ = network.inputs[0].shape
         orientations = self._orientations(height, width)
         if len(orientations) == 1 and self.scales == (1.0,):
             return network
-        images = keras.Input(network.input_shape[1:], dtype="uint8", name="images")
+        images = keras.Input(network.inputs[0].shape[1:], dtype="uint8", name="images")
+        metadata = [
+            keras.Input(x.shape[1:], dtype=x.dtype, name=x.name) for x in network.inputs[1:]
+        ]
         zoomed = [_zoomed(images, scale, height, width) for scale in self.scales]
         views = [_oriented(image, one) for image in zoomed for one in orientations]
-        logits = network(ops.concatenate(views, axis=0) if len(views) > 1 else views[0])
+        seen = [ops.concatenate(views, axis=0) if len(views) > 1 else views[0]]
+        seen += [ops.concatenate([x] * len(views), axis=0) for x in metadata]
+        logits = network(tuple(seen) if metadata else seen[0])
         chance = ops.log_softmax(ops.reshape(logits, (len(views), -1, logits.shape[-1])), axis=-1)
         # The largest of a class's views is taken out, so that no exponential underflows.
         largest = ops.max(chance, axis=0)
         mean = ops.log(ops.mean(ops.exp(chance - largest), axis=0)) + largest
-        wrapped = keras.Model(images, mean, name=f"{network.name}_views")
+        inputs = (images, *metadata) if metadata else images
+        wrapped = keras.Model(inputs, mean, name=f"{network.name}_views")
         wrapped.jit_compile = network.jit_compile
         return wrapped
 

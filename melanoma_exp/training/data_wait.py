@@ -48,7 +48,7 @@ class DataWait:
             requested: "tf.Tensor", batch: tuple["tf.Tensor", ...]
         ) -> tuple["tf.Tensor", ...]:
             with tf.control_dependencies([tf.numpy_function(record, [requested], [])]):
-                return tuple(tf.identity(array) for array in batch)
+                return tf.nest.map_structure(tf.identity, batch)
 
         stamps = tf.data.Dataset.counter().map(lambda n: tf.numpy_function(stamp, [n], tf.float64))
         options = tf.data.Options()

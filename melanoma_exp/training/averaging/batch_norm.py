@@ -22,7 +22,7 @@ def estimate(model: keras.Model, batches: Any) -> None:
 
     Args:
         model: Built; in one process without replicas.
-        batches: Elements that begin with images.
+        batches: Elements that begin with the model's inputs.
     """
     layers = [layer for layer in _layers(model) if layer.trainable]
     variables = [v for one in layers for v in (one.moving_mean, one.moving_variance)]

@@ -13,6 +13,7 @@ import tensorflow as tf
 from melanoma_exp.augment import Policy
 from melanoma_exp.data.datasets.base import LoadedDataset
 from melanoma_exp.data.features import BATCH, Features, Progress
+from melanoma_exp.models import metadata_branch
 from melanoma_exp.models.base import Model
 from melanoma_exp.spec import UserError, digest
 from melanoma_exp.system.cache.entry import About, hold, obtain
@@ -29,7 +30,8 @@ class FrozenNetwork:
 
     Attributes:
         extractor: uint8 images (b, h, w, 3) to embeddings (b, d).
-        head: Embeddings to logits; its layers are those of the network.
+        head: Embeddings, and metadata where the network takes them, to logits; its layers are those
+            of the network.
         size: d.
         digest: Identifies graph and weights of what is frozen; the head has no part in it.
     """
@@ -44,14 +46,21 @@ class FrozenNetwork:
         Raises:
             UserError: The layer gives no vectors.
         """
-        embedding = keras_internals.output_in(network, spec.embedding_layer(network))
+        joined = metadata_branch.is_joined(network)
+        if joined:
+            embedding = metadata_branch.embedding_of(network)
+        else:
+            embedding = keras_internals.output_in(network, spec.embedding_layer(network))
         if len(embedding.shape) != 2:
             raise UserError(
                 f"train.features: the embedding of model {spec.name} has the shape "
                 f"{tuple(embedding.shape[1:])}, expected a vector"
             )
         self.extractor = keras.Model(network.inputs[0], embedding, name="extractor")
-        self.head = keras.Model(embedding, network.outputs[0], name=f"{network.name}_head")
+        if joined:
+            self.head = metadata_branch.head_of(network)
+        else:
+            self.head = keras.Model(embedding, network.outputs[0], name=f"{network.name}_head")
         self.size, self.digest = int(embedding.shape[1]), _digest(self.extractor, spec)
 
     def embed(self) -> Callable[[np.ndarray], np.ndarray]:

@@ -14,6 +14,7 @@ from typing import Protocol
 import keras
 
 from melanoma_exp.models.base import Model
+from melanoma_exp.models.metadata_branch import WEIGHTED, is_joined
 from melanoma_exp.spec import UserError
 from melanoma_exp.training import keras_internals
 from melanoma_exp.training.interfaces import EnterPhase
@@ -113,7 +114,11 @@ def stages_of(model: keras.Model, network: Model) -> list[list[str]]:
     Raises:
         UserError: The network's `stages` leave out a layer.
     """
-    stages = network.stages(model)
+    stages = [list(stage) for stage in network.stages(model)]
+    if is_joined(model):  # the branch of the metadata is trained with the head
+        stages = [[name for name in stage if name not in WEIGHTED] for stage in stages]
+        stages = [stage for stage in stages if stage]
+        stages[-1] += WEIGHTED
     named = {name for stage in stages for name in stage}
     if missing := [
         layer.name for layer in model.layers if layer.weights and layer.name not in named
