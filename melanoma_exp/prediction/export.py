@@ -1,13 +1,14 @@
 """Exports a run's network to other formats, and checks that the predictions agree.
 
-Every format takes uint8 (n, h, w, 3) and gives logits float32 (n, classes); calibration, threshold
-and decoding stay with the run. A file gets its final name only after its probabilities agree with
+Every format takes uint8 (n, h, w, 3), and a second input float32 (n, size) where the network reads
+metadata, and gives logits float32 (n, classes); calibration, threshold and decoding stay with the
+run. A file gets its final name only after its probabilities agree with
 those of the network on real images.
 """
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from melanoma_exp.data.inputs.encoding import Row
 from melanoma_exp.evaluation.metrics.decision import softmax
 from melanoma_exp.prediction.saved_model import SavedModel
 from melanoma_exp.spec import UserError
@@ -24,7 +26,7 @@ from melanoma_exp.spec import UserError
 if TYPE_CHECKING:
     import keras
 
-Logits = Callable[[np.ndarray], np.ndarray]
+Logits = Callable[..., np.ndarray]  # of images, and of metadata where the network reads them
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,13 @@ class Exported:
         return self.difference <= self.tolerance
 
 
-def export(saved: SavedModel, name: str, images: np.ndarray, target: Path) -> Exported:
+def export(
+    saved: SavedModel,
+    name: str,
+    images: np.ndarray,
+    target: Path,
+    rows: Sequence[Row] | None = None,
+) -> Exported:
     """Writes the network in one format and compares it with the original.
 
     Args:
@@ -69,6 +77,7 @@ def export(saved: SavedModel, name: str, images: np.ndarray, target: Path) -> Ex
         name: One of `FORMATS`.
         images: uint8 (n, h, w, 3), n >= 1, as the run decodes them.
         target: Path without suffix; an earlier export there is replaced once this one agrees.
+        rows: The metadata of the images, text by column; None is unknown.
 
     Raises:
         UserError: A package is missing, or the file cannot be written.
@@ -81,12 +90,14 @@ def export(saved: SavedModel, name: str, images: np.ndarray, target: Path) -> Ex
             "`export`: pip install -c constraints.txt '.[export]'"
         )
     final = target.with_name(target.name + chosen.suffix)
-    wanted = softmax(saved.logits(images))
+    metadata = saved.encode(rows or [{}] * len(images))
+    inputs = (images,) if metadata is None else (images, metadata)
+    wanted = softmax(saved.logits(*inputs))
     try:
         with tempfile.TemporaryDirectory(dir=final.parent, prefix=".export-") as folder:
             aside = Path(folder) / f"model{chosen.suffix}"
             with _quiet():
-                found = softmax(_converted(name, chosen, saved.network, aside)(images))
+                found = softmax(_converted(name, chosen, saved.network, aside)(*inputs))
             result = Exported(final, float(np.abs(found - wanted).max()), chosen.tolerance)
             if result.agrees:
                 if final.is_dir():
@@ -118,7 +129,7 @@ def _read_keras(path: Path) -> Logits:
     import keras
 
     loaded = keras.models.load_model(path, compile=False, safe_mode=True)
-    return lambda images: np.asarray(loaded(images))
+    return lambda *inputs: np.asarray(loaded(_one_or_all(inputs)))
 
 
 def _write_savedmodel(network: "keras.Model", path: Path) -> None:
@@ -129,7 +140,7 @@ def _read_savedmodel(path: Path) -> Logits:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(path))  # owns the weights: `serve` alone would lose them
-    return lambda images: np.asarray(loaded.serve(images))
+    return lambda *inputs: np.asarray(loaded.serve(_one_or_all(inputs)))
 
 
 def _write_onnx(network: "keras.Model", path: Path) -> None:
@@ -159,8 +170,8 @@ def _read_onnx(path: Path) -> Logits:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda images: session.run(None, {name: images})[0]
+    names = [one.name for one in session.get_inputs()]
+    return lambda *inputs: session.run(None, dict(zip(names, inputs, strict=True)))[0]
 
 
 def _write_tflite(network: "keras.Model", path: Path) -> None:
@@ -173,16 +184,24 @@ def _read_tflite(path: Path) -> Logits:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path))
-    (entry,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
+    entries, (out,) = interpreter.get_input_details(), interpreter.get_output_details()
 
-    def logits(images: np.ndarray) -> np.ndarray:
-        interpreter.resize_tensor_input(entry["index"], images.shape)
+    def logits(*inputs: np.ndarray) -> np.ndarray:
+        # Inputs may change places, and images alone are bytes.
+        given = [next(x for x in inputs if x.dtype == entry["dtype"]) for entry in entries]
+        for entry, values in zip(entries, given, strict=True):
+            interpreter.resize_tensor_input(entry["index"], values.shape)
         interpreter.allocate_tensors()
-        interpreter.set_tensor(entry["index"], images)
+        for entry, values in zip(entries, given, strict=True):
+            interpreter.set_tensor(entry["index"], values)
         interpreter.invoke()
         return np.asarray(interpreter.get_tensor(out["index"]))
 
     return logits
+
+
+def _one_or_all(inputs: Sequence[np.ndarray]) -> Any:
+    return inputs[0] if len(inputs) == 1 else tuple(inputs)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from melanoma_exp.data.inputs.encoding import Encoding
 from melanoma_exp.spec import UserError, validate_json
 from melanoma_exp.system.files import read_named, sha256
 
@@ -23,17 +24,24 @@ class Manifest:
         weights_sha256: Of `model.weights.h5`.
         experiment_sha256: Of `experiment.json`; None in files of earlier versions.
         decision_sha256: Of `decision.json`; None likewise.
+        metadata: How the second input is made; None where the network takes images alone.
     """
 
     classes: tuple[str, ...]
     weights_sha256: str
     experiment_sha256: str | None = None
     decision_sha256: str | None = None
+    metadata: Encoding | None = None
 
     @classmethod
-    def of(cls, classes: tuple[str, ...], files: Mapping[str, Path]) -> "Manifest":
+    def of(
+        cls, classes: tuple[str, ...], files: Mapping[str, Path], metadata: Encoding | None = None
+    ) -> "Manifest":
         """Describes files, by their names."""
-        return cls(classes, *(sha256(files[name]) for name in (WEIGHTS, EXPERIMENT, DECISION)))
+        weights, experiment, decision = (
+            sha256(files[name]) for name in (WEIGHTS, EXPERIMENT, DECISION)
+        )
+        return cls(classes, weights, experiment, decision, metadata)
 
     @classmethod
     def read(cls, path: Path) -> "Manifest":
@@ -46,7 +54,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """Returns the text that `read` reads."""
-        return TypeAdapter(Manifest).dump_json(self, indent=2).decode() + "\n"
+        return TypeAdapter(Manifest).dump_json(self, indent=2, exclude_none=True).decode() + "\n"
 
     def check_weights(self, path: Path) -> None:
         """Compares a file of weights with what the run recorded.

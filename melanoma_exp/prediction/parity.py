@@ -1,11 +1,13 @@
 """Real images to check an export on."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from melanoma_exp.data.inputs.encoding import Row
 from melanoma_exp.data.layouts.image_files import SUFFIXES
 from melanoma_exp.prediction import sources
 from melanoma_exp.prediction.saved_model import SavedModel
@@ -17,10 +19,25 @@ if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
 
 
-def images(
+@dataclass(frozen=True)
+class Examples:
+    """Images to compare on.
+
+    Attributes:
+        images: uint8 (n, h, w, 3), decoded.
+        metadata: Of each image text by column, as far as it is known.
+        source: Where they are from.
+    """
+
+    images: np.ndarray
+    metadata: Sequence[Row]
+    source: str
+
+
+def examples(
     saved: SavedModel, archive: "Archive", run_id: str, given: Sequence[Path] | None, most: int
-) -> tuple[np.ndarray, str]:
-    """Returns decoded images, uint8 (n, h, w, 3), and a description of their source.
+) -> Examples:
+    """Returns images to compare on.
 
     Args:
         saved: The run.
@@ -33,14 +50,15 @@ def images(
         UserError: None can be read.
     """
     if given:
-        files, source = list(sources.find(given).files), ", ".join(map(str, given))
+        found: dict[Path, Row] = {path: {} for path in sources.find(given).files}
+        source = ", ".join(map(str, given))
     else:
-        files, source = _validation(saved, archive, run_id), "the run's own validation images"
-    step = max(len(files) // most, 1)
-    decoded = [image for path in files[::step][:most] if (image := _read(saved, path)) is not None]
+        found, source = _validation(saved, archive, run_id), "the run's own validation images"
+    files = list(found)[:: max(len(found) // most, 1)][:most]
+    decoded = {path: image for path in files if (image := _read(saved, path)) is not None}
     if not decoded:
-        raise UserError(f"export: no readable image among {len(files)} of {source}")
-    return np.stack(decoded), source
+        raise UserError(f"export: no readable image among {len(found)} of {source}")
+    return Examples(np.stack(list(decoded.values())), [found[path] for path in decoded], source)
 
 
 def _read(saved: SavedModel, path: Path) -> np.ndarray | None:
@@ -50,8 +68,8 @@ def _read(saved: SavedModel, path: Path) -> np.ndarray | None:
         return None
 
 
-def _validation(saved: SavedModel, archive: "Archive", run_id: str) -> list[Path]:
-    """Returns the files of the run's validation part, looked up by name in its dataset."""
+def _validation(saved: SavedModel, archive: "Archive", run_id: str) -> dict[Path, Row]:
+    """Returns the run's validation images with their metadata, looked up by name in its dataset."""
     dataset, cache = saved.experiment.dataset, saved.experiment.cache.root()
     if isinstance(dataset, Absent):
         raise UserError(
@@ -62,7 +80,8 @@ def _validation(saved: SavedModel, archive: "Archive", run_id: str) -> list[Path
     paths = dict(zip(map(str, listing.samples.source), listing.paths, strict=True))
     rows = shown.records(archive.text(run_id, "split.csv"))
     wanted = dict.fromkeys(row["source"] for row in rows if row["part"] == "val")
-    found = [paths[source] for source in wanted if source in paths]
+    known = listing.metadata
+    found = {paths[name]: known.get(name, {}) for name in wanted if name in paths}
     if not found:
         raise UserError(
             f"export: none of the run's validation images is in its dataset ({dataset.kind}); "

@@ -4,11 +4,12 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from melanoma_exp.data.inputs.encoding import Row
 from melanoma_exp.prediction.saved_model import SavedModel
 
 BATCH = 64
@@ -29,6 +30,7 @@ class Prediction:
         alert: Whether `alert_probability` reaches the threshold; None where the run has none.
         unsure: Whether it is within the confidence interval of the threshold.
         unusual: How it differs from the training images, or ""; None where the run cannot say.
+        metadata: What was known of it and used, text by column.
     """
 
     path: Path
@@ -38,6 +40,7 @@ class Prediction:
     alert: bool | None
     unsure: bool
     unusual: str | None
+    metadata: Row = field(default_factory=dict)
 
     @property
     def advice(self) -> str:
@@ -57,7 +60,10 @@ class UnreadableFile:
 
 
 def predict(
-    saved: SavedModel, files: Sequence[Path], progress: Callable[[int], None] = lambda done: None
+    saved: SavedModel,
+    files: Sequence[Path],
+    progress: Callable[[int], None] = lambda done: None,
+    metadata: Callable[[Path], Row] = lambda path: {},
 ) -> tuple[list[Prediction], list[UnreadableFile]]:
     """Predicts every file that can be read.
 
@@ -65,6 +71,7 @@ def predict(
         saved: The run.
         files: Images.
         progress: Called with the number of files that are done.
+        metadata: Gives what is known of a file, text by column.
 
     Returns:
         The predictions and the files without one, each in the order of `files`.
@@ -78,8 +85,8 @@ def predict(
             UnreadableFile(path, image) for path, image in batch if isinstance(image, str)
         ]
         if good:
-            images = np.stack([image for _, image in good])
-            found = predict_batch(saved, [path for path, _ in good], images)
+            paths, images = [path for path, _ in good], np.stack([image for _, image in good])
+            found = predict_batch(saved, paths, images, [metadata(path) for path in paths])
             predictions += [one for one in found if isinstance(one, Prediction)]
             unreadable += [one for one in found if isinstance(one, UnreadableFile)]
         done += len(batch)
@@ -88,7 +95,10 @@ def predict(
 
 
 def predict_batch(
-    saved: SavedModel, paths: Sequence[Path], images: np.ndarray
+    saved: SavedModel,
+    paths: Sequence[Path],
+    images: np.ndarray,
+    metadata: Sequence[Row] | None = None,
 ) -> list[Prediction | UnreadableFile]:
     """Predicts decoded images; where the network gives no numbers there is no prediction.
 
@@ -96,13 +106,19 @@ def predict_batch(
         saved: The run.
         paths: Of the images.
         images: uint8 (n, h, w, 3).
+        metadata: Of each image text by column; None is unknown.
+
+    Raises:
+        ValueError: A text is no number where one is expected.
     """
-    logits = saved.logits(images)
+    metadata = metadata or [{}] * len(paths)
+    logits = saved.logits(images, saved.encode(metadata))
     with np.errstate(all="ignore"):  # a tiny temperature makes a large logit infinite
         figures = np.concatenate([logits, saved.decision.class_probability(logits)], axis=1)
     sound = np.isfinite(figures).all(axis=1)
-    good = [path for path, one in zip(paths, sound, strict=True) if one]
-    found = iter(_predictions(saved, good, images[sound], logits[sound]))
+    rows = np.flatnonzero(sound).tolist()
+    good, known = [paths[k] for k in rows], [metadata[k] for k in rows]
+    found = iter(_predictions(saved, good, images[sound], logits[sound], known))
     return [
         next(found) if one else UnreadableFile(path, NO_NUMBER)
         for path, one in zip(paths, sound, strict=True)
@@ -110,7 +126,11 @@ def predict_batch(
 
 
 def _predictions(
-    saved: SavedModel, paths: Sequence[Path], images: np.ndarray, logits: np.ndarray
+    saved: SavedModel,
+    paths: Sequence[Path],
+    images: np.ndarray,
+    logits: np.ndarray,
+    metadata: Sequence[Row],
 ) -> list[Prediction]:
     """Returns what the decision makes of finite logits."""
     decision = saved.decision
@@ -129,6 +149,7 @@ def _predictions(
             alert=bool(alerts[k]) if decision.threshold is not None else None,
             unsure=bool(unsure[k]),
             unusual=unusual[k],
+            metadata=metadata[k],
         )
         for k, (path, shares) in enumerate(zip(paths, probabilities, strict=True))
     ]

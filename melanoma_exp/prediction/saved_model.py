@@ -4,7 +4,7 @@ The architecture is built from the run's own `experiment.json`, the weights come
 whose checksum the run recorded. Nothing is unpickled and no code is loaded from a file.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,11 @@ import numpy as np
 
 from melanoma_exp.config import Experiment, parse_json
 from melanoma_exp.data.decode import decode
+from melanoma_exp.data.inputs.encoding import Encoding
 from melanoma_exp.evaluation.logits import check_weights
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.out_of_distribution import OutOfDistribution
+from melanoma_exp.models import metadata_branch
 from melanoma_exp.prediction import manifest
 from melanoma_exp.prediction.manifest import Manifest
 from melanoma_exp.spec import UserError
@@ -40,8 +42,9 @@ class SavedModel:
         decision: Calibration, threshold and unsure band, chosen on validation.
         out_of_distribution: Score of unusual images; None where the run had too few images.
         network: Images uint8 (n, h, w, 3) to logits float32 (n, classes), of all views of the run's
-            `inference`.
+            `inference`; where there is an encoding, images and metadata float32 (n, size).
         trained: The network without views, which Grad-CAM explains.
+        encoding: Of the metadata that the network takes, None where it takes images alone.
     """
 
     name: str
@@ -51,6 +54,7 @@ class SavedModel:
     out_of_distribution: OutOfDistribution | None
     network: "keras.Model"
     trained: "keras.Model"
+    encoding: Encoding | None
 
     def decode(self, source: Path | bytes) -> np.ndarray:
         """Decodes an image as the run's training did.
@@ -61,19 +65,35 @@ class SavedModel:
         dataset = self.experiment.dataset
         return decode(source, dataset.image_size, dataset.resize, dataset.max_pixels)
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
+    def encode(self, rows: Sequence[Mapping[str, str]]) -> np.ndarray | None:
+        """Returns the vectors of images' metadata, None where the network takes images alone.
+
+        Args:
+            rows: By column its text; what is missing is unknown.
+
+        Raises:
+            ValueError: A text is no number where one is expected.
+        """
+        return None if self.encoding is None else self.encoding.encode(rows)
+
+    def logits(self, images: np.ndarray, metadata: np.ndarray | None = None) -> np.ndarray:
         """Returns the logits, float32 (n, classes).
 
         Args:
             images: uint8 (n, h, w, 3), as `decode` gives them.
+            metadata: As `encode` gives them; None is unknown.
         """
+        if metadata is None:
+            metadata = self.encode([{}] * len(images))
         height, width = images.shape[1:3]
         views = self.experiment.inference.count(height, width)
         views *= self.experiment.model.views(height, width)
         step = max(VIEWS // views, 1) if views > 1 else len(images)
-        found = [
-            self.network.predict_on_batch(images[k : k + step]) for k in range(0, len(images), step)
-        ]
+        found = []
+        for k in range(0, len(images), step):
+            some = images[k : k + step]
+            inputs = some if metadata is None else (some, metadata[k : k + step])
+            found.append(self.network.predict_on_batch(inputs))
         return np.concatenate(found, dtype=np.float32)
 
 
@@ -112,7 +132,7 @@ def load(name: str, files: dict[str, Path], precision: str | None = None) -> Sav
     described.check_weights(files[manifest.WEIGHTS])
     content = decision.out_of_distribution
     fitted = OutOfDistribution.from_dict(content) if content else None
-    network = _network(experiment, len(described.classes), precision)
+    network = _network(experiment, described, precision)
     try:
         network.load_weights(files[manifest.WEIGHTS])
     except (OSError, KeyError, ValueError) as error:
@@ -123,7 +143,8 @@ def load(name: str, files: dict[str, Path], precision: str | None = None) -> Sav
         ) from None
     check_weights(network, files[manifest.WEIGHTS])
     viewed = experiment.inference.wrap(network)
-    return SavedModel(name, experiment, described.classes, decision, fitted, viewed, network)
+    classes, encoding = described.classes, described.metadata
+    return SavedModel(name, experiment, classes, decision, fitted, viewed, network, encoding)
 
 
 def read_config(
@@ -145,7 +166,7 @@ def read_config(
     return parse_json(texts[0], needs), Decision.from_json(texts[1])
 
 
-def _network(experiment: Experiment, classes: int, precision: str | None) -> "keras.Model":
+def _network(experiment: Experiment, described: Manifest, precision: str | None) -> "keras.Model":
     from melanoma_exp.training import process
 
     # Freed memory goes back to the system here: a server would keep that of its largest pictures.
@@ -160,4 +181,7 @@ def _network(experiment: Experiment, classes: int, precision: str | None) -> "ke
         precision = "float32"  # CPUs emulate float16; the weights are float32 either way
     keras.config.set_dtype_policy(POLICIES[precision])
     height, width = experiment.dataset.image_size
-    return experiment.model.build((height, width, 3), classes)
+    network = experiment.model.build((height, width, 3), len(described.classes))
+    if (encoding := described.metadata) is None:
+        return network
+    return metadata_branch.join(network, experiment.model, encoding.size, encoding.units)

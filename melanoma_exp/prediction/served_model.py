@@ -46,7 +46,8 @@ class ServedModel(PythonModel):
 
         Args:
             context: MLflow's.
-            model_input: A data frame with a column `image` of bytes.
+            model_input: A data frame with a column `image` of bytes, and any of the columns of
+                metadata that the network reads; an empty cell is unknown.
             params: Ignored.
         """
         contents = list(model_input["image"])
@@ -54,21 +55,24 @@ class ServedModel(PythonModel):
             raise mlflow.exceptions.MlflowException.invalid_parameter_value(
                 f"at most {MAX_IMAGES} images a request (got {len(contents)})"
             )
-        left = REQUEST_PIXELS
+        left, rows = REQUEST_PIXELS, self._rows(model_input)
         decoded: list[np.ndarray | str] = []
-        for content in contents:
-            image, pixels = self._decoding.submit(self._decoded, content, left).result()
+        for content, row in zip(contents, rows, strict=True):
+            image, pixels = self._decoding.submit(self._decoded, content, row, left).result()
             left -= pixels
             decoded.append(image)
-        good = [image for image in decoded if not isinstance(image, str)]
-        predicted = iter(self._predicted(good))
+        good = [k for k, image in enumerate(decoded) if not isinstance(image, str)]
+        predicted = iter(self._predicted([decoded[k] for k in good], [rows[k] for k in good]))
         return [_refused(one) if isinstance(one, str) else next(predicted) for one in decoded]
 
-    def _decoded(self, content: Any, left: int) -> tuple[np.ndarray | str, int]:
+    def _decoded(
+        self, content: Any, row: dict[str, str], left: int
+    ) -> tuple[np.ndarray | str, int]:
         """Returns the pixels, or why there are none, and how many had to be decoded for them.
 
         Args:
             content: An image file.
+            row: What is known of it, text by column.
             left: Pixels that the request may still have.
         """
         if not isinstance(content, bytes):
@@ -76,6 +80,7 @@ class ServedModel(PythonModel):
         if len(content) > MAX_BYTES:
             return f"{len(content)} bytes are over the limit of {MAX_BYTES} for one image", 0
         try:
+            self._saved.encode([row])
             width, height = image_file.size(content)
             pixels = width * height
             if pixels > MAX_PIXELS:
@@ -91,12 +96,23 @@ class ServedModel(PythonModel):
         except ValueError as error:
             return str(error), pixels
 
-    def _predicted(self, images: list[np.ndarray]) -> list[dict[str, Any]]:
+    def _rows(self, frame: pd.DataFrame) -> list[dict[str, str]]:
+        """Returns what is known of each image, text by column."""
+        encoding = self._saved.encoding
+        known = [] if encoding is None else [c for c in encoding.columns if c in frame]
+        cells = {column: frame[column].tolist() for column in known}
+        return [
+            {column: "" if pd.isna(cells[column][k]) else str(cells[column][k]) for column in known}
+            for k in range(len(frame))
+        ]
+
+    def _predicted(self, images: list[Any], rows: list[dict[str, str]]) -> list[dict[str, Any]]:
         if not images:
             return []
         decision = self._saved.decision
         with self._lock:
-            predictions = predict_batch(self._saved, [Path()] * len(images), np.stack(images))
+            paths = [Path()] * len(images)
+            predictions = predict_batch(self._saved, paths, np.stack(images), rows)
         return [
             _refused(one.reason)
             if isinstance(one, UnreadableFile)

@@ -100,7 +100,9 @@ def _maps(
         layer = model.gradcam_layer(explained)
     except UserError:
         return ()
-    return grad_cam(explained, layer, images, np.array([_explained(p, saved) for p in predictions]))
+    classes = np.array([_explained(p, saved) for p in predictions])
+    metadata = saved.encode([p.metadata for p in predictions])
+    return grad_cam(explained, layer, images, classes, metadata)
 
 
 def _explained(prediction: Prediction, saved: SavedModel) -> int:

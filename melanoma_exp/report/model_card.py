@@ -131,8 +131,14 @@ def _limits(
     found = [
         *first,
         "No external validation: all metrics are on the dataset it was trained on.",
-        "Only the image is used; age, sex, site and history are not.",
     ]
+    if datamodule.metadata is None:
+        found.append("Only the image is used; age, sex, site and history are not.")
+    else:
+        found.append(
+            "Predictions depend on who the patient is, as in the training data: compare the "
+            "subgroups, and mind where age, sex or site are distributed otherwise."
+        )
     if datamodule.leaky:
         found.insert(0, "LEAKY: evaluation images were in training. Its metrics are optimistic.")
     if "test" not in evaluations:

@@ -202,8 +202,10 @@ class Recorder:
         # Again: another version may have begun the run, and written the same config differently.
         self._run.log_file(needed[manifest.EXPERIMENT])
         files.text(manifest.DECISION, decision.to_json())
-        files.text(manifest.NAME, Manifest.of(self._datamodule.classes, needed).to_json())
-        self._run.log_model(Path(prediction.__file__).with_name("served_model.py"), needed)
+        encoding = self._datamodule.encoding
+        files.text(manifest.NAME, Manifest.of(self._datamodule.classes, needed, encoding).to_json())
+        columns = {} if encoding is None else encoding.types
+        self._run.log_model(Path(prediction.__file__).with_name("served_model.py"), needed, columns)
 
     def _record_parts(
         self,

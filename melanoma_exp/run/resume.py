@@ -117,8 +117,11 @@ def open_checkpoint(
     now = set(_split(datamodule).splitlines())
     lines += [f"split.csv: had {row}" for row in sorted(was - now)]
     lines += [f"split.csv: has {row}" for row in sorted(now - was)]
-    if saved.state["dataset"] != datamodule.data.digest and not lines:
+    facts = datamodule.facts
+    if saved.state["dataset"] != facts["dataset"] and not lines:
         lines = ["dataset: files of the same names have other contents"]
+    if saved.state.get("metadata") != facts.get("metadata") and not lines:
+        lines = ["dataset.inputs: images of the same names have other metadata"]
     if lines:
         shown = lines[:SHOWN]
         if len(lines) > SHOWN:

@@ -80,7 +80,7 @@ def run(
             precision_tag = {"precision": note or experiment.train.precision}
             tracked.set_tags({**tags, **process_tags, **precision_tag})
             recorder = Recorder(tracked, experiment, datamodule, Path(tmp))
-            facts = {"dataset": datamodule.data.digest, **built.facts}
+            facts = {**datamodule.facts, **built.facts}
             store = CheckpointStore(states / tracked.id, facts)
             trained = training.train(
                 built, experiment, datamodule, recorder, store, signals, pruner

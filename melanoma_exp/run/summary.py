@@ -48,6 +48,7 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
         "model": f"{experiment.model.name}, {parameters:,} parameters, {train.precision}",
         **experiment.model.describe(),
         **experiment.inference.describe(height, width),
+        **({"metadata": datamodule.metadata.describe()} if datamodule.metadata else {}),
         **({"features": train.features.describe()} if train.features else {}),
         **({"fine-tuning": train.fine_tuning.describe()} if train.fine_tuning else {}),
         "training": f"{train.epochs} epochs of {built.steps} steps, batch {train.batch_size}, "

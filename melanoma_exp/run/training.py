@@ -12,6 +12,7 @@ from melanoma_exp import __version__
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.evaluation import objectives
+from melanoma_exp.models import metadata_branch
 from melanoma_exp.report import console
 from melanoma_exp.run import resume
 from melanoma_exp.training import process
@@ -93,7 +94,7 @@ def build(
         workers.check_same(
             {
                 "config": experiment.digest,
-                "dataset": datamodule.data.digest,
+                **datamodule.facts,
                 "split": datamodule.split_digest,
                 "plan": datamodule.plan.digest,
                 "version of melanoma_exp": __version__,
@@ -103,6 +104,7 @@ def build(
         network = experiment.model.build(datamodule.image_shape, len(datamodule.classes))
         if saved is None or spec.features is not None:  # whose checkpoints hold the head alone
             experiment.model.load_pretrained(network)
+        network = _with_metadata(network, experiment, datamodule)
         features, model = None, network
         if spec.features is not None:
             features = PrecomputedFeatures(network, experiment, datamodule)
@@ -195,10 +197,20 @@ def train(
     built.workers.leave()
     # As it is published: without the layers of training, its replicas and its optimizer.
     network = experiment.model.build(datamodule.image_shape, len(datamodule.classes))
+    network = _with_metadata(network, experiment, datamodule)
     network.jit_compile = False
     network.set_weights(built.network.get_weights())
     cpu_seconds = time.process_time() - cpu_started if built.saved is None else math.nan
     return Trained(network, history, time.perf_counter() - started, cpu_seconds)
+
+
+def _with_metadata(
+    network: "keras.Model", experiment: Experiment, datamodule: DataModule
+) -> "keras.Model":
+    """Returns the network that also takes metadata, where the run has them; else the network."""
+    if (encoding := datamodule.encoding) is None:
+        return network
+    return metadata_branch.join(network, experiment.model, encoding.size, encoding.units)
 
 
 def scorer(

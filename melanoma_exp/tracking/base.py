@@ -33,8 +33,14 @@ class Run(Protocol):
     def log_file(self, path: Path, folder: str = "") -> None:
         """Saves a file below `folder` of the run's artifacts."""
 
-    def log_model(self, code: Path, files: Mapping[str, Path]) -> None:
-        """Saves a model that can be served: the module that predicts, and its files by name."""
+    def log_model(self, code: Path, files: Mapping[str, Path], columns: Mapping[str, str]) -> None:
+        """Saves a model that can be served.
+
+        Args:
+            code: The module that predicts.
+            files: The files it reads, by name.
+            columns: What it takes beside images, all optional: `double` or `string` by name.
+        """
 
     def end(self, status: Status) -> None:
         """Closes the run."""

@@ -98,11 +98,11 @@ class MlflowRun:
         """Saves a file below `folder` of the run's artifacts."""
         self._uploader.send(Entry("file", {"folder": folder}, path))
 
-    def log_model(self, code: Path, files: Mapping[str, Path]) -> None:
+    def log_model(self, code: Path, files: Mapping[str, Path], columns: Mapping[str, str]) -> None:
         """Saves a model that `mlflow models serve` serves: bytes of images to records."""
         with TemporaryDirectory() as parent:
             folder = Path(parent) / "model"
-            servable.write(folder, code, files)
+            servable.write(folder, code, files, columns)
             self._uploader.send(Entry("model", {}, folder))
 
     def end(self, status: Status) -> None:

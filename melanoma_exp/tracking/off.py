@@ -78,7 +78,7 @@ class FolderRun:
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
 
-    def log_model(self, code: Path, files: Mapping[str, Path]) -> None:
+    def log_model(self, code: Path, files: Mapping[str, Path], columns: Mapping[str, str]) -> None:
         """Nothing to do: the files are artifacts."""
 
     def end(self, status: str) -> None:

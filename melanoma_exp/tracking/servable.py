@@ -35,17 +35,20 @@ RECORD: dict[str, Any] = {
 }
 
 
-def write(folder: Path, code: Path, files: Mapping[str, Path]) -> None:
-    """Writes a model that takes bytes of images and returns records.
+def write(folder: Path, code: Path, files: Mapping[str, Path], columns: Mapping[str, str]) -> None:
+    """Writes a model that takes bytes of images, and maybe metadata, and returns records.
 
     Args:
         folder: Created here.
         code: The module that predicts.
         files: The files it reads, by name.
+        columns: The types of what it takes beside images, by name; all are optional.
     """
     record: list[Any] = [
         ColSpec(kind, name, required=name == "notice") for name, kind in RECORD.items()
     ]
+    inputs: list[Any] = [ColSpec("binary", "image")]
+    inputs += [ColSpec(kind, name, required=False) for name, kind in columns.items()]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*An input example", UserWarning)
         warnings.filterwarnings("ignore", ".*Add type hints", UserWarning)
@@ -53,7 +56,7 @@ def write(folder: Path, code: Path, files: Mapping[str, Path]) -> None:
             folder,
             python_model=str(code),
             artifacts={name: str(path) for name, path in files.items()},
-            signature=ModelSignature(Schema([ColSpec("binary", "image")]), Schema(record)),
+            signature=ModelSignature(Schema(inputs), Schema(record)),
             # Without this MLflow imports the model in a subprocess to guess: 15 to 20 seconds.
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
         )

@@ -136,7 +136,7 @@ def diverging(finished: Any) -> SavedModel:
     saved = saved_model.load("small", {name: finished[2] / name for name in saved_model.FILES})
 
     class Diverging(SavedModel):
-        def logits(self, images: np.ndarray) -> np.ndarray:
+        def logits(self, images: np.ndarray, metadata: Any = None) -> np.ndarray:
             logits = super().logits(images)
             bad = images.reshape(len(images), -1)[:, 0] % 3
             logits[bad == 1, 0] = np.nan

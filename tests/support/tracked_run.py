@@ -47,7 +47,7 @@ def steps(run: Any, workdir: Path, epochs: int = 5, first: int = 1) -> Iterator[
     yield lambda: run.set_tags({"digest": "last"})
     yield lambda: run.log_file(workdir / "weights", "figures")
     yield lambda: run.log_metrics({"final/loss": 0.5, "final/unbounded": float("inf")})
-    yield lambda: run.log_model(workdir / "model.py", {"weights": workdir / "weights"})
+    yield lambda: run.log_model(workdir / "model.py", {"weights": workdir / "weights"}, {})
     yield lambda: run.end("FINISHED")
 
 

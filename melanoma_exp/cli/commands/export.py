@@ -8,7 +8,8 @@ from melanoma_exp.cli.arguments import Parser, compose_storage
 NAMES = ("keras", "savedmodel", "onnx", "tflite")
 CHECKED = 64  # images
 DETAILS = """\
-Every export takes uint8 images (n, height, width, 3) and gives logits. It is compared with the
+Every export takes uint8 images (n, height, width, 3) and gives logits; of a network that reads
+metadata it has a second input, which a JSON file beside it describes. It is compared with the
 run's network on real images: those of --images, else the run's own validation images where its
 dataset is still there. Exit code: 0 all agree, 1 one does not (its file is removed), 2 wrong
 usage. Research software, not a medical device."""
@@ -36,25 +37,30 @@ def export(words: list[str]) -> None:
     given, overrides = parser.split(words)
     from melanoma_exp.prediction import parity, saved_model
     from melanoma_exp.prediction.export import export as export_as
+    from melanoma_exp.prediction.worklist import write_text
     from melanoma_exp.report import console
 
     here = compose_storage("export", overrides)
     archive = here.tracking.archive()
     name, files = saved_model.fetch(archive, given.run_id)
     saved = saved_model.load(name, files, precision="float32")
-    images, source = parity.images(saved, archive, given.run_id, given.images, CHECKED)
+    known = parity.examples(saved, archive, given.run_id, given.images, CHECKED)
     given.out.mkdir(parents=True, exist_ok=True)
     target = given.out / f"{name}-{given.run_id[:8]}"
     failed = 0
     for wanted in dict.fromkeys(given.format):
-        done = export_as(saved, wanted, images, target)
+        done = export_as(saved, wanted, known.images, target, known.metadata)
         verdict = "agrees" if done.agrees else "DIFFERS, removed"
         print(
             f"{wanted}: {done.path}: {verdict}: largest probability difference "
             f"{done.difference:.1e}, tolerance {done.tolerance:.0e}"
         )
         failed += not done.agrees
-    print(f"compared on {len(images)} images: {source}")
+    print(f"compared on {len(known.images)} images: {known.source}")
+    if saved.encoding is not None:
+        described = target.with_name(f"{target.name}-metadata.json")
+        write_text(described, saved.encoding.to_json())
+        print(f"second input, float32 (n, {saved.encoding.size}): {described}")
     if saved.experiment.train.precision != "float32":
         print(f"trained in {saved.experiment.train.precision}, exported in float32")
     print(console.DISCLAIMER)

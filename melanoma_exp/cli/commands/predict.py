@@ -28,20 +28,30 @@ def predict(words: list[str]) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write all predictions as .csv or .json"
     )
+    parser.add_argument(
+        "--metadata",
+        type=Path,
+        metavar="FILE",
+        help="a CSV of what the run's network reads beside the image (age, ...), by image id",
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with pictures")
     given, overrides = parser.split(words)
     _check_targets(given.out, given.html)
-    from melanoma_exp.prediction import saved_model, sources, terminal, worklist
+    from melanoma_exp.prediction import given_metadata, saved_model, sources, terminal, worklist
     from melanoma_exp.prediction.predict import UnreadableFile
     from melanoma_exp.prediction.predict import predict as predict_files
     from melanoma_exp.report import console
 
     sought = sources.find(given.paths)
     archive = compose_storage("predict", overrides).tracking.archive()
-    saved = saved_model.load(*saved_model.fetch(archive, given.run_id))
+    name, files = saved_model.fetch(archive, given.run_id)
+    known = given_metadata.read(given.metadata, files, sought.files)
+    saved = saved_model.load(name, files)
     screen = console.console()
+    for line in known.notes():
+        screen.print(line, markup=False, soft_wrap=True)
     with terminal.progress_bar(screen, "images", len(sought.files)) as update:
-        predictions, unreadable = predict_files(saved, sought.files, update)
+        predictions, unreadable = predict_files(saved, sought.files, update, known.of)
     unreadable += [UnreadableFile(path, "there is no such file") for path in sought.absent]
     found = worklist.Worklist.of(given.run_id, saved, predictions, unreadable)
     terminal.print_worklist(screen, found)

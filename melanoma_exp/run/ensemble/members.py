@@ -113,6 +113,11 @@ def _unfit(member: MemberRun, first: MemberRun) -> str:
     tags, mine = member.stored.tags, first.stored.tags
     if isinstance(member.experiment.model, Ensemble):
         return "is an ensemble itself; name its members"
+    if (encoding := member.manifest.metadata) is not None:
+        return (
+            f"reads metadata ({', '.join(encoding.columns)}); an ensemble is of networks that take "
+            "images alone: name runs with dataset.inputs=null"
+        )
     if tags.get("leaky") != "false":
         return (
             "is leaky: what it trained on is not told apart from what it is measured on; name "
