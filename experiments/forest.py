@@ -108,7 +108,10 @@ def _in_words(row: Row) -> str:
     means = [f"{name} {np.mean(figures.values(row, one)):.3f}" for name, one in FIGURES.items()]
     cpu = np.nanmean([run.metric("seconds/fit_cpu") for run in row.runs]) / 60
     shown = ", ".join(means).replace("\n", " ")
-    return f"{setup(row)}: {shown}; {cpu:.0f} CPU-minutes of training a fold."
+    whose = (
+        "of all its members" if row.runs[0].stored.params["split.kind"] == "members" else "a fold"
+    )
+    return f"{setup(row)}: {shown}; {cpu:.0f} CPU-minutes of training {whose}."
 
 
 def setup(row: Row) -> str:

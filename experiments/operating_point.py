@@ -15,6 +15,7 @@ from melanoma_exp.comparison.rows import Row
 from melanoma_exp.tracking.archive import Archive
 
 CHANCES = (0.05, 0.1, 0.2)  # probabilities of melanoma from which one would act
+FEWEST = 10  # melanomas of a subgroup that is shown
 FIGURES: dict[str, figures.Figure] = {
     "melanoma AUC": figures.melanoma_auc,
     "specificity at 95 % sensitivity": figures.specificity_at_95,
@@ -37,7 +38,8 @@ def describe(archive: Archive, compared: Comparison) -> list[str]:
         "",
         *_by_setup(val.rows, melanoma),
         "",
-        "Melanomas caught and others spared at the threshold of 95 % sensitivity, by subgroup:",
+        "Share of melanomas caught and of others spared, at the threshold of 95 % sensitivity, in "
+        f"subgroups of at least {FEWEST} melanomas:",
         "",
         *_by_subgroup(archive, compared.rows),
         "",
@@ -86,6 +88,8 @@ def _by_subgroup(archive: Archive, rows: Sequence[Row]) -> list[str]:
     for key in groups:
         found = [table.get(key, np.zeros(4)) for table in tables.values()]
         melanomas = int(max(one[1] for one in found))
+        if melanomas < FEWEST:
+            continue
         cells = [
             f"{one[0] / one[1]:.2f}, {one[2] / one[3]:.2f}" if one[1] and one[3] else "–"
             for one in found

@@ -208,7 +208,7 @@ def write_runs(path: Path, runs: Sequence[StoredRun]) -> None:
         writer.writerow(["experiment", *params, "leaky", "commit", *keys])
         for r in runs:
             commit = r.tags["git_commit"][:7] + "+" * (r.tags["git_dirty"] == "true")
-            start = [r.tags["experiment"], *(r.params.get(key, "") for key in params)]
+            start = [r.tags.get("experiment", r.name), *(r.params.get(key, "") for key in params)]
             figures = [f"{r.metrics[k]:.6g}" if k in r.metrics else "" for k in keys]
             writer.writerow([*start, r.tags["leaky"], commit, *figures])
 
