@@ -166,14 +166,19 @@ def test_every_export_takes_the_second_input_and_agrees(
     assert places["size"] == 10 and places["columns"]["site"]["first"] == 5
 
 
-def test_an_ensemble_refuses_it_in_one_line(told: Any) -> None:
+def test_an_ensemble_and_another_set_refuse_it_in_one_line(told: Any) -> None:
     from melanoma_exp.run.ensemble import members
+    from melanoma_exp.run.external.judge import Question, judge
 
     place, run, _ = told
-    archive = experiment(place, place).tracking.archive()
-    with pytest.raises(UserError, match=r"reads metadata \(age, sex, site\)") as refused:
-        members.read(archive, [archive.run(run.info.run_id)])
+    here = experiment(place, place)
+    archive, run_id = here.tracking.archive(), run.info.run_id
+    said = r"reads metadata \(age, sex, site\)"
+    with pytest.raises(UserError, match=said) as refused:
+        members.read(archive, [archive.run(run_id)], {})
     assert len(refused.value.lines) == 1
+    with pytest.raises(UserError, match=said):
+        judge(archive, run_id, here, Question({}), place)
 
 
 @pytest.mark.slow

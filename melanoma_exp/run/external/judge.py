@@ -76,6 +76,11 @@ def judge(
     stored = archive.run(run_id)
     known = Manifest.read(files[manifest.NAME])
     trained, decision = saved_model.read_config(known, files)
+    if known.metadata is not None:
+        raise UserError(
+            f"run {run_id} reads metadata ({', '.join(known.metadata.columns)}); only runs with "
+            "dataset.inputs=null can be judged on another set"
+        )
     known.check_weights(files[manifest.WEIGHTS])  # before minutes of reading images
     own = own_record.evaluations(archive, stored)
     dataset = here.dataset.model_copy(update={key: getattr(trained.dataset, key) for key in OWN})
