@@ -139,10 +139,9 @@ STUDIES = {
     "07-best-isic9": _best(
         {
             "m3": M3_SMALL,
-            "features": ("experiment=recipe/features", "dataset.image_size=[176,176]"),
             "transfer": ("experiment=recipe/transfer", "dataset.image_size=[128,128]"),
         },
-        {"ensemble": (("features", "transfer"), EIGHT_VIEWS)},
+        {},
         ("dataset=isic9", "dataset.labels=verified", "split=kfold"),
     ),
 }
