@@ -60,15 +60,14 @@ def main(words: list[str], folder: Path = HERE) -> None:
         if not given.collect:
             train(study, common, tracking)
         archive = tracking.archive()
-        by_row = {
-            row: find(archive, [_settings(job, common) for job in study.jobs(row)])
-            for row in study.rows
-        }
+        found = find(archive, [_settings(job, common) for job in study.jobs()])
+        repeats = len(found) // len(study.rows)
+        by_row = {row: found[k * repeats :][:repeats] for k, row in enumerate(study.rows)}
         averaged = [
             ensemble(archive, name, [run for row in rows for run in by_row[row]], views, common)
             for name, (rows, views) in study.ensembles.items()
         ]
-        runs = [*itertools.chain(*by_row.values()), *averaged]
+        runs = [*found, *averaged]
         reference = by_row[study.reference][0].id if study.reference else None
         compared = build.build(
             archive,

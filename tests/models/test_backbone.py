@@ -111,7 +111,7 @@ def test_a_file_of_keras_gives_its_weights_whatever_the_image_size(
         del content["layers"][last]
     for architecture, path in (("MobileNetV3Small", file), ("MobileNetV2", part)):
         net = spec(architecture=architecture, weights=path)
-        with pytest.raises(UserError, match=f"the weights of {architecture} .*: it lacks ") as no:
+        with pytest.raises(UserError, match=f"the weights of {architecture} .*: it has no ") as no:
             pretrained(net)
         assert len(no.value.lines) == 1
 

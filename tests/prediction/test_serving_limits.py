@@ -37,8 +37,13 @@ def blank(side: int) -> bytes:
 class Decoder:
     """Of a run's model the part that decodes; counts how many do so at once."""
 
+    encoding = None  # of metadata
+
     def __init__(self) -> None:
         self.running, self.most, self._lock = 0, 0, threading.Lock()
+
+    def encode(self, row: dict[str, str]) -> np.ndarray:
+        return np.zeros(0, np.float32)
 
     def decode(self, content: bytes) -> np.ndarray:
         with self._lock:
@@ -56,7 +61,7 @@ class Decoder:
 def server(monkeypatch: pytest.MonkeyPatch) -> ServedModel:
     monkeypatch.setattr(served_model.saved_model, "load", lambda *_: Decoder())
     monkeypatch.setattr(
-        ServedModel, "_predicted", lambda _, images: [{"error": None}] * len(images)
+        ServedModel, "_predicted", lambda _, images, rows: [{"error": None}] * len(images)
     )
     model = ServedModel()
     model.load_context(type("Context", (), {"artifacts": {}}))
