@@ -77,6 +77,7 @@ def replicas() -> list[float]:
     return [float(word) for word in done.stdout.split()]
 
 
+@pytest.mark.slow
 def test_batch_norm_dropout_loss_and_clipping_are_those_of_the_whole_batch(
     replicas: list[float],
 ) -> None:

@@ -36,14 +36,15 @@ PHASES = (
 LONG = [*HARD, "train.epochs=8", "train.checkpoint.every_steps=2"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "changes",
     [
         (),
-        pytest.param(("augment=mixup", "train.fused=false"), marks=pytest.mark.slow),
-        pytest.param(("train.features={views: 3, seed: 7}",), marks=pytest.mark.slow),
-        pytest.param((PHASES, "train.optimizer=adamw", "train.ema=0.9"), marks=pytest.mark.slow),
+        ("augment=mixup", "train.fused=false"),
+        ("train.features={views: 3, seed: 7}",),
+        (PHASES, "train.optimizer=adamw", "train.ema=0.9"),
     ],
 )
 def test_two_workers_end_as_one_process_does(
