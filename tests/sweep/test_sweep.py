@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 
 import extension
@@ -90,20 +89,26 @@ def test_a_sweep_survives_its_jobs_and_is_resumed(images: Path, tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_job_that_hangs_is_ended_with_its_threads(images: Path, tmp_path: Path) -> None:
-    """A pipe among the images: a thread waits in `open` for ever and no signal reaches it."""
-    shutil.copytree(images, tmp_path / "data")
-    os.mkfifo(tmp_path / "data" / "other" / "pipe.png")
+    """A policy reads a pipe: threads wait in `open` for ever and no signal reaches them."""
+    os.mkfifo(tmp_path / "pipe")
+    policy = extension.write(tmp_path / "lab")
+    hangs = f'open("{tmp_path / "pipe"}").read()'
+    policy.write_text(
+        policy.read_text().replace("return (image", f"{hangs}\n        return (image")
+    )
     command = words(
-        tmp_path / "data",
+        images,
         tmp_path,
         "seed=1",
-        "hydra.launcher.timeout_minutes=0.1",
+        f"extend={policy}",
+        "augment=darker",
+        "hydra.launcher.timeout_minutes=0.4",
         "hydra.launcher.grace_seconds=2",
     )
     code, said = ended(melanoma_exp(tmp_path, "-m", *command), 500)
     assert code == 1 and "job 0  timed out" in said, said
     (row,) = jobs_csv(tmp_path)
-    assert row["state"] == "timed out" and float(row["seconds"]) > 6
+    assert row["state"] == "timed out" and float(row["seconds"]) > 24
     number = int(
         json.loads((tmp_path / "sweep/0/status.json").read_text())["process"].split(":")[1]
     )
