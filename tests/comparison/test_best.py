@@ -3,27 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
-from stored_runs import Store
+from stored_runs import Store, built
 
-from melanoma_exp.comparison import build, selection
 from melanoma_exp.comparison.pairing import SWAPPED, _differ, _metrics
 from melanoma_exp.evaluation.metrics.paired_tests import GroupBootstrap
 from melanoma_exp.evaluation.objectives import Objective
 from melanoma_exp.sweep import plan
 from melanoma_exp.sweep.folder import EXPERIMENT, Job, Status
 from melanoma_exp.sweep.progress import find_best
-from melanoma_exp.tracking.archive import Archive
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("store") / "mlruns")
-
-
-def built(store: Store, ids: list[str], by: str = "balanced_accuracy") -> build.Comparison:
-    archive = Archive(store.uri, store.experiment, store.folder / "spool")
-    return build.build(archive, selection.by_ids(archive, ids), named=True, by=by)
 
 
 def test_a_tie_has_no_best_and_its_verdict_says_so(store: Store) -> None:

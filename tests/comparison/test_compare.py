@@ -4,35 +4,17 @@ import math
 import re
 
 import pytest
-from stored_runs import CLASSES, PARTS, Store, compared, write_sweep
+from stored_runs import CLASSES, PARTS, Store, built, compared
 from stored_runs import images as drawn
 
 from melanoma_exp.cli.commands.compare import compare
-from melanoma_exp.comparison import build, selection, table
+from melanoma_exp.comparison import table
 from melanoma_exp.spec import UserError
 from melanoma_exp.tracking.archive import Archive
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("store") / "mlruns")
-
-
-@pytest.fixture(scope="module")
-def sweep(store: Store) -> list[str]:
-    return write_sweep(store)
-
-
 def archive(store: Store) -> Archive:
     return Archive(store.uri, store.experiment, store.folder / "spool")
-
-
-def built(
-    store: Store, ids: list[str], by: str = "balanced_accuracy", reference: str | None = None
-) -> build.Comparison:
-    opened = archive(store)
-    chosen = selection.by_ids(opened, ids)
-    return build.build(opened, chosen, named=True, by=by, reference=reference)
 
 
 def refusal(store: Store, *ids: str) -> tuple[str, ...]:

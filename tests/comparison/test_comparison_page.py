@@ -7,20 +7,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from stored_runs import CLASSES, SWEEP, Store, compared, write_sweep
+from stored_runs import CLASSES, SWEEP, compared
 
 from melanoma_exp.report.figures import SetupCurves, comparison_charts
 from melanoma_exp.spec import UserError
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("store") / "mlruns")
-
-
-@pytest.fixture(scope="module")
-def sweep(store: Store) -> list[str]:
-    return write_sweep(store)
 
 
 class Page(HTMLParser):

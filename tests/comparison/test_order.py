@@ -1,21 +1,10 @@
 """The rows of a comparison are ordered by the metric that is asked for."""
 
 import pytest
-from stored_runs import Store
+from stored_runs import built
 
-from melanoma_exp.comparison import build, selection, table
+from melanoma_exp.comparison import table
 from melanoma_exp.spec import UserError
-from melanoma_exp.tracking.archive import Archive
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("store") / "mlruns")
-
-
-def built(store: Store, ids: list[str], by: str = "balanced_accuracy") -> build.Comparison:
-    archive = Archive(store.uri, store.experiment, store.folder / "spool")
-    return build.build(archive, selection.by_ids(archive, ids), named=True, by=by)
 
 
 def test_the_order_is_by_validation_and_by_test_only_where_asked(store) -> None:

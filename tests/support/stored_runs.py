@@ -14,7 +14,9 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from melanoma_exp import config
 from melanoma_exp.cli import compose
 from melanoma_exp.cli.commands.compare import compare
+from melanoma_exp.comparison import build, selection
 from melanoma_exp.system.installation import conf_folder
+from melanoma_exp.tracking.archive import Archive
 from melanoma_exp.tracking.local import create_store
 
 CLASSES = ("melanoma", "naevus", "other")
@@ -174,3 +176,12 @@ def compared(store: Store, out: Path, *words: str) -> str:
     """Compares by the command line's verb and returns the page."""
     compare([*words, f"tracking.folder={store.folder}", "--out", str(out)])
     return (out / "comparison.html").read_text()
+
+
+def built(
+    store: Store, ids: list[str], by: str = "balanced_accuracy", reference: str | None = None
+) -> build.Comparison:
+    """Compares named runs."""
+    archive = Archive(store.uri, store.experiment, store.folder / "spool")
+    chosen = selection.by_ids(archive, ids)
+    return build.build(archive, chosen, named=True, by=by, reference=reference)
