@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.metrics import balanced_accuracy_score
 
 from melanoma_exp.comparison.predictions import Predictions
 from melanoma_exp.comparison.rows import Row
+from melanoma_exp.evaluation.metrics.interval import Bootstrap
+from melanoma_exp.evaluation.metrics.roc import Curve, Ranking
 
 MELANOMA = ("mel", "melanoma")
 Figure = Callable[[Predictions, int], float]  # of a part, and the position of melanoma
@@ -29,26 +31,26 @@ def balanced_accuracy(part: Predictions, melanoma: int) -> float:
 
 def macro_auc(part: Predictions, melanoma: int) -> float:
     """Returns the mean area under the curve of each class that the part has, against the rest."""
-    areas = [roc_auc_score(part.label == k, part.probability[:, k]) for k in np.unique(part.label)]
-    return float(np.mean(areas))
+    return float(np.mean([_curve(part, k).auc() for k in np.unique(part.label)]))
 
 
 def melanoma_auc(part: Predictions, melanoma: int) -> float:
     """Returns the area under the curve of melanoma against the rest."""
-    return float(roc_auc_score(part.label == melanoma, part.probability[:, melanoma]))
+    return float(_curve(part, melanoma).auc()[0])
 
 
 def specificity_at_95(part: Predictions, melanoma: int) -> float:
-    """Returns the share of others below the highest threshold that 95 % of melanomas reach."""
-    score, positive = part.probability[:, melanoma], part.label == melanoma
-    found = np.sort(score[positive])[::-1]
-    threshold = found[int(np.ceil(0.95 * len(found))) - 1]
-    return float((score[~positive] < threshold).mean())
+    """Returns the specificity of the highest threshold that 95 % of melanomas reach."""
+    return float(_curve(part, melanoma).specificity_at(0.95)[0])
 
 
 def sensitivity_at_95(part: Predictions, melanoma: int) -> float:
-    """Returns the share of melanomas above the lowest threshold that 95 % of others stay below."""
-    score, positive = part.probability[:, melanoma], part.label == melanoma
-    others = np.sort(score[~positive])[::-1]
-    threshold = others[int(np.floor(0.05 * len(others)))]
-    return float((score[positive] > threshold).mean())
+    """Returns the sensitivity of the lowest threshold that 95 % of others stay below."""
+    return float(_curve(part, melanoma).sensitivity_at(0.95)[0])
+
+
+def _curve(part: Predictions, label: int) -> Curve:
+    """Returns the ROC curve of a class against the rest, each image counted once."""
+    rows = Bootstrap(part.group, resamples=1, seed=0, confidence=0.95)
+    ranking = Ranking(part.label == label, part.probability[:, label], rows)
+    return ranking.curve(np.ones((rows.groups, 1)))
