@@ -10,11 +10,6 @@ from stored_runs import images as drawn
 from melanoma_exp.cli.commands.compare import compare
 from melanoma_exp.comparison import table
 from melanoma_exp.spec import UserError
-from melanoma_exp.tracking.archive import Archive
-
-
-def archive(store: Store) -> Archive:
-    return Archive(store.uri, store.experiment, store.folder / "spool")
 
 
 def refusal(store: Store, *ids: str) -> tuple[str, ...]:
