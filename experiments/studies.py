@@ -74,6 +74,41 @@ EIGHT_VIEWS = ("inference=flips", "inference.scales=[1.0,1.25]", "inference.prio
 FOUR_VIEWS = ("inference=flips", "inference.scales=[1.0]", "inference.prior_correction=0.75")
 
 
+# The parts of recipe/scratch at 48x64 pixels, half as wide, as overrides of M3 and back to M3.
+SMALL_NET = ("model=resnet", "model.widths=[16,32,64,128]", "model.stem.filters=16")
+ADDED = {
+    "augment": ("augment=recipe", "balance=none"),  # Augmentor draws only what balance asks for
+    "sampling": ("augment=none", "balance=sampling"),
+    "adamw": (
+        "train.optimizer=adamw",
+        "train.learning_rate=2e-3",
+        "train.weight_decay=0.05",
+        "train.schedule=cosine",
+        "train.warmup_epochs=2",
+    ),
+    "smoothing": ("train.loss.label_smoothing=0.1",),
+    "ema": ("train.ema=0.995",),
+    "mixup": ("augment.batch=[{kind:mixup,alpha:0.2,probability:1.0}]",),
+    "resnet": SMALL_NET,
+}
+REMOVED = {
+    "augment": ("augment=none",),  # mixup stays
+    "sampling": ("balance=none",),
+    "adamw": (
+        "train.optimizer=adam",
+        "train.learning_rate=1e-3",
+        "train.weight_decay=0",
+        "train.schedule=constant",
+        "train.warmup_epochs=0",
+    ),
+    "smoothing": ("train.loss.label_smoothing=0",),
+    "ema": ("train.ema=null",),
+    "mixup": ("augment.batch=[]",),
+}
+ONE_VIEW = ("inference=single", "inference.scales=[1.0]", "inference.prior_correction=none")
+SMALL_RECIPE = ("experiment=recipe/scratch", *ONE_VIEW)
+
+
 def _best(
     rows: Mapping[str, Sequence[str]],
     ensembles: Mapping[str, tuple[Sequence[str], Sequence[str]]],
@@ -119,6 +154,31 @@ STUDIES = {
         {"seed": SEEDS},
         ("dataset=ham10000", "train.epochs=20", "train.precision=float32"),
         draw_recipes,
+    ),
+    "05-recipe": Study(
+        {
+            "recipe": (*SMALL_RECIPE, *SMALL_NET),
+            "m3": ("experiment=m3",),
+            **{
+                f"recipe-without-{part}": (*SMALL_RECIPE, *SMALL_NET, *words)
+                for part, words in REMOVED.items()
+            },
+            "recipe-without-resnet": (*SMALL_RECIPE, "model=m3"),
+            "m3-without-augmentor": ("experiment=m3", "augment=none", "balance=none"),
+            **{f"m3-with-{part}": ("experiment=m3", *words) for part, words in ADDED.items()},
+        },
+        {"seed": ("1", "2"), "split.fold": ("0", "1", "2")},
+        (
+            "dataset=ham10000",
+            "split=kfold",
+            "split.folds=3",
+            "split.test=0",
+            "dataset.image_size=[48,64]",
+            "train.epochs=20",
+            "train.precision=auto",
+        ),
+        partial(draw_recipes_against, "recipe"),
+        reference="recipe",
     ),
     "07-best": _best(
         {
