@@ -77,8 +77,8 @@ FOUR_VIEWS = ("inference=flips", "inference.scales=[1.0]", "inference.prior_corr
 # The parts of recipe/scratch at 48x64 pixels, half as wide, as overrides of M3 and back to M3.
 SMALL_NET = ("model=resnet", "model.widths=[16,32,64,128]", "model.stem.filters=16")
 ADDED = {
-    "augment": ("augment=recipe", "balance=none"),  # Augmentor draws only what balance asks for
-    "sampling": ("augment=none", "balance=sampling"),
+    "augment": ("augment=recipe", "balance=none", "train.epochs=20"),  # in place of Augmentor
+    "sampling": ("augment=none", "balance=sampling", "train.epochs=20"),
     "adamw": (
         "train.optimizer=adamw",
         "train.learning_rate=2e-3",
@@ -106,7 +106,10 @@ REMOVED = {
     "mixup": ("augment.batch=[]",),
 }
 ONE_VIEW = ("inference=single", "inference.scales=[1.0]", "inference.prior_correction=none")
-SMALL_RECIPE = ("experiment=recipe/scratch", *ONE_VIEW)
+SMALL_RECIPE = ("experiment=recipe/scratch", *ONE_VIEW, "train.epochs=20")
+# Augmentor more than doubles the images of an epoch: half as many epochs show as many images.
+SHORT_M3 = ("experiment=m3", "train.epochs=10")
+M3_ALONE = ("experiment=m3", "train.epochs=20")
 
 
 def _best(
@@ -158,14 +161,14 @@ STUDIES = {
     "05-recipe": Study(
         {
             "recipe": (*SMALL_RECIPE, *SMALL_NET),
-            "m3": ("experiment=m3",),
+            "m3": SHORT_M3,
             **{
                 f"recipe-without-{part}": (*SMALL_RECIPE, *SMALL_NET, *words)
                 for part, words in REMOVED.items()
             },
             "recipe-without-resnet": (*SMALL_RECIPE, "model=m3"),
-            "m3-without-augmentor": ("experiment=m3", "augment=none", "balance=none"),
-            **{f"m3-with-{part}": ("experiment=m3", *words) for part, words in ADDED.items()},
+            "m3-without-augmentor": (*M3_ALONE, "augment=none", "balance=none"),
+            **{f"m3-with-{part}": (*SHORT_M3, *words) for part, words in ADDED.items()},
         },
         {"seed": ("1", "2"), "split.fold": ("0", "1", "2")},
         (
@@ -174,7 +177,6 @@ STUDIES = {
             "split.folds=3",
             "split.test=0",
             "dataset.image_size=[48,64]",
-            "train.epochs=20",
             "train.precision=auto",
         ),
         partial(draw_recipes_against, "recipe"),

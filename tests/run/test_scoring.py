@@ -1,15 +1,19 @@
 """No member of an ensemble scores an image of a group that it trained on."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_run import experiment
 
+from melanoma_exp.config import Experiment
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.evaluation.logits import mean_logits
+from melanoma_exp.run.ensemble.record import setups
 from melanoma_exp.run.ensemble.scoring import assign
 from melanoma_exp.spec import UserError
 
@@ -65,3 +69,19 @@ def test_a_mean_stays_finite_where_a_probability_is_below_the_smallest_number() 
     found = mean_logits(logits, np.array([[True, True]]))
     np.testing.assert_allclose(found, [[-2000 - np.log(2), 0]])
     np.testing.assert_allclose(mean_logits(logits, np.array([[False, True]])), [[-3000, 0]])
+
+
+def test_ensembles_are_repeats_where_their_members_differ_in_the_seed_alone(tmp_path: Path) -> None:
+    def folds(seed: int, *more: str) -> list[Experiment]:
+        words = ("split=kfold", "split.folds=2", f"seed={seed}", *more)
+        return [experiment(tmp_path, tmp_path, *words, f"split.fold={k}") for k in range(2)]
+
+    one = setups(folds(1))
+    assert one == setups(folds(2)) and one == setups(folds(1)[::-1])
+    others = (
+        folds(1, "train.learning_rate=0.1"),
+        folds(1, "inference=flips"),
+        [folds(1)[0], folds(2)[0]],
+        [folds(1)[0], folds(3)[0]],
+    )
+    assert len({one, *map(setups, others)}) == 5

@@ -1,6 +1,9 @@
 """What the run of an ensemble leaves behind, where it differs from that of a training."""
 
+import hashlib
 import io
+import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melanoma_exp.config import Experiment
+from melanoma_exp.config import Experiment, determines
 from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.evaluation.evaluate import PartEvaluation
@@ -90,8 +93,9 @@ class EnsembleRecorder(Recorder):
             k for k in flat if k.startswith(shared) and any(o.get(k) != flat[k] for o in each)
         }
         differ.discard("train.precision")  # the ensemble has its own
-        ids = " ".join(member.stored.id for member in self._members)
-        return {k: v for k, v in flat.items() if k not in differ} | {"model.members": ids}
+        return {k: v for k, v in flat.items() if k not in differ} | {
+            "model.members": setups([member.experiment for member in self._members])
+        }
 
     def _evaluate(self, model: "keras.Model") -> tuple[Decision, dict[str, PartEvaluation]]:
         """Returns the decision made on out-of-fold predictions, and every part evaluated."""
@@ -171,3 +175,22 @@ def scoring_csv(scoring: Scoring) -> str:
             numbers = " ".join(str(k + 1) for k in np.flatnonzero(row))
             writer.writerow([source, group, part, int(row.sum()), numbers])
     return text.getvalue()
+
+
+def setups(members: Sequence[Experiment]) -> str:
+    """Returns the setups of an ensemble's members: equal for ensembles that repeat one another.
+
+    The seed of the first member is the ensemble's own, so it is left out of every member that
+    shares it: the folds of seed 1 and those of seed 2 make two runs of one setup.
+
+    Args:
+        members: With the views and the correction that they have in the ensemble.
+    """
+    texts: Counter[str] = Counter()
+    for member in members:
+        settings = {k: v for k, v in member.flat().items() if determines(k)}
+        if member.seed == members[0].seed:
+            del settings["seed"]
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        texts[f"{member.model.name} {digest[:12]}"] += 1
+    return ", ".join(f"{count} x {text}" for text, count in sorted(texts.items()))
