@@ -35,8 +35,9 @@ ORDERS = {
 }
 
 
-def draw_leak(compared: Comparison, path: Path) -> list[str]:
+def draw_leak(comparisons: Sequence[Comparison], path: Path) -> list[str]:
     """Draws M1 and M3 under both orders and says how much of M3's jump over M1 is leak."""
+    (compared,) = comparisons
     rows = {(_recipe(r), r.runs[0].stored.params["split.kind"]): r for r in compared.rows}
     figure = new_figure(WIDTH, 3.9)
     panels = figure.subplots(1, 2, sharey=True)
@@ -112,12 +113,13 @@ def draw_leak(compared: Comparison, path: Path) -> list[str]:
     return [line.replace("-0", "−0") for line in lines]
 
 
-def draw_recipes(compared: Comparison, path: Path) -> list[str]:
+def draw_recipes(comparisons: Sequence[Comparison], path: Path) -> list[str]:
     """Draws balanced accuracy and each class's recall of M1, M2, M3; says the recalls of melanoma.
 
     Recall is of validation images; its bars are 95 % intervals of a bootstrap over groups of
     images, of the mean over repeats.
     """
+    (compared,) = comparisons
     tested = next(t for t in compared.tested if t.part == "val")
     answered = sorted(tested.rows, key=lambda pair: _recipe(pair[0]))
     figure = new_figure(WIDTH, 0.9 + 0.42 * len(compared.classes))

@@ -30,17 +30,20 @@ FIGURES: dict[str, figures.Figure] = {
 }
 
 
-def draw_recipes_against(reference: str, compared: Comparison, path: Path) -> list[str]:
+def draw_recipes_against(
+    reference: str, comparisons: Sequence[Comparison], path: Path
+) -> list[str]:
     """Draws what each recipe reaches, and its paired difference to a reference.
 
     Args:
         reference: The name of that setup.
-        compared: Tested against it.
+        comparisons: One, of the setups tested against it.
         path: Of the figure.
 
     Returns:
         A line for each recipe: what it reaches, and the CPU-minutes of one training.
     """
+    (compared,) = comparisons
     rows = list(compared.rows)
     figure = new_figure(WIDTH, 1.1 + 0.34 * len(rows))
     panels = figure.subplots(1, len(FIGURES) + 1, sharey=True, width_ratios=(3, 3, 3, 4))

@@ -23,13 +23,14 @@ FIGURES: dict[str, figures.Figure] = {
 }
 
 
-def describe(archive: Archive, compared: Comparison) -> list[str]:
+def describe(archive: Archive, comparisons: Sequence[Comparison]) -> list[str]:
     """Returns two tables in Markdown: the alert by setup, and by subgroup of patients.
 
     Args:
         archive: Where the runs are.
-        compared: The setups with their predictions.
+        comparisons: One, of the setups with their predictions.
     """
+    (compared,) = comparisons
     val = next(one for one in compared.tested if one.part == "val")
     melanoma = figures.melanoma_of(tuple(compared.classes))
     return [

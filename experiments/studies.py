@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import operating_point
+import parts
 from drawing import draw_leak, draw_recipes
 from forest import draw_recipes_against
 
@@ -22,20 +23,21 @@ class Study:
         rows: The overrides of each setup by its name.
         repeats: Values of each key in which the runs of one setup differ.
         fixed: Overrides of every job.
-        draw: Draws the comparison into a file and says in words what it shows.
-        reference: The setup that all others are tested against; None tests all pairs.
-        ensembles: By name the setups whose runs are averaged, rows of the comparison too, and
+        draw: Draws the comparisons into a file and says in words what they show.
+        families: By name of the reference the setups that are tested against it, each family a
+            comparison of its own; empty makes one of all setups, every pair tested.
+        ensembles: By name the setups whose runs are averaged, seed by seed, setups too, and
             overrides of how they predict.
-        describe: Returns further lines of Markdown about the comparison.
+        describe: Returns further lines of Markdown about the comparisons.
     """
 
     rows: Mapping[str, Sequence[str]]
     repeats: Mapping[str, Sequence[str]]
     fixed: Sequence[str]
-    draw: Callable[[Comparison, Path], list[str]]
-    reference: str | None = None
+    draw: Callable[[Sequence[Comparison], Path], list[str]]
+    families: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ensembles: Mapping[str, tuple[Sequence[str], Sequence[str]]] = field(default_factory=dict)
-    describe: Callable[[Archive, Comparison], list[str]] = lambda archive, compared: []
+    describe: Callable[[Archive, Sequence[Comparison]], list[str]] = lambda archive, compared: []
 
     def job(self, row: str, *repeats: str) -> list[str]:
         """Returns the overrides of one job.
@@ -61,12 +63,10 @@ class Study:
 RECIPES = {name: (f"experiment={name}",) for name in ("m1", "m2", "m3")}
 SEEDS = ("1", "2", "3")
 FOLDS = ("0", "1", "2", "3", "4")
-M3_SMALL = (
-    "experiment=m3",
-    "train.epochs=20",
-    "dataset.image_size=[64,64]",
-    "train.precision=auto",
-)
+SMALL = {
+    name: (*words, "train.epochs=20", "dataset.image_size=[64,64]", "train.precision=auto")
+    for name, words in RECIPES.items()
+}
 
 
 # How the recipes predict; the runs on HAM10000 were trained before that was settled.
@@ -123,7 +123,7 @@ def _best(
         {"split.fold": FOLDS},
         data,
         partial(draw_recipes_against, "m3"),
-        reference="m3",
+        families={"m3": [name for name in (*rows, *ensembles) if name != "m3"]},
         ensembles=ensembles,
         describe=operating_point.describe,
     )
@@ -179,12 +179,16 @@ STUDIES = {
             "dataset.image_size=[48,64]",
             "train.precision=auto",
         ),
-        partial(draw_recipes_against, "recipe"),
-        reference="recipe",
+        parts.draw_parts,
+        families={
+            "m3": ["m3-without-augmentor", *(f"m3-with-{part}" for part in ADDED)],
+            "recipe": [f"recipe-without-{part}" for part in ADDED],
+        },
+        describe=parts.describe,
     ),
     "07-best": _best(
         {
-            "m3": M3_SMALL,
+            **SMALL,
             "features": ("experiment=recipe/features", "inference.prior_correction=1.0"),
             "transfer": (
                 "experiment=recipe/transfer",
@@ -200,10 +204,11 @@ STUDIES = {
     ),
     "07-best-isic9": _best(
         {
-            "m3": M3_SMALL,
+            **SMALL,
+            "features": ("experiment=recipe/features", "dataset.image_size=[176,176]"),
             "transfer": ("experiment=recipe/transfer", "dataset.image_size=[128,128]"),
         },
-        {},
+        {"ensemble": (("features", "transfer"), ())},
         ("dataset=isic9", "dataset.labels=verified", "split=kfold"),
     ),
 }

@@ -9,20 +9,19 @@ was run is not run again, so that a long study can be made in pieces.
 """
 
 import argparse
-import csv
 import itertools
-import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import results
 from studies import STUDIES, Study
 
 from melanoma_exp import config
 from melanoma_exp.cli import compose
-from melanoma_exp.comparison import build, selection, table
+from melanoma_exp.comparison import build, selection
 from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.spec import UserError
 from melanoma_exp.system.installation import conf_folder
@@ -30,12 +29,6 @@ from melanoma_exp.tracking.archive import Archive, StoredRun
 from melanoma_exp.tracking.base import Tracking
 
 HERE = Path(__file__).resolve().parent
-SERIES = ("train/accuracy", "val/accuracy", "train/loss", "val/loss")
-LEAKS = (
-    "leak/val_rows_with_train_source",
-    "leak/val_rows_with_train_group",
-    "leak/test_rows_with_train_group",
-)
 
 
 def main(words: list[str], folder: Path = HERE) -> None:
@@ -62,27 +55,18 @@ def main(words: list[str], folder: Path = HERE) -> None:
         archive = tracking.archive()
         found = find(archive, [_settings(job, common) for job in study.jobs()])
         repeats = len(found) // len(study.rows)
-        by_row = {row: found[k * repeats :][:repeats] for k, row in enumerate(study.rows)}
-        averaged = [
-            ensemble(archive, name, [run for row in rows for run in by_row[row]], views, common)
-            for name, (rows, views) in study.ensembles.items()
-        ]
-        runs = [*found, *averaged]
-        reference = by_row[study.reference][0].id if study.reference else None
-        compared = build.build(
-            archive,
-            selection.Selection(given.study, tuple(runs), ()),
-            True,
-            "balanced_accuracy",
-            reference=reference,
-        )
+        setups = {row: found[k * repeats :][:repeats] for k, row in enumerate(study.rows)}
+        for name, (rows, views) in study.ensembles.items():
+            members = [run for row in rows for run in setups[row]]
+            setups[name] = ensembles(archive, name, members, views, common)
+        compared = compare(archive, study, setups)
     except UserError as error:
         sys.exit("\n".join(error.lines))
-    place = folder / given.study
-    write_runs(place / "results.csv", runs)
-    write_epochs(place / "epochs.csv", archive, runs)
+    place, runs = folder / given.study, [run for each in setups.values() for run in each]
+    results.write_runs(place / "results.csv", runs)
+    results.write_epochs(place / "epochs.csv", archive, runs)
     lines = study.draw(compared, place / "figure.png")
-    fill(place / "README.md", compared, lines, study.describe(archive, compared))
+    results.fill(place / "README.md", compared, lines, study.describe(archive, compared))
     print(f"{len(runs)} runs: {place}")
 
 
@@ -141,34 +125,57 @@ def find(archive: Archive, jobs: Sequence[Mapping[str, Any]]) -> list[StoredRun]
     return found
 
 
-def ensemble(
+def ensembles(
     archive: Archive,
     name: str,
     members: Sequence[StoredRun],
     views: Sequence[str],
     common: Sequence[str],
-) -> StoredRun:
-    """Returns the newest finished ensemble of some runs of that name; makes it if there is none.
+) -> list[StoredRun]:
+    """Returns the newest finished ensemble of the runs of each seed; makes it if there is none.
 
     Raises:
-        UserError: It could not be made; the command has said why.
+        UserError: One could not be made; the command has said why.
     """
-    ids = [run.id for run in members]
+    seeds = list(dict.fromkeys(run.params["seed"] for run in members))
+    made = []
+    for seed in seeds:
+        ids = [run.id for run in members if run.params["seed"] == seed]
+        title = name if len(seeds) == 1 else f"{name}-s{seed}"
+        if not _newest_ensemble(archive, title, ids):
+            places = [word for word in common if word.startswith(("tracking", "cache"))]
+            words = [*ids, "--name", title, *views, *places]
+            subprocess.run([sys.executable, "-m", "melanoma_exp", "ensemble", *words])
+        if not (run := _newest_ensemble(archive, title, ids)):
+            raise UserError(f"failed: {title}")
+        made.append(run)
+    return made
 
-    def newest() -> StoredRun | None:
-        """Returns the newest one in the store."""
-        of_ids = [r for r in archive.search("") if r.tags.get("ensemble_of") == " ".join(ids)]
-        runs = [r for r in of_ids if r.status == "FINISHED" and r.name == name]
-        return runs[-1] if runs else None
 
-    if not newest():
-        places = [word for word in common if word.startswith(("tracking", "cache"))]
-        words = [*ids, "--name", name, *views, *places]
-        command = [sys.executable, "-m", "melanoma_exp", "ensemble", *words]
-        subprocess.run(command)
-    if made := newest():
-        return made
-    raise UserError(f"failed: {name}")
+def _newest_ensemble(archive: Archive, name: str, ids: Sequence[str]) -> StoredRun | None:
+    of_ids = [r for r in archive.search("") if r.tags.get("ensemble_of") == " ".join(ids)]
+    runs = [r for r in of_ids if r.status == "FINISHED" and r.name == name]
+    return runs[-1] if runs else None
+
+
+def compare(
+    archive: Archive, study: Study, setups: Mapping[str, Sequence[StoredRun]]
+) -> list[Comparison]:
+    """Returns the comparison of each family of a study.
+
+    Args:
+        archive: Where the runs are recorded.
+        study: Says what is tested against what.
+        setups: The runs of each setup by its name.
+    """
+    compared = []
+    for reference, others in study.families.items() or [("", list(setups))]:
+        names = [reference, *others] if reference else list(others)
+        runs = tuple(run for name in names for run in setups[name])
+        chosen = selection.Selection(" and ".join(names), runs, ())
+        first = setups[reference][0].id if reference else None
+        compared.append(build.build(archive, chosen, True, "balanced_accuracy", reference=first))
+    return compared
 
 
 def _newest(stored: Sequence[StoredRun], job: Mapping[str, Any]) -> StoredRun | None:
@@ -188,57 +195,6 @@ def _newest(stored: Sequence[StoredRun], job: Mapping[str, Any]) -> StoredRun | 
 
 def _settings(job: Sequence[str], common: Sequence[str]) -> dict[str, Any]:
     return composed([*job, *_of_a_job(common)]).flat()
-
-
-def write_runs(path: Path, runs: Sequence[StoredRun]) -> None:
-    """Writes a row a run: what it was, the last epoch, final figures, leaks, seconds."""
-    keys = sorted({k for r in runs for k in r.metrics if k.startswith("final/")})
-    keys = [*SERIES, *keys, *LEAKS, "train_images", "val_images", "test_images", "seconds/fit"]
-    params = (
-        "seed",
-        "split.kind",
-        "split.fold",
-        "dataset.image_size",
-        "train.epochs",
-        "train.precision",
-    )
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["experiment", *params, "leaky", "commit", *keys])
-        for r in runs:
-            commit = r.tags["git_commit"][:7] + "+" * (r.tags["git_dirty"] == "true")
-            start = [r.tags.get("experiment", r.name), *(r.params.get(key, "") for key in params)]
-            figures = [f"{r.metrics[k]:.6g}" if k in r.metrics else "" for k in keys]
-            writer.writerow([*start, r.tags["leaky"], commit, *figures])
-
-
-def write_epochs(path: Path, archive: Archive, runs: Sequence[StoredRun]) -> None:
-    """Writes a row an epoch of each run."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["run", "epoch", *SERIES])
-        for run in runs:
-            series = [dict(archive.series(run.id, key)) for key in SERIES]
-            for step in series[0]:
-                writer.writerow([run.name, step, *(f"{values[step]:.4f}" for values in series)])
-
-
-def fill(
-    readme: Path, compared: Comparison, lines: Sequence[str], described: Sequence[str]
-) -> None:
-    """Writes table, verdict, the figure's words and more between the README's two marks."""
-    text = table.to_markdown(compared.rows, compared.best, compared.question.alert)
-    said = [compared.verdict.headline, *compared.verdict.answers, *compared.verdict.caveats]
-    block = "\n".join([text, *(f"- {line}" for line in [*lines, *said]), "", *described])
-    readme.write_text(
-        re.sub(
-            r"(<!-- results -->\n).*(<!-- end of results -->)",
-            lambda m: m[1] + block + m[2],
-            readme.read_text(encoding="utf-8"),
-            flags=re.S,
-        ),
-        encoding="utf-8",
-    )
 
 
 def _of_a_job(words: Sequence[str]) -> list[str]:

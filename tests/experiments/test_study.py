@@ -137,38 +137,34 @@ def test_a_study_of_nothing_yet_begins(
         study.main(["02-leak", str(tmp_path), f"tracking.folder={tmp_path / 'new'}"], tmp_path)
 
 
-def test_an_ensemble_is_made_once_of_the_runs_of_its_setups(
+def test_an_ensemble_of_each_seed_is_made_once(
     study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path / "mlruns")
     place = f"tracking.folder={store.folder}"
-    first, second = (store.write("experiment=m1", seed=seed) for seed in (1, 2))
+    ids = [
+        store.write("experiment=m1", "split=kfold", f"split.fold={fold}", seed=seed)
+        for fold in (0, 1)
+        for seed in (1, 2)
+    ]
     archive = study.composed([place]).tracking.archive()
-    members = [archive.run(run_id) for run_id in (first, second)]
+    members = [archive.run(run_id) for run_id in ids]
     commands: list[list[str]] = []
 
     def make(command: list[str]) -> None:
         commands.append(command)
-        tags = {"ensemble_of": f"{first} {second}"}
-        store.write("experiment=m1", seed=3, tags=tags, name="both")
+        tags = {"ensemble_of": " ".join(command[4:6])}
+        store.write("experiment=m1", seed=3, tags=tags, name=command[7])
 
     monkeypatch.setattr(study.subprocess, "run", make)
     words = ["dataset.root=elsewhere", place, "train.epochs=1"]
     views = ["inference=flips"]
-    made = study.ensemble(archive, "both", members, views, words)
-    assert study.ensemble(archive, "both", members, views, words) == made
-    ((_, *command),) = commands
-    assert command == [
-        "-m",
-        "melanoma_exp",
-        "ensemble",
-        first,
-        second,
-        "--name",
-        "both",
-        *views,
-        place,
-    ]
+    made = study.ensembles(archive, "both", members, views, words)
+    assert study.ensembles(archive, "both", members, views, words) == made
+    assert [run.name for run in made] == ["both-s1", "both-s2"]
+    first = ["melanoma_exp", "ensemble", ids[0], ids[2], "--name", "both-s1", *views, place]
+    second = ["melanoma_exp", "ensemble", ids[1], ids[3], "--name", "both-s2", *views, place]
+    assert [command[2:] for command in commands] == [first, second]
     monkeypatch.setattr(study.subprocess, "run", lambda command: None)
     with pytest.raises(study.UserError, match="failed: reversed"):
-        study.ensemble(archive, "reversed", members[::-1], [], words)
+        study.ensembles(archive, "reversed", members[:1], [], words)
