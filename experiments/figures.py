@@ -29,6 +29,11 @@ def balanced_accuracy(part: Predictions, melanoma: int) -> float:
     return float(balanced_accuracy_score(part.label, part.predicted))
 
 
+def balanced_accuracy_argmax(part: Predictions, melanoma: int) -> float:
+    """Returns the mean recall if the most probable class were the answer, without correction."""
+    return float(balanced_accuracy_score(part.label, part.probability.argmax(axis=1)))
+
+
 def macro_auc(part: Predictions, melanoma: int) -> float:
     """Returns the mean area under the curve of each class that the part has, against the rest."""
     return float(np.mean([_curve(part, k).auc() for k in np.unique(part.label)]))

@@ -35,17 +35,17 @@ Weighted = Callable[[Answers, int, np.ndarray, Bootstrap, Floats, int], Floats]
 
 @dataclass(frozen=True)
 class Worth:
-    """What a part adds to one figure, or what leaving it out takes away.
+    """What a setup adds to a figure of its reference, or what leaving a part out takes away.
 
     Attributes:
-        part: Its name.
-        estimate: With the part less without it.
+        setup: Its name.
+        estimate: Of the setup less the reference; the other way where the setup leaves a part out.
         low, high: The 95 % interval.
         p: After Holm's adjustment over the parts of the family.
         seeds: The estimate of each seed.
     """
 
-    part: str
+    setup: str
     estimate: float
     low: float
     high: float
@@ -56,9 +56,9 @@ class Worth:
 def balanced_accuracy(
     answers: Answers, seed: int, rows: np.ndarray, groups: Bootstrap, weights: Floats, melanoma: int
 ) -> Floats:
-    """Returns the mean recall for each weighting of the groups, float64 (m,)."""
+    """Returns the mean recall of the most probable class for each weighting, float64 (m,)."""
     label = answers.label[rows]
-    right = (answers.predicted[seed, rows] == label).astype(np.float64)
+    right = (answers.probability[seed, rows].argmax(axis=1) == label).astype(np.float64)
     size = int(label.max()) + 1
     hits = groups.cells(label, size, rows, right) @ weights
     every = groups.cells(label, size, rows) @ weights
@@ -99,15 +99,15 @@ def _ranking(
 
 
 def worth(compared: Comparison, figure: Weighted) -> list[Worth]:
-    """Returns what each part of a family is worth in one figure, on validation.
+    """Returns what each setup of a family is worth in one figure, on validation.
 
     A figure is computed in each fold and averaged over the folds. Its difference is tested as
     `comparison.pairing` does it: a bootstrap over groups of images and runs, and Welch's test over
     the runs for training noise; p is the larger of theirs, and the interval spans both.
 
     Args:
-        compared: The first setup of its title is what the others are tested against; the part is
-            the last word of another's name, and is left out where that says "without".
+        compared: The first setup of its title is what the others are tested against; one whose
+            name says "without" leaves a part out.
         figure: Computed for weightings of the groups of images.
     """
     val = next(one for one in compared.tested if one.part == "val")
@@ -128,7 +128,7 @@ def worth(compared: Comparison, figure: Weighted) -> list[Worth]:
     ]
     adjusted = paired_tests.holm([one.p for one in worths])
     return [
-        Worth(one.part, one.estimate, one.low, one.high, p, one.seeds)
+        Worth(one.setup, one.estimate, one.low, one.high, p, one.seeds)
         for one, p in zip(worths, adjusted, strict=True)
     ]
 
@@ -152,9 +152,8 @@ def _worth(name: str, more: Floats, less: Floats, groups: int) -> Worth:
     folds = more.shape[1]
     runs = t_tests.welch(more[:, :, 0] / folds, less[:, :, 0] / folds)
     by_seed = (more - less)[:, :, 0].mean(axis=1)
-    part = name.rsplit("-", 1)[-1]
     low, high = min(images.low, runs.low), max(images.high, runs.high)
-    return Worth(part, images.estimate, low, high, max(images.p, runs.p), by_seed.tolist())
+    return Worth(name, images.estimate, low, high, max(images.p, runs.p), by_seed.tolist())
 
 
 def draw_parts(comparisons: Sequence[Comparison], path: Path) -> list[str]:
@@ -170,7 +169,9 @@ def draw_parts(comparisons: Sequence[Comparison], path: Path) -> list[str]:
     panels_of = {
         title: [worth(one, figure) for one in comparisons] for title, figure in FIGURES.items()
     }
-    blocks = [[one.part for one in block] for block in next(iter(panels_of.values()))]
+    blocks = [
+        [one.setup.rsplit("-", 1)[-1] for one in block] for block in next(iter(panels_of.values()))
+    ]
     height = 1.3 + 0.26 * sum(len(block) + 1.6 for block in blocks)
     figure = new_figure(WIDTH, height)
     panels = figure.subplots(1, len(FIGURES), sharey=True)
@@ -211,7 +212,7 @@ def _draw(axes: Axes, y: float, one: Worth) -> None:
 
 
 def describe(archive: Archive, comparisons: Sequence[Comparison]) -> list[str]:
-    """Returns a table in Markdown for each family: what each part is worth, with intervals.
+    """Returns a table in Markdown for each family: what each setup is worth, with intervals.
 
     Args:
         archive: Where the runs are.
@@ -223,10 +224,10 @@ def describe(archive: Archive, comparisons: Sequence[Comparison]) -> list[str]:
         columns = [worth(compared, figure) for figure in FIGURES.values()]
         reference = compared.title.split(" and ")[0]
         lines += [
-            f"With the part less without it, against `{reference}`: estimate, 95 % interval, p "
-            f"after Holm over {len(columns[0])} parts:",
+            f"Against `{reference}` (less it; where a part is left out, `{reference}` less the "
+            f"setup): estimate, 95 % interval, p after Holm over {len(columns[0])} setups:",
             "",
-            f"| part | {' | '.join(names)} |",
+            f"| setup | {' | '.join(names)} |",
             "| --- | " + " | ".join("---" for _ in names) + " |",
         ]
         for row in zip(*columns, strict=True):
@@ -234,6 +235,6 @@ def describe(archive: Archive, comparisons: Sequence[Comparison]) -> list[str]:
                 f"{one.estimate:+.3f} ({one.low:+.3f} to {one.high:+.3f}), {format_p(one.p)}"
                 for one in row
             ]
-            lines.append(f"| {row[0].part} | {' | '.join(cells)} |")
+            lines.append(f"| {row[0].setup} | {' | '.join(cells)} |")
         lines.append("")
     return lines

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import learning_curves
 import operating_point
 import parts
 from drawing import draw_leak, draw_recipes
@@ -112,6 +113,32 @@ SHORT_M3 = ("experiment=m3", "train.epochs=10")
 M3_ALONE = ("experiment=m3", "train.epochs=20")
 
 
+# Fewer images take more epochs: (epochs, batch size) by images of a class.
+IMAGES = {"10": "10", "30": "30", "100": "100", "all": "null"}
+SHORTER = {
+    "scratch": {"10": (60, 8), "30": (60, 16), "100": (40, 32), "all": (40, 32)},
+    "features": {"10": (40, 64), "30": (40, 64), "100": (40, 64), "all": (40, 64)},
+    "transfer": {"10": (20, 8), "30": (20, 16), "100": (12, 32), "all": (8, 32)},
+}
+FOUR = ("inference=flips", "inference.scales=[1.0]", "inference.prior_correction=0.5")
+WAYS = {
+    "scratch": ("experiment=recipe/scratch", *SMALL_NET, "dataset.image_size=[60,80]", *FOUR),
+    "features": ("experiment=recipe/features", "inference.prior_correction=1.0"),
+    "transfer": ("experiment=recipe/transfer", *FOUR),
+}
+
+
+def _with_images(way: str, count: str) -> tuple[str, ...]:
+    """Returns a way of training with at most so many images of a class."""
+    epochs, batch_size = SHORTER[way][count]
+    return (
+        *WAYS[way],
+        f"split.train_per_class={IMAGES[count]}",
+        f"train.epochs={epochs}",
+        f"train.batch_size={batch_size}",
+    )
+
+
 def _best(
     rows: Mapping[str, Sequence[str]],
     ensembles: Mapping[str, tuple[Sequence[str], Sequence[str]]],
@@ -184,6 +211,14 @@ STUDIES = {
             "m3": ["m3-without-augmentor", *(f"m3-with-{part}" for part in ADDED)],
             "recipe": [f"recipe-without-{part}" for part in ADDED],
         },
+        describe=parts.describe,
+    ),
+    "06-transfer": Study(
+        {f"{way}-{count}": _with_images(way, count) for count in IMAGES for way in WAYS},
+        {"split.fold": ("0", "1", "2")},
+        ("dataset=ham10000", "split=kfold", "split.test=0"),
+        learning_curves.draw_curves,
+        families={f"scratch-{n}": [f"features-{n}", f"transfer-{n}"] for n in IMAGES},
         describe=parts.describe,
     ),
     "07-best": _best(
