@@ -79,7 +79,7 @@ def predict(
     predictions: list[Prediction] = []
     unreadable: list[UnreadableFile] = []
     done = 0
-    for batch in _decoded(saved, files):
+    for batch in decoded(saved, files):
         good = [(path, image) for path, image in batch if isinstance(image, np.ndarray)]
         unreadable += [
             UnreadableFile(path, image) for path, image in batch if isinstance(image, str)
@@ -158,7 +158,7 @@ def _predictions(
 Batch = list[tuple[Path, np.ndarray | str]]
 
 
-def _decoded(saved: SavedModel, files: Sequence[Path]) -> Iterator[Batch]:
+def decoded(saved: SavedModel, files: Sequence[Path]) -> Iterator[Batch]:
     """Yields decoded images, or the reason why there is none; decodes a few batches ahead."""
 
     def one(path: Path) -> np.ndarray | str:
