@@ -101,7 +101,7 @@ def columns(saved: SavedModel, name: str) -> Columns:
             f"{', '.join(challenge.codes)}; evaluate the run on a labelled set of the challenge "
             "instead (melanoma-exp evaluate), or train on its classes"
         )
-    empty = [c for c, used in zip(challenge.codes, matrix.any(axis=0), strict=True) if not used]
+    empty = [c for c, used in zip(challenge.codes, matrix.T, strict=True) if not used.any()]
     notes = [f"the run has no class for {', '.join(empty)}: 0 for every image"] if empty else []
     if saved.decision.prior_correction is not None:
         notes.append(

@@ -25,8 +25,6 @@ FOLDS = (
     "train.epochs=1",
     "train.precision=float32",
 )
-
-
 pytestmark = pytest.mark.slow
 
 
@@ -92,8 +90,8 @@ def test_members_are_measured_with_other_views_without_training(made: Made) -> N
     (turned,) = made.others(*known)
     made.call("rerun", turned.info.run_id)
     (again,) = made.others(*known, turned.info.run_id)
-    members = [made.run.data.params["model.members"], turned.data.params["model.members"]]
-    assert members[0] != members[1] == again.data.params["model.members"]
+    setups = [run.data.params["model.members"] for run in (made.run, turned, again)]
+    assert setups[0] != setups[1] == setups[2]
     rows = made.table(turned.info.run_id, "predictions_val.csv")
     assert rows == made.table(again.info.run_id, "predictions_val.csv")
     scored_by = {r["id"]: r["scored_by"] for r in made.table(made.id, "scoring.csv")}
