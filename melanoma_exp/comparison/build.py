@@ -23,6 +23,7 @@ class Comparison:
         question: Which metric orders the rows.
         verdict: In words.
         left_out: A line for each run that does not count.
+        parts: That the table shows: the runs' own, or the one they were judged on.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Comparison:
     question: caveats.Question
     verdict: verdict.Verdict
     left_out: Sequence[str]
+    parts: Sequence[str] = predictions.OWN
 
 
 def build(
@@ -42,6 +44,7 @@ def build(
     by: str,
     higher_is_better: bool | None = None,
     reference: str | None = None,
+    on: str | None = None,
 ) -> Comparison:
     """Compares the selected runs.
 
@@ -54,16 +57,24 @@ def build(
         higher_is_better: Its direction; None knows that of every built-in metric by its name.
         reference: The id of a run in the row that all others are tested against; None tests all
             pairs.
+        on: Compares what the runs' evaluations on another set found: its kind or digest.
 
     Raises:
         UserError: The runs have different classes, predictions are missing, or `by` or the
             reference is unknown.
     """
     read: dict[str, predictions.Evaluated] = {}
+    judged = selection.judged_on(archive, chosen.runs, on) if on else {}
 
     def problem(run: StoredRun) -> str:
+        if on and run.id not in judged:
+            return f"was not judged on {on}; melanoma-exp evaluate {run.id} dataset=... does that"
         try:
-            read[run.id] = predictions.read(archive, run)
+            read[run.id] = (
+                predictions.read_judged(archive, run, judged[run.id])
+                if on
+                else predictions.read(archive, run)
+            )
         except UserError as error:
             message = error.lines[0]
             return message.removeprefix(f"run {run.id}: ").removeprefix(f"run {run.id} ")
@@ -75,9 +86,11 @@ def build(
     _same(runs, "alerted classes (dataset.melanoma)", [alerted(run)[1] for run in runs])
     alert, positive_names = alerted(runs[0])
     recorded = set.intersection(*(set(run.stored.metrics) for run in runs))
-    part, name, metric = table.ordering(by, alert, recorded)
+    own = ("external",) if on else predictions.OWN
+    part, name, metric = table.ordering(by, alert, recorded, own)
     question = caveats.Question(part, name, alert)
-    found, repeats = group(runs, metric, higher_is_better)
+    fewer = predictions.common(runs, "external") if on else runs
+    found, repeats = group(fewer, metric, higher_is_better)
     positive = [k for k, name in enumerate(runs[0].classes) if name in positive_names]
     parts = [p for p in predictions.PARTS if any(p in run.parts for run in runs)]
     against = _row_of(reference, found) if reference else None
@@ -91,8 +104,24 @@ def build(
         tested,
         question,
         verdict.decide(found, tested, question, winner, against, no_best),
-        (*kept.left_out, *repeats),
+        (*kept.left_out, *repeats, *(_fewer(runs, fewer) if on else ())),
+        own,
     )
+
+
+def _fewer(
+    before: Sequence[predictions.Evaluated], after: Sequence[predictions.Evaluated]
+) -> list[str]:
+    """Says that tests are of fewer images than the metrics, where runs were judged on others."""
+    counts = [len(run.parts["external"].ids) for run in before]
+    left = len(after[0].parts["external"].ids)
+    if counts == [left] * len(counts):
+        return []
+    some = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    return [
+        f"Images that some run has learned from: the tests are of the {left} that all of them are "
+        f"judged on, the table's metrics of the {some} of each run"
+    ]
 
 
 def _row_of(run_id: str, found: Sequence[Row]) -> Row:

@@ -77,7 +77,7 @@ def find(rows: Sequence[Row], tested: Sequence[Tested], question: Question) -> l
             "The rows are ordered by a test metric. Choosing by it means selecting on the test "
             "set: the test metrics of the chosen row are optimistic."
         )
-    elif len(honest) >= OPTIMISTIC:
+    elif question.part == "val" and len(honest) >= OPTIMISTIC:
         lines.append(
             f"The best of {len(honest)} rows was selected on validation: its validation metrics "
             "are optimistic, its test metrics are not."

@@ -118,7 +118,9 @@ def _disputed(archive: Archive, found: Comparison, images: int, cache: Path) -> 
     total, some = disagreement.find(tested, positive, images)
     pictures: dict[str, str] = {}
     reason = ""
-    if some:
+    if some and tested.part == "external":
+        reason = "they are of the set that the runs were judged on"
+    elif some:
         ids = [image.id for image in some]
         pictures, reason = disagreement.pictures(archive, tested, ids, cache)
     letters = [row.letter for row, _ in tested.rows[: disagreement.ROWS]]

@@ -73,8 +73,8 @@ def write(archive: Archive, found: Comparison, out: Path, images: int, cache: Pa
     order = found.question.alert, found.question.metric
     texts = {
         "comparison.html": comparison_html.render(archive, found, images, cache),
-        "comparison.csv": table.to_csv(found.rows, found.best, *order),
-        "comparison.md": table.to_markdown(found.rows, found.best, *order),
+        "comparison.csv": table.to_csv(found.rows, found.best, *order, found.parts),
+        "comparison.md": table.to_markdown(found.rows, found.best, *order, found.parts),
     }
     try:
         out.mkdir(parents=True, exist_ok=True)

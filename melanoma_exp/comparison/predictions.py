@@ -1,8 +1,8 @@
 """The predictions of a run, read back from its tables."""
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from melanoma_exp.system import shown
 from melanoma_exp.tracking.archive import Archive, StoredRun
 
 FIRST = ("id", "source", "group", "label", "predicted")
-PARTS = {"val": "validation", "test": "test"}
+PARTS = {"val": "validation", "test": "test", "external": "the other set"}
+OWN = ("val", "test")  # of a run itself; the other is of the set that it was judged on
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,12 @@ class Predictions:
         """Equal for equal images with equal labels."""
         return self.ids.tobytes(), self.label.tobytes()
 
+    def only(self, ids: Collection[str]) -> "Predictions":
+        """Returns the rows of some images."""
+        rows = np.isin(self.ids, list(ids))
+        columns = (self.ids, self.group, self.label, self.predicted, self.probability)
+        return Predictions(*(column[rows] for column in columns))
+
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -60,13 +67,44 @@ def read(archive: Archive, run: StoredRun) -> Evaluated:
     try:
         table = shown.records(archive.text(run, "classes_val.csv"))
         classes = tuple(row["class"] for row in table)
-        wanted = [part for part in PARTS if part == "val" or run.metrics.get("test_images", 0)]
+        wanted = [part for part in OWN if part == "val" or run.metrics.get("test_images", 0)]
         parts = {}
         for part in wanted:
             parts[part] = parse(archive.text(run, f"predictions_{part}.csv"), classes)
         return Evaluated(run, classes, parts)
     except (ValueError, KeyError, csv.Error) as error:
         raise UserError(f"run {run.id}: its table of predictions is damaged: {error}") from error
+
+
+def read_judged(archive: Archive, run: StoredRun, judged: StoredRun) -> Evaluated:
+    """Reads the predictions of a run on another set.
+
+    Args:
+        archive: Where both are recorded.
+        run: The run.
+        judged: Its evaluation on that set.
+
+    Returns:
+        The run with the metrics of that evaluation and its one part.
+
+    Raises:
+        UserError: A table is missing or damaged, named with what is wrong.
+    """
+    own = read(archive, run)
+    try:
+        part = parse(archive.text(judged, "predictions_external.csv"), own.classes)
+    except (ValueError, KeyError, csv.Error) as error:
+        raise UserError(f"run {judged.id}: its table of predictions is damaged: {error}") from error
+    leaky = {"leaky": "true"} if "true" in (run.tags["leaky"], judged.tags["leaky"]) else {}
+    metrics = {k: v for k, v in run.metrics.items() if not k.startswith(("final/", "leak/"))}
+    stored = replace(run, tags={**run.tags, **leaky}, metrics={**metrics, **judged.metrics})
+    return Evaluated(stored, own.classes, {"external": part})
+
+
+def common(found: Sequence[Evaluated], part: str) -> list[Evaluated]:
+    """Returns runs with those images of a part alone that all of them have."""
+    ids = set.intersection(*(set(run.parts[part].ids.tolist()) for run in found))
+    return [replace(run, parts={part: run.parts[part].only(ids)}) for run in found]
 
 
 def parse(text: str, classes: tuple[str, ...]) -> Predictions:

@@ -89,6 +89,38 @@ def by_experiment(archive: Archive, name: str) -> Selection:
     return _finished(runs, f"experiment {name}")
 
 
+def judged_on(archive: Archive, runs: Sequence[StoredRun], on: str) -> dict[str, StoredRun]:
+    """Finds the evaluations of runs on another set, of each the newest finished one.
+
+    Args:
+        archive: Where they are recorded.
+        runs: The judged ones.
+        on: The kind of the set, as in `dataset=`, or its digest.
+
+    Returns:
+        By the id of a run its evaluation; runs without one are absent.
+
+    Raises:
+        UserError: The evaluations are of sets that differ, with their digests; or there is none.
+    """
+    ids = {run.id for run in runs}
+    made = [r for r in archive.search("") if r.status == "FINISHED" and r.evaluation_of in ids]
+    digest_of = {r.id: r.tags.get("dataset_digest", "") for r in made}
+    found = [r for r in made if on in (digest_of[r.id], r.params.get("dataset.kind"))]
+    if not found:
+        known = {f"{r.params.get('dataset.kind')} ({digest_of[r.id]})" for r in made}
+        raise UserError(
+            f"--on {on}: none of the runs was judged on such a set (judged on: "
+            f"{', '.join(sorted(known)) or 'nothing; see melanoma-exp evaluate'})"
+        )
+    digests = sorted({digest_of[r.id] for r in found})
+    if len(digests) > 1:
+        raise UserError(
+            f"--on {on}: is several sets, with the digests {', '.join(digests)}; name one digest"
+        )
+    return {r.evaluation_of: r for r in found}
+
+
 def keep(selection: Selection, problem: Callable[[StoredRun], str], named: bool) -> Selection:
     """Returns the selection without runs that have a problem; where runs were named, refuses.
 
@@ -119,7 +151,10 @@ def _unfit(run: StoredRun) -> str:
     if run.status != "FINISHED":
         return f"is not finished ({run.status}); compare finished runs"
     if run.evaluation_of:
-        return f"only judges run {run.evaluation_of} on another set, which is not compared yet"
+        return (
+            f"only judges run {run.evaluation_of} on another set; name that run, and the set with "
+            "--on"
+        )
     if "leaky" not in run.tags or "seed" not in run.params:
         return "was not recorded by melanoma-exp: the tag leaky or the config is missing"
     return ""

@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Collection, Sequence
 
+from melanoma_exp.comparison.predictions import OWN
 from melanoma_exp.comparison.rows import Mean, Row
 from melanoma_exp.spec import UserError, did_you_mean
 from melanoma_exp.system.shown import TableWriter
@@ -28,30 +29,34 @@ def metrics(alert: str, by: str = "") -> dict[str, str]:
     return found if by in ("", "seconds") else {**found, by: found.get(by, by.replace("_", " "))}
 
 
-def ordering(given: str, alert: str, recorded: Collection[str]) -> tuple[str, str, str]:
-    """Returns the part, the metric and the logged key that `--by` names; validation by default.
+def ordering(
+    given: str, alert: str, recorded: Collection[str], parts: Sequence[str] = OWN
+) -> tuple[str, str, str]:
+    """Returns the part, the metric and the logged key that `--by` names; the first by default.
 
     Args:
         given: As the user wrote it.
         alert: The alerted class.
         recorded: Metrics that every run has.
+        parts: That may be asked for.
 
     Raises:
         UserError: There is no such metric; lists those there are.
     """
     name = given.removeprefix("final/")
     if name in ("seconds", SECONDS):
-        return "val", "seconds", SECONDS
+        return parts[0], "seconds", SECONDS
     part, _, metric = name.rpartition("/")
     known = metrics(alert)
-    is_recorded = f"final/{part or 'val'}/{metric}" in recorded
+    is_recorded = f"final/{part or parts[0]}/{metric}" in recorded
     is_interval = metric.endswith(("_low", "_high"))
-    if part not in ("", "val", "test") or metric not in known and (is_interval or not is_recorded):
+    where = "; of validation, or with test/ before it" * (parts == OWN)
+    if part not in ("", *parts) or metric not in known and (is_interval or not is_recorded):
         raise UserError(
             f"--by {given}: expected one of {', '.join(known)}, seconds or another recorded "
-            f"metric; of validation, or with test/ before it{did_you_mean(metric, known)}"
+            f"metric{where}{did_you_mean(metric, known)}"
         )
-    part = part or "val"
+    part = part or parts[0]
     return part, metric, f"final/{part}/{metric}"
 
 
@@ -70,11 +75,13 @@ def mark(row: Row, best: Row | None) -> str:
     return "best" if best is not None and row.letter == best.letter else ""
 
 
-def to_csv(rows: Sequence[Row], best: Row | None, alert: str, by: str = "") -> str:
+def to_csv(
+    rows: Sequence[Row], best: Row | None, alert: str, by: str = "", parts: Sequence[str] = OWN
+) -> str:
     """Returns the table as CSV, a row a setup; values in full, NaN empty."""
     text = io.StringIO()
     writer = TableWriter(text)
-    keys = [f"final/{part}/{metric}" for part in ("val", "test") for metric in metrics(alert, by)]
+    keys = [f"final/{part}/{metric}" for part in parts for metric in metrics(alert, by)]
     heads = ["row", "name", "mark", "runs", "seeds", "folds"]
     for key in (*keys, SECONDS):
         short = key.removeprefix("final/")
@@ -89,17 +96,19 @@ def to_csv(rows: Sequence[Row], best: Row | None, alert: str, by: str = "") -> s
     return text.getvalue()
 
 
-def to_markdown(rows: Sequence[Row], best: Row | None, alert: str, by: str = "") -> str:
+def to_markdown(
+    rows: Sequence[Row], best: Row | None, alert: str, by: str = "", parts: Sequence[str] = OWN
+) -> str:
     """Returns the table as Markdown, ± half a 95 % t interval over runs."""
     names = metrics(alert, by)
     heads = ["row", "name", "runs"]
-    heads += [f"{part} {name}" for part in ("val", "test") for name in names.values()]
+    heads += [f"{part} {name}" for part in parts for name in names.values()]
     lines = [[*heads, "training s"], ["---", "---", *["---:"] * (len(heads) - 1)]]
     for row in rows:
         marked = mark(row, best)
         name = row.label.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
         cells = [row.letter, f"{name} **{marked}**" if marked else name, str(len(row.runs))]
-        for part in ("val", "test"):
+        for part in parts:
             cells += [shown(row.mean(f"final/{part}/{metric}")) for metric in names]
         lines.append([*cells, shown(row.mean(SECONDS), 0)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

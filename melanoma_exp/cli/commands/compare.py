@@ -50,6 +50,12 @@ def compare(words: list[str]) -> None:
         help="images on the page at most, of those that the best rows answer differently; 0 keeps "
         "every picture out of it (default: %(default)s)",
     )
+    parser.add_argument(
+        "--on",
+        metavar="SET",
+        help="compare what `evaluate` found on another set: its kind, as in dataset=, or its "
+        "digest; nothing was trained or chosen on it",
+    )
     given, overrides = parser.split(words)
     _check(given)
     here = compose_storage("compare", overrides)
@@ -63,6 +69,7 @@ def compare(words: list[str]) -> None:
         not given.sweep and not given.experiment,
         given.by,
         reference=given.reference,
+        on=given.on,
     )
     output.write(archive, found, given.out, given.images, here.cache.root())
     output.show(console.console(), found)
