@@ -9,12 +9,11 @@ and the Mahalanobis distance of its features (Lee et al., 2018), let most plain,
 text-like pictures pass. A picture that passes may still be one the network knows nothing about.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import cv2
 import numpy as np
-from sklearn.covariance import LedoitWolf
 
 from melanoma_exp.spec import UserError, validate
 
@@ -115,34 +114,6 @@ class OutOfDistribution:
 def sample(n: int) -> np.ndarray:
     """Returns the rows of a part of `n` images that are used, evenly spread, int64."""
     return np.linspace(0, n - 1, min(n, SAMPLED)).astype(np.int64)
-
-
-def fit(train: np.ndarray, val: np.ndarray) -> OutOfDistribution | None:
-    """Describes the training images and sets the limit on the validation images.
-
-    Args:
-        train: uint8 (n, h, w, 3), originals.
-        val: uint8 (m, h, w, 3).
-
-    Returns:
-        None where there are fewer than `SMALLEST` of either.
-    """
-    if min(len(train), len(val)) < SMALLEST:
-        return None
-    known = statistics(train)
-    mean, deviation = known.mean(axis=0), known.std(axis=0) + 1e-6
-    # Shrunk towards a multiple of the identity: few images give no singular covariance.
-    precision = LedoitWolf(assume_centered=True).fit((known - mean) / deviation).precision_
-    fitted = OutOfDistribution(
-        NAMES,
-        tuple(mean.tolist()),
-        tuple(deviation.tolist()),
-        tuple(map(tuple, precision.tolist())),
-        0.0,
-        len(known),
-        len(val),
-    )
-    return replace(fitted, limit=float(np.quantile(fitted.distance(val), 1 - FLAGGED)))
 
 
 def statistics(images: np.ndarray) -> np.ndarray:

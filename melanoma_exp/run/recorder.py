@@ -12,11 +12,12 @@ from melanoma_exp import prediction
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.data.samples import Samples
-from melanoma_exp.evaluation import gradcam_examples, out_of_distribution
+from melanoma_exp.evaluation import gradcam_examples, out_of_distribution_fit
 from melanoma_exp.evaluation.evaluate import PartEvaluation, evaluate
 from melanoma_exp.evaluation.logits import predict_logits
 from melanoma_exp.evaluation.metrics import summary
 from melanoma_exp.evaluation.metrics.decision import Decision
+from melanoma_exp.evaluation.out_of_distribution import sample
 from melanoma_exp.models import flops
 from melanoma_exp.prediction import manifest, saved_model
 from melanoma_exp.prediction.manifest import Manifest
@@ -243,8 +244,7 @@ class Recorder:
         val = self._datamodule.parts.val
         parts = self._datamodule.unbalanced, val.take(val.copy == 0)
         train, val_images = (
-            self._datamodule.reader.read(part.take(out_of_distribution.sample(len(part))))
-            for part in parts
+            self._datamodule.reader.read(part.take(sample(len(part)))) for part in parts
         )
-        fitted = out_of_distribution.fit(train, val_images)
+        fitted = out_of_distribution_fit.fit(train, val_images)
         return fitted.to_dict() if fitted else None

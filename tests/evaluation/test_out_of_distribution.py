@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from melanoma_exp.data.decode import decode
-from melanoma_exp.evaluation import out_of_distribution
+from melanoma_exp.evaluation import out_of_distribution, out_of_distribution_fit
 from melanoma_exp.evaluation.out_of_distribution import OutOfDistribution
 from melanoma_exp.spec import UserError
 
@@ -51,7 +51,7 @@ def share(fitted: OutOfDistribution, images: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def fitted() -> OutOfDistribution:
-    found = out_of_distribution.fit(lesions(300, 1), lesions(200, 2))
+    found = out_of_distribution_fit.fit(lesions(300, 1), lesions(200, 2))
     assert found is not None
     return found
 
@@ -78,11 +78,11 @@ def test_the_distance_is_mahalanobis(fitted: OutOfDistribution) -> None:
 
 def test_few_images_set_no_limit() -> None:
     assert (
-        out_of_distribution.fit(lesions(60, 1), lesions(out_of_distribution.SMALLEST - 1, 2))
+        out_of_distribution_fit.fit(lesions(60, 1), lesions(out_of_distribution.SMALLEST - 1, 2))
         is None
     )
     assert (
-        out_of_distribution.fit(lesions(out_of_distribution.SMALLEST - 1, 1), lesions(60, 2))
+        out_of_distribution_fit.fit(lesions(out_of_distribution.SMALLEST - 1, 1), lesions(60, 2))
         is None
     )
 
@@ -101,7 +101,7 @@ def test_real_lesions_pass_and_other_images_are_flagged(real_folder) -> None:
         return np.stack([decode(p, (SIDE, SIDE), "bilinear", 10**8) for p in paths])
 
     isic9 = sorted(real_folder("isic9").glob("Train/*/*.jpg"))
-    found = out_of_distribution.fit(read(isic9[::5]), read(isic9[2::10]))
+    found = out_of_distribution_fit.fit(read(isic9[::5]), read(isic9[2::10]))
     assert found is not None
     real = read(isic9[3::10])
     assert share(found, real) < 0.05
