@@ -1,6 +1,11 @@
 """What several test files build on: options from `conf/`, tables of rows, the real sets."""
 
+import fcntl
+import gc
+import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +24,14 @@ from melanoma_exp.data.datasets.base import LoadedDataset
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.data.splits import AnySplit
 from melanoma_exp.evaluation.config import Evaluation
+from melanoma_exp.tracking import local
 from melanoma_exp.training import process
 
 ROOT = Path(__file__).parents[1]
+# Where containers forbid bytecode, each process of the suite would compile all modules and rewrite
+# the assertions of all tests: 0.2 CPU-s for each command, 3 for each worker.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 process.use_onednn()  # as the command line does; a test may be the first to import TensorFlow
 GROUPS: dict[str, Any] = {
     "augment": AnyPolicy,
@@ -33,6 +43,12 @@ GROUPS: dict[str, Any] = {
 
 settings.register_profile("suite", derandomize=True, deadline=None, max_examples=60, database=None)
 settings.load_profile("suite")
+
+
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector what all tests have imported, which Keras has it go through."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +135,40 @@ def isic9(real_folder, option, tmp_path_factory) -> LoadedDataset:
         "dataset", "isic9", root=real_folder("isic9"), csv="metadata.csv", image_size=(16, 16)
     )
     return spec.load(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes a folder once for all processes of the suite; tests only read what is in it."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        place, made = base / f"shared_{name}", base / f"shared_{name}.made"
+        with (base / f"shared_{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made.exists():
+                shutil.rmtree(place, ignore_errors=True)
+                place.mkdir()
+                fill(place)
+                made.touch()
+        return place
+
+    return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrated(shared: Callable[..., Path]) -> Iterator[None]:
+    """Lets new stores of this process be copies of one; MLflow's migrations take a second each."""
+    migrate = local.new_database
+
+    def copy(path: Path) -> None:
+        template = shared("store", lambda place: migrate(place / "mlflow.db"))
+        shutil.copyfile(template / "mlflow.db", path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "new_database", copy)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -61,8 +61,19 @@ def create_store(folder: Path) -> None:
             with store_errors(uri):
                 if not database.exists():
                     aside.unlink(missing_ok=True)
-                    connect(f"sqlite:///{aside.as_posix()}").search_experiments(max_results=1)
+                    new_database(aside)
                     os.replace(aside, database)
                 connect(uri).search_experiments(max_results=1)
     except OSError as error:
         raise UserError(f"tracking.folder: cannot write {folder}: {error.strerror}") from error
+
+
+def new_database(path: Path) -> None:
+    """Creates a SQLite database with the tables of MLflow, by all its migrations: 1.3 CPU-s.
+
+    Args:
+        path: Of the file, which is not there yet.
+    """
+    from melanoma_exp.tracking.connection import connect
+
+    connect(f"sqlite:///{path.as_posix()}").search_experiments(max_results=1)
