@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import provenance
 from melanoma_exp.system.installation import conf_folder
+from melanoma_exp.tracking.local import create_store
 
 
 def test_an_unwritable_folder_is_one_clear_line(images: Path, tmp_path: Path) -> None:
@@ -45,6 +47,7 @@ def test_a_full_disk_is_one_clear_line(
 def test_a_stopped_run_is_marked_killed_and_keeps_what_was_logged(
     images: Path, tmp_path: Path, signum: int
 ) -> None:
+    create_store(tmp_path / "mlruns")  # as any but the first run finds it
     command = overrides(images, tmp_path, "train.epochs=5000")
     process = subprocess.Popen(
         [sys.executable, "-m", "melanoma_exp", *command, f"hydra.run.dir={tmp_path}/hydra"],
@@ -80,6 +83,7 @@ def test_a_sweep_continues_past_a_job_that_fails_and_mirrored_replicas_train(
         "train.epochs=1",
     )
     command.remove("train.batch_size=8")
+    create_store(tmp_path / "mlruns")
     done = subprocess.run(
         [sys.executable, "-m", "melanoma_exp", "-m", *command, f"hydra.sweep.dir={tmp_path}/hydra"],
         capture_output=True,
@@ -101,33 +105,52 @@ def test_a_sweep_continues_past_a_job_that_fails_and_mirrored_replicas_train(
     assert parent.info.end_time >= run.info.end_time
 
 
+def forking(place: Path, code: str) -> str:
+    """Returns what code prints in a process that has imported MLflow, ready to fork."""
+    imports = "import os, signal, sys, time; from pathlib import Path; import mlflow.store.tracking"
+    local = "from melanoma_exp.tracking.local import Local, create_store"
+    code = f"{imports}.sqlalchemy_store\n{local}\n{textwrap.dedent(code)}"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_processes_that_start_at_once_share_a_store_that_does_not_exist_yet(tmp_path: Path) -> None:
-    code = (
-        "from pathlib import Path; from melanoma_exp.tracking.local import Local;"
-        f"run = Local(kind='local', folder=Path({str(tmp_path / 'mlruns')!r}), experiment='e')"
-        ".start('r', Path('.')); run.log_metrics({'x': 1.0}, 1); run.end('FINISHED')"
-    )
-    started = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
-    deadline = time.monotonic() + 120
-    assert [p.wait(deadline - time.monotonic()) for p in started] == [0] * 4
+    code = """
+        children = []
+        for _ in range(4):
+            children.append(os.fork())
+            if not children[-1]:
+                store = Local(kind="local", folder=Path("mlruns"), experiment="e")
+                run = store.start("r", Path("."))
+                run.log_metrics({"x": 1.0}, 1)
+                run.end("FINISHED")
+                sys.exit()
+        print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
+    """
+    assert forking(tmp_path, code).splitlines()[-1] == str([0] * 4)
     assert [run.info.status for run in runs(tmp_path)] == ["FINISHED"] * 4
 
 
 def test_a_process_killed_while_it_makes_the_store_leaves_nothing_broken(tmp_path: Path) -> None:
-    code = (
-        "from pathlib import Path; from melanoma_exp.tracking.local import create_store;"
-        f"create_store(Path({str(tmp_path)!r}))"
-    )
-    killed = subprocess.Popen([sys.executable, "-c", code])
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("*.db*")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.5)  # in the middle of the migrations
-    killed.kill()
-    killed.wait()
-    assert not (tmp_path / "mlflow.db").exists()
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
-    assert [path.name for path in tmp_path.glob("*.db*")] == ["mlflow.db"]
+    code = """
+        child, deadline = os.fork(), time.monotonic() + 120
+        if not child:
+            create_store(Path("."))
+            sys.exit()
+        while not list(Path(".").glob("*.db*")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.3)  # in the middle of the migrations
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        print(sorted(path.name for path in Path(".").glob("*.db*")))
+        create_store(Path("."))
+        print(sorted(path.name for path in Path(".").glob("*.db*")))
+    """
+    killed, ended = forking(tmp_path, code).splitlines()[-2:]
+    assert "'mlflow.db.new'" in killed and "'mlflow.db'" not in killed
+    assert ended == "['mlflow.db']"
 
 
 @pytest.fixture
