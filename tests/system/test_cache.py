@@ -14,7 +14,7 @@ import pytest
 
 from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.spec import UserError
-from melanoma_exp.system.cache import checksums, entry, locks, maintenance
+from melanoma_exp.system.cache import checksums, entry, maintenance
 from melanoma_exp.system.cache.entry import About, obtain
 
 ABOUT = About("a set", 3)
@@ -230,15 +230,6 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     (line,) = refused.value.lines
     assert line.startswith(f"cache.dir: cannot write {tmp_path / 'decoded'}: No space left")
     assert "melanoma-exp cache" in line and names(tmp_path) == []
-
-
-def test_a_lock_file_removed_by_its_holder_is_no_lock(tmp_path):
-    path = tmp_path / "decoded" / "k"
-    with locks.exclusive(path), pytest.raises(BlockingIOError), locks.exclusive(path, wait=False):
-        pass
-    with locks.exclusive(path, wait=False):
-        assert (tmp_path / "decoded" / ".k.lock").exists()
-    assert names(tmp_path) == []
 
 
 def test_an_entry_names_what_it_is(tmp_path):

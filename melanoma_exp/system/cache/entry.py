@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from melanoma_exp.spec import UserError
-from melanoma_exp.system.cache import checksums, locks
+from melanoma_exp.system import locks
+from melanoma_exp.system.cache import checksums
 from melanoma_exp.system.files import aside, partial_of, remove
 
 MANIFEST = "entry.json"

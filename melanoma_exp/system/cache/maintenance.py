@@ -1,13 +1,12 @@
 """Lists, checks and removes entries of the cache, and keeps it below its limit."""
 
-import fcntl
 import json
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from melanoma_exp.system.cache import locks
+from melanoma_exp.system import locks
 from melanoma_exp.system.cache.entry import MANIFEST, DamageError, check, remove_entry
 from melanoma_exp.system.files import remove
 
@@ -93,7 +92,7 @@ def remove_unused(item: CachedItem) -> bool:
         return True
     try:
         with locks.exclusive(folder, wait=False), (folder / MANIFEST).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks.acquire(lock, wait=False)
             remove_entry(folder)
     except FileNotFoundError:
         pass  # somebody else was first

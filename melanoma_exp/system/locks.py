@@ -1,19 +1,51 @@
-"""Who may make, use or remove an entry; the system frees the locks of processes that die."""
+"""Locks on files: the system frees those of a process that dies, however it dies."""
 
+import errno
 import fcntl
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from melanoma_exp.system.shown import printable
+
+_WITHOUT = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that has no locks
+_told: set[int] = set()  # devices of which that was said
+
+
+def acquire(file: IO[Any], shared: bool = False, wait: bool = True) -> bool:
+    """Locks an open file until it is closed.
+
+    Args:
+        file: Open for writing, unless the lock is shared: some network drives ask for it.
+        shared: Whether several processes may hold it.
+        wait: Whether to wait for the process that holds it.
+
+    Returns:
+        Whether there is a lock: some file systems have none, which is said once.
+
+    Raises:
+        BlockingIOError: Another process holds it, and `wait` is false.
+        OSError: It cannot be locked.
+    """
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _WITHOUT:
+            raise
+        if (device := os.fstat(file.fileno()).st_dev) not in _told:
+            _told.add(device)
+            warn(f"{file.name}: its file system has no locks: start nothing twice at the same time")
+        return False
+    return True
 
 
 @contextmanager
 def exclusive(entry: Path, wait: bool = True) -> Iterator[None]:
-    """Lets one process at a time make or remove an entry.
+    """Lets one process at a time make or remove an entry of the cache.
 
     Raises:
         BlockingIOError: Another one does, and `wait` is false.
@@ -24,12 +56,12 @@ def exclusive(entry: Path, wait: bool = True) -> Iterator[None]:
     while True:
         with path.open("wb") as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                acquire(lock, wait=False)
             except BlockingIOError:
                 if not wait:
                     raise
                 warn(f"cache: waiting for another process that makes {entry}")
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                acquire(lock)
             if not is_same_file(lock, path):
                 continue  # the previous holder has removed the lock's file: there may be a new one
             try:
@@ -48,7 +80,7 @@ def shared(path: Path) -> IO[bytes]:
         FileNotFoundError: There is none.
     """
     lock = path.open("rb")
-    fcntl.flock(lock, fcntl.LOCK_SH)
+    acquire(lock, shared=True)
     return lock
 
 
@@ -56,7 +88,7 @@ def is_in_use(path: Path) -> bool:
     """Whether a process uses an existing file."""
     try:
         with path.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            acquire(lock, wait=False)
     except BlockingIOError:
         return True
     except FileNotFoundError:
@@ -64,7 +96,7 @@ def is_in_use(path: Path) -> bool:
     return False
 
 
-def is_same_file(opened: IO[bytes], path: Path) -> bool:
+def is_same_file(opened: IO[Any], path: Path) -> bool:
     """Whether an open file is still the one at a path."""
     try:
         return os.path.samestat(os.fstat(opened.fileno()), path.stat())
