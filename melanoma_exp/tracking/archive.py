@@ -1,12 +1,10 @@
 """Runs that were recorded, read back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
@@ -15,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import migrations
 from melanoma_exp.system.files import read_text
+from melanoma_exp.tracking import place
 from melanoma_exp.tracking.connection import connect, describe_error, store_errors
 from melanoma_exp.tracking.journal import Journal
 
@@ -84,6 +83,9 @@ class Archive:
                 f"tracking: there is no store at {path}; run something first, or name another "
                 "with tracking.folder=DIR"
             )
+        self._store = place.store_of(uri)
+        if self._store is not None:
+            place.settle_if_possible(self._store)
         self._client = connect(uri)
         self._uri, self._experiment, self._journals = uri, experiment, journals
 
@@ -137,9 +139,10 @@ class Archive:
         return sorted((point.step, point.value) for point in points)
 
     def mark_killed(self, run_id: str) -> None:
-        """Ends a run whose process is gone."""
+        """Ends a run whose process is gone, unless it has ended since."""
         with store_errors(self._uri):
-            self._client.set_terminated(run_id, "KILLED")
+            if self._client.get_run(run_id).info.status == "RUNNING":
+                self._client.set_terminated(run_id, "KILLED")
 
     def file(self, run: StoredRun | str, path: str, folder: Path | None = None) -> Path:
         """Returns a local copy of an artifact, a file or a folder.
@@ -153,10 +156,9 @@ class Archive:
             UserError: There is no such run or artifact.
         """
         known = self.run(run) if isinstance(run, str) else run
-        if known.artifacts.startswith("file:"):
-            local = Path(url2pathname(urlsplit(known.artifacts).path)) / path
-            if local.exists():
-                return local
+        for folder_here in self._places(known):
+            if (folder_here / path).exists():
+                return folder_here / path
         try:
             target = str(folder) if folder else None
             uri = f"{known.artifacts}/{path}"
@@ -167,6 +169,13 @@ class Archive:
             if journal.pending():
                 reason += f"; some of the run is not uploaded yet: {journal.sync_command()}"
             raise UserError(f"run {known.id} has no artifact {path}: {reason}") from error
+
+    def _places(self, run: StoredRun) -> Iterator[Path]:
+        """Yields the folders on this machine that a run's artifacts may be in."""
+        if self._store is not None:
+            yield self._store / place.ARTIFACTS / run.id / place.ARTIFACTS
+        if (recorded := place.path_of(run.artifacts)) is not None:
+            yield recorded
 
     def text(self, run: StoredRun | str, path: str) -> str:
         """Returns the text of an artifact; errors as in `file`."""

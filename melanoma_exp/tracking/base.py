@@ -1,15 +1,16 @@
 """What every option of the group `tracking` offers, and what a recorded run can do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from melanoma_exp.spec import Spec
+from melanoma_exp.spec import Spec, UserError
 
 if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
 
+SHOWN = 3  # files in a message
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
@@ -42,8 +43,37 @@ class Run(Protocol):
             columns: What it takes beside images, all optional: `double` or `string` by name.
         """
 
+    def missing_files(self, names: Collection[str]) -> list[str]:
+        """Returns which files the run should have and has no more, for somebody deleted them.
+
+        Args:
+            names: Below its artifacts; those that this process saved are looked for anyway.
+
+        Raises:
+            UserError: The record itself is gone.
+        """
+
     def end(self, status: Status) -> None:
         """Closes the run."""
+
+
+def check_complete(run: Run, names: Collection[str], advice: str) -> None:
+    """Refuses to call a run finished whose files were deleted while it was at work.
+
+    Args:
+        run: Has saved all it should.
+        names: Files of it, beside those that this process has saved.
+        advice: What to do, for the message.
+
+    Raises:
+        UserError: One line with some of them.
+    """
+    if gone := run.missing_files(names):
+        shown = ", ".join(gone[:SHOWN]) + f" and {len(gone) - SHOWN} more" * (len(gone) > SHOWN)
+        raise UserError(
+            f"run {run.id}: {shown} {'was' if len(gone) == 1 else 'were'} deleted while it was at "
+            f"work, so it is not finished; {advice}"
+        )
 
 
 @dataclass(frozen=True)

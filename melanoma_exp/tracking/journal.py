@@ -7,7 +7,6 @@ artifacts. What cannot be uploaded at once is synced, so that it survives a powe
 makes no duplicates. `lock` is held by the one process that may append or upload.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_exp.spec import UserError
+from melanoma_exp.system import locks
 from melanoma_exp.system.files import sync, write
 from melanoma_exp.tracking.store import DEFAULT_FOLDER
 
@@ -169,14 +169,14 @@ class Journal:
         path = self.folder / LOCK
         lock = path.open("w")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks.acquire(lock, wait=False)
         except BlockingIOError as error:
             lock.close()
             raise UserError(
                 f"tracking: the journal of run {self.run_id} is in use by another process: the run "
                 "itself, which uploads when the store is back, or another sync"
             ) from error
-        if path.exists() and path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
+        if locks.is_same_file(lock, path):
             return lock
         lock.close()
         return None

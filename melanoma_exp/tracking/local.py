@@ -1,11 +1,13 @@
 """Runs in a SQLite database and a folder of artifacts on this machine."""
 
-import fcntl
 import os
+import sqlite3
 from pathlib import Path
 from typing import Literal
 
 from melanoma_exp.spec import UserError, UserPath
+from melanoma_exp.system import locks
+from melanoma_exp.tracking import place
 from melanoma_exp.tracking.journal import ROOT
 from melanoma_exp.tracking.mlflow_tracking import MlflowTracking
 from melanoma_exp.tracking.store import DEFAULT_FOLDER
@@ -23,7 +25,7 @@ class Local(MlflowTracking):
 
     def artifact_root(self) -> str:
         """Returns the folder beside the database."""
-        return (self.folder / "artifacts").absolute().as_uri()
+        return (self.folder / place.ARTIFACTS).absolute().as_uri()
 
     def journal_root(self) -> Path:
         """Returns where runs that are recorded now keep their journals: beside the database."""
@@ -56,16 +58,18 @@ def create_store(folder: Path) -> None:
         with (folder / "mlflow.lock").open("w") as lock:
             # Alembic destroys a database that two processes migrate at once, and a kill in the
             # middle leaves one that nobody can open: a new one is created aside and renamed.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            database, aside = folder / "mlflow.db", folder / "mlflow.db.new"
+            locks.acquire(lock)
+            database, aside = folder / place.DATABASE, folder / "mlflow.db.new"
             with store_errors(uri):
                 if not database.exists():
                     aside.unlink(missing_ok=True)
                     new_database(aside)
                     os.replace(aside, database)
                 connect(uri).search_experiments(max_results=1)
-    except OSError as error:
-        raise UserError(f"tracking.folder: cannot write {folder}: {error.strerror}") from error
+            place.settle(folder)
+    except (OSError, sqlite3.Error) as error:
+        reason = getattr(error, "strerror", error)
+        raise UserError(f"tracking.folder: cannot write {folder}: {reason}") from error
 
 
 def new_database(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from melanoma_exp.tracking.base import Status
 from melanoma_exp.tracking.connection import connect, request_timeout, store_errors
 from melanoma_exp.tracking.journal import Entry, Journal
 from melanoma_exp.tracking.mlflow_store import SAMPLED, SLOW, MlflowStore
+from melanoma_exp.tracking.store import StoreError
 from melanoma_exp.tracking.upload import Uploader
 
 INTERVAL = 5  # seconds between two readings of the system
@@ -62,10 +63,15 @@ class MlflowRun:
                 run = client.create_run(number, tags=resolve_tags(), run_name=name)
         self.id = resumed or run.info.run_id
         journal = Journal(self.id, journals)
-        self._uploader = Uploader(MlflowStore(client, uri, self.id), journal, name)
+        self._store = MlflowStore(client, uri, self.id)
+        self._uploader = Uploader(self._store, journal, name)
         if resumed is not None:  # after the status with which the interrupted process ended
             with store_errors(uri):
+                if client.get_run(self.id).info.status == "FINISHED":
+                    journal.close()
+                    raise UserError(f"run {self.id} has finished; nothing is left to resume")
                 client.update_run(self.id, "RUNNING")
+        self._saved: list[str] = []  # files, below the artifacts
         self._sampler = Sampler(self.id, self.log_metrics, resumed is not None)
         self._sampler.start()
 
@@ -97,6 +103,7 @@ class MlflowRun:
     def log_file(self, path: Path, folder: str = "") -> None:
         """Saves a file below `folder` of the run's artifacts."""
         self._uploader.send(Entry("file", {"folder": folder}, path))
+        self._saved.append(f"{folder}/{path.name}".lstrip("/"))
 
     def log_model(self, code: Path, files: Mapping[str, Path], columns: Mapping[str, str]) -> None:
         """Saves a model that `mlflow models serve` serves: bytes of images to records."""
@@ -104,6 +111,14 @@ class MlflowRun:
             folder = Path(parent) / "model"
             servable.write(folder, code, files, columns)
             self._uploader.send(Entry("model", {}, folder))
+
+    def missing_files(self, names: Collection[str]) -> list[str]:
+        """Returns files that are gone; none while the store does not answer."""
+        if self._uploader.is_behind:
+            return []
+        with suppress(StoreError):
+            return self._store.missing_files({*names, *self._saved})
+        return []
 
     def end(self, status: Status) -> None:
         """Closes the run."""

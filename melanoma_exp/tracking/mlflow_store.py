@@ -1,6 +1,6 @@
 """A run in an MLflow store, written entry by entry; repeating one makes no duplicates."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from melanoma_exp.spec import UserError
+from melanoma_exp.tracking import place
 from melanoma_exp.tracking.connection import check, is_server, request_timeout, store_errors
 from melanoma_exp.tracking.journal import BATCH, Entry
 
@@ -36,6 +39,7 @@ class MlflowStore:
         self._client, self._run_id = client, run_id
         self._keys: set[str] | None = None  # of metrics that the store had when it was asked
         self._steps: dict[str, set[int]] = {}
+        self._artifacts: Any = None
 
     def check(self) -> None:
         """Asks the store whether it answers.
@@ -62,6 +66,34 @@ class MlflowStore:
             except Exception:
                 self._keys, self._steps = None, {}  # how much of the request was done is unknown
                 raise
+
+    def missing_files(self, names: Collection[str]) -> list[str]:
+        """Returns which of the named artifacts the run does not have, and its model if it is gone.
+
+        Raises:
+            StoreError: The store does not answer.
+            UserError: It has no such run any more.
+        """
+        local = place.store_of(self.uri)
+        if local is not None and not place.has_run(local, self._run_id):
+            raise UserError(
+                f"tracking: {local / place.DATABASE} was deleted or replaced while run "
+                f"{self._run_id} was at work, and its record with it"
+            )
+        with store_errors(self.uri), request_timeout(QUICK):
+            run = self._client.get_run(self._run_id)
+            here = place.path_of(run.info.artifact_uri) if local is not None else None
+            if here is not None:
+                models = self._models(run.info.experiment_id)
+                gone = ["model"] if models and not any(map(_is_there, models)) else []
+                return [*sorted(name for name in names if not (here / name).exists()), *gone]
+            folders = {name.rpartition("/")[0] for name in names}
+            found = {
+                file.path
+                for folder in folders
+                for file in self._client.list_artifacts(self._run_id, folder or None)
+            }
+            return sorted(set(names) - found)
 
     def _metrics(self, entry: Entry) -> None:
         points = [p for p in (Metric(*point) for point in entry.content) if self._is_unknown(p)]
@@ -104,14 +136,20 @@ class MlflowStore:
             self._client.log_inputs(self._run_id, datasets=[given])
 
     def _file(self, entry: Entry) -> None:
-        self._client.log_artifact(self._run_id, str(entry.path), entry.content["folder"] or None)
+        if self._artifacts is None:
+            # MLflow's client keeps these by run id: a copy of the store has runs of the same ids.
+            place_of_run = self._client.get_run(self._run_id).info.artifact_uri
+            self._artifacts = get_artifact_repository(place_of_run, tracking_uri=self.uri)
+        self._artifacts.log_artifact(str(entry.path), entry.content["folder"] or None)
 
     def _model(self, entry: Entry) -> None:
         """Logs a model, or completes the one that an interrupted upload began."""
         assert entry.path is not None
+        if (store := place.store_of(self.uri)) is not None:
+            place.settle_if_possible(store)  # another container may have it at another path
         run = self._client.get_run(self._run_id)
         model = self._begun_model(run.info.experiment_id)
-        if model is not None and model.status == LoggedModelStatus.READY:
+        if model is not None and model.status == LoggedModelStatus.READY and _is_there(model):
             return
         if model is None:
             model = self._client.create_logged_model(
@@ -124,14 +162,18 @@ class MlflowStore:
             self._client.log_outputs(self._run_id, [LoggedModelOutput(model.model_id, step=0)])
         self._client.log_batch(self._run_id, metrics=self._final_metrics(run, model.model_id))
         self._name_model(entry.path, model)
-        self._client.log_model_artifacts(model.model_id, str(entry.path))
+        files = get_artifact_repository(model.artifact_location, tracking_uri=self.uri)
+        files.log_artifacts(str(entry.path))
         self._client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
 
     def _begun_model(self, experiment_id: str) -> Any:
-        found = self._client.search_logged_models(
+        found = self._models(experiment_id)
+        return min(found, key=lambda model: model.status != LoggedModelStatus.READY, default=None)
+
+    def _models(self, experiment_id: str) -> Sequence[Any]:
+        return self._client.search_logged_models(
             [experiment_id], f"source_run_id = '{self._run_id}'"
         )
-        return min(found, key=lambda model: model.status != LoggedModelStatus.READY, default=None)
 
     def _final_metrics(self, run: Any, model_id: str) -> list[Metric]:
         """Returns the run's metrics that are no series, for MLflow's own table of models.
@@ -153,4 +195,13 @@ class MlflowStore:
         described.save(str(path))
 
     def _status(self, entry: Entry) -> None:
-        self._client.set_terminated(self._run_id, entry.content["status"], entry.content["time"])
+        status = entry.content["status"]
+        if status != "FINISHED" and self._client.get_run(self._run_id).info.status == "FINISHED":
+            return  # an entry that waited in a spool while another process finished the run
+        self._client.set_terminated(self._run_id, status, entry.content["time"])
+
+
+def _is_there(model: Any) -> bool:
+    """Whether the files of a model are there, as far as this machine can see."""
+    path = place.path_of(model.artifact_location)
+    return path is None or (path / "MLmodel").exists()

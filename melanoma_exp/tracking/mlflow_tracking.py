@@ -71,6 +71,7 @@ class MlflowTracking(Tracking):
 
         from melanoma_exp.tracking.connection import connect, store_errors
 
+        self.prepare()
         client, now = connect(self.describe()), int(time.time() * 1000)
         metrics = [Metric(k, v, now, 0) for k, v in ended.metrics.items() if math.isfinite(v)]
         tags = [RunTag(key, value) for key, value in ended.tags.items()]

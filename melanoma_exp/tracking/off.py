@@ -2,15 +2,18 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.files import aside, write
 from melanoma_exp.tracking.base import Run, Tracking
 
 if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
+
+ARTIFACTS = "artifacts"  # below the run's folder
 
 
 class Off(Tracking):
@@ -47,10 +50,14 @@ class FolderRun:
     def __init__(self, folder: Path, resumed: bool = False) -> None:
         """Opens the folder; a resumed run does not repeat the lines that are there."""
         self._folder = folder
+        self._saved: list[str] = []  # files, below the artifacts
         self._known: set[str] = set()
-        if resumed and (folder / "metrics.jsonl").exists():
-            lines = (folder / "metrics.jsonl").read_text().splitlines()
-            self._known = {_address(json.loads(line)) for line in lines}
+        if resumed and (path := folder / "metrics.jsonl").exists():
+            text = path.read_text()
+            whole = text[: text.rfind("\n") + 1]
+            if whole != text:  # a line that was being written when the process died
+                write(path, whole)
+            self._known = {_address(json.loads(line)) for line in whole.splitlines()}
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Nothing to do: `experiment.json` is an artifact."""
@@ -59,6 +66,7 @@ class FolderRun:
         """Appends to `metrics.jsonl`."""
         line = {"step": step, **metrics}
         if _address(line) not in self._known:
+            self._folder.mkdir(parents=True, exist_ok=True)
             with (self._folder / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps(line) + "\n")
 
@@ -66,7 +74,8 @@ class FolderRun:
         """Writes `tags.json`, keeping earlier ones."""
         path = self._folder / "tags.json"
         known = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**known, **tags}, indent=1))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write(path, json.dumps({**known, **tags}, indent=1))
 
     def log_dataset(self, name: str, digest: str, source: str, profile: Mapping[str, Any]) -> None:
         """Tags the dataset's digest."""
@@ -74,12 +83,19 @@ class FolderRun:
 
     def log_file(self, path: Path, folder: str = "") -> None:
         """Copies a file to `artifacts/`."""
-        target = self._folder / "artifacts" / folder
+        target = self._folder / ARTIFACTS / folder
         target.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target)
+        with aside(target / path.name) as partial:
+            shutil.copy2(path, partial)
+        self._saved.append(f"{folder}/{path.name}".lstrip("/"))
 
     def log_model(self, code: Path, files: Mapping[str, Path], columns: Mapping[str, str]) -> None:
         """Nothing to do: the files are artifacts."""
+
+    def missing_files(self, names: Collection[str]) -> list[str]:
+        """Returns files that are gone from `artifacts/`."""
+        wanted = {*names, *self._saved}
+        return sorted(name for name in wanted if not (self._folder / ARTIFACTS / name).exists())
 
     def end(self, status: str) -> None:
         """Tags how the run ended."""

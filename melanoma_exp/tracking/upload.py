@@ -51,6 +51,11 @@ class Uploader:
             journal.close()
             raise
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the store is lost and entries wait for it."""
+        return bool(self._lost)
+
     def send(self, entry: Entry, seconds: float = SHARE) -> None:
         """Logs an entry.
 

@@ -25,6 +25,7 @@ def sync(words: list[str]) -> None:
     given, overrides = parser.split(words)
     from melanoma_exp.tracking import journal
     from melanoma_exp.tracking.local import Local
+    from melanoma_exp.tracking.place import store_of
 
     storage = compose_storage("sync", overrides).tracking
     root = storage.journal_root() if isinstance(storage, Local) else journal.ROOT
@@ -40,10 +41,12 @@ def sync(words: list[str]) -> None:
         return
     from melanoma_exp.tracking import upload
 
-    uri = storage.uri if storage.kind == "server" else None
     failed: list[str] = []
     for run_id in chosen:
-        name = pending[run_id].owner()["name"]
+        owner = pending[run_id].owner()
+        name, uri = owner["name"], storage.uri if storage.kind == "server" else owner["uri"]
+        if isinstance(storage, Local) and store_of(uri) is not None:
+            uri = storage.describe()  # beside the journal, wherever both were copied or moved
         try:
             done = upload.sync(pending[run_id], uri)
         except UserError as error:

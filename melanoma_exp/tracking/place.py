@@ -1,0 +1,132 @@
+"""A local store that was copied or moved finds its artifacts again: they lie beside its database.
+
+MLflow keeps the absolute place of every artifact. A copy would write into the original, and lose
+all when that goes.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+from urllib.request import url2pathname
+
+DATABASE, ARTIFACTS = "mlflow.db", "artifacts"
+WAIT = 30.0  # seconds for a database that other processes write
+_EXPERIMENT = "UPDATE experiments SET artifact_location = :new WHERE experiment_id = :experiment"
+_MODELS = """UPDATE logged_models SET artifact_location = :new || substr(artifact_location, :end)
+WHERE experiment_id = :experiment AND substr(artifact_location, 1, :end - 1) = :old"""
+
+_RUN = "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?"
+_FOLDER = "UPDATE tags SET value = ? WHERE key = 'folder' AND run_uuid = ?"
+
+
+def settle(folder: Path) -> None:
+    """Corrects in the database of a store where its artifacts are, if they are elsewhere now.
+
+    An experiment whose artifacts were put elsewhere on purpose stays as it is, and so do runs whose
+    artifacts were left behind.
+
+    Args:
+        folder: Holds the database.
+
+    Raises:
+        sqlite3.Error: The database cannot be read or written.
+    """
+    here = folder.resolve()
+    with closing(_connect(here, "rw")) as database:
+        known = database.execute("SELECT experiment_id, artifact_location FROM experiments")
+        for experiment, location in known.fetchall():
+            before = path_of(location or "")
+            if before is None or before.name != ARTIFACTS:
+                continue
+            runs = dict(
+                database.execute(
+                    "SELECT run_uuid, artifact_uri FROM runs WHERE experiment_id = ?", (experiment,)
+                )
+            )
+            if _is_moved(before.parent, here, [here / ARTIFACTS / run_id for run_id in runs]):
+                with database:  # all or nothing
+                    _rewrite(database, experiment, location, before, here, runs)
+
+
+def settle_if_possible(folder: Path) -> None:
+    """Does the same, or leaves all as it is where the database is read-only or busy."""
+    with suppress(sqlite3.Error):
+        settle(folder)
+
+
+def has_run(folder: Path, run_id: str) -> bool:
+    """Whether the database that a store has now knows a run; one that is busy may."""
+    try:
+        with closing(_connect(folder, "ro")) as database:
+            found = database.execute("SELECT 1 FROM runs WHERE run_uuid = ?", (run_id,))
+            return found.fetchone() is not None
+    except sqlite3.OperationalError:
+        return (folder / DATABASE).exists()
+
+
+def _connect(folder: Path, mode: str) -> sqlite3.Connection:
+    uri = f"file:{quote(str(folder.absolute() / DATABASE))}?mode={mode}"
+    return sqlite3.connect(uri, timeout=WAIT, uri=True)
+
+
+def store_of(uri: str) -> Path | None:
+    """Returns the folder of a local store by its tracking URI, None of any other."""
+    path = Path(uri.removeprefix("sqlite:///"))
+    return path.parent if uri.startswith("sqlite:///") and path.name == DATABASE else None
+
+
+def path_of(uri: str) -> Path | None:
+    """Returns the path of an artifact on this machine; None where it is a server's."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path))
+    return Path(uri) if uri.startswith("/") else None
+
+
+def _is_moved(before: Path, here: Path, artifacts: list[Path]) -> bool:
+    """Whether a store was at another place when an experiment was made."""
+    if before == here or (before.exists() and before.samefile(here)):
+        return False
+    # The original is still there, or what it held is here now.
+    return (before / DATABASE).exists() or any(path.exists() for path in artifacts)
+
+
+def _rewrite(
+    database: sqlite3.Connection,
+    experiment: int,
+    location: str,
+    before: Path,
+    here: Path,
+    runs: dict[str, str],
+) -> None:
+    now = here / ARTIFACTS
+    new = now.as_uri() if location.startswith("file:") else str(now)
+    key = {"experiment": experiment, "old": location, "new": new, "end": len(location) + 1}
+    database.execute(_EXPERIMENT, key)
+    database.execute(_MODELS, key)
+    for run_id, uri in runs.items():
+        was_left = (before / run_id).exists() and not (now / run_id).exists()
+        if (uri or "").startswith(f"{location}/") and not was_left:
+            changed = new + uri.removeprefix(location)
+            database.execute(_RUN, (changed, run_id))
+    for run_id, folder in _folders(database, experiment, before.parent, here):
+        database.execute(_FOLDER, (str(folder), run_id))
+
+
+def _folders(
+    database: sqlite3.Connection, experiment: int, before: Path, here: Path
+) -> Iterator[tuple[str, Path]]:
+    """Yields where the folders are now that runs were started in, if they were moved too."""
+    known = database.execute(
+        "SELECT run_uuid, value FROM tags JOIN runs USING (run_uuid) "
+        "WHERE key = 'folder' AND experiment_id = ?",
+        (experiment,),
+    )
+    for run_id, value in known.fetchall():
+        folder = Path(value)
+        if folder.is_relative_to(before):
+            yield run_id, here / folder.relative_to(before)
+        elif folder.is_relative_to(before.parent):  # the project, by default
+            yield run_id, here.parent / folder.relative_to(before.parent)

@@ -1,0 +1,158 @@
+"""A local store that is copied or moved finds what lies beside it and writes nowhere else."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from melanoma_exp.spec import UserError
+from melanoma_exp.tracking import place
+from melanoma_exp.tracking.archive import Archive
+from melanoma_exp.tracking.local import Local, create_store
+
+FOLDERS = ["mlruns", "old runs 100% #1 (copy)", "Übung=1"]
+
+
+def local(folder: Path) -> Local:
+    return Local(kind="local", folder=folder, experiment="melanoma_exp")
+
+
+def recorded(folder: Path) -> list[str]:
+    """Returns every place that the database names."""
+    with sqlite3.connect(folder / "mlflow.db") as database:
+        rows = database.execute(
+            "SELECT artifact_location FROM experiments WHERE experiment_id > 0 UNION ALL "
+            "SELECT artifact_uri FROM runs UNION ALL SELECT artifact_location FROM logged_models "
+            "UNION ALL SELECT value FROM tags WHERE key = 'folder'"
+        )
+        return [str(place.path_of(value) or value) for (value,) in rows]
+
+
+def log(folder: Path, name: str) -> tuple[Any, Path]:
+    """Records a run with one file and returns it with the place of the file."""
+    run = local(folder).start(name, folder / "hydra" / name)
+    file = folder.parent / "note.txt"
+    file.write_text(name)
+    run.log_file(file)
+    run.set_tags({"folder": str(folder.absolute() / "hydra" / name)})
+    run.end("FINISHED")
+    return run, folder / "artifacts" / run.id / "artifacts" / "note.txt"
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store without runs."""
+    folder = tmp_path_factory.mktemp("empty")
+    create_store(folder)
+    return folder
+
+
+@pytest.fixture
+def original(empty: Path, tmp_path: Path) -> tuple[Path, str]:
+    """A project with a store and a run."""
+    folder = tmp_path / "A" / "mlruns"
+    shutil.copytree(empty, folder)  # to make its tables takes seconds
+    run, file = log(folder, "first")
+    assert file.read_text() == "first"
+    return folder, run.id
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_copy_lives_without_the_original_and_never_writes_there(
+    original: tuple[Path, str], tmp_path: Path, name: str
+) -> None:
+    folder, run_id = original
+    copy = tmp_path / "B" / name
+    shutil.copytree(folder, copy)
+    before = sorted(folder.rglob("*")), (folder / "mlflow.db").read_bytes()
+    _, file = log(copy, "second")
+    assert file.read_text() == "second"
+    (copy / "artifacts" / run_id / "artifacts" / "note.txt").write_text("the copy's")
+    assert local(copy).archive().text(run_id, "note.txt") == "the copy's"
+    assert all(Path(path).is_relative_to(copy) for path in recorded(copy)), recorded(copy)
+    assert (sorted(folder.rglob("*")), (folder / "mlflow.db").read_bytes()) == before
+    shutil.rmtree(folder.parent)
+    moved = tmp_path / "C" / "D" / "runs"
+    moved.parent.mkdir(parents=True)
+    copy.rename(moved)
+    archive = local(moved).archive()
+    assert archive.text(run_id, "note.txt") == "the copy's"
+    assert Path(archive.run(run_id).tags["folder"]) == moved / "hydra" / "first"
+    _, file = log(moved, "third")
+    assert file.read_text() == "third"
+    assert all(Path(path).is_relative_to(moved) for path in recorded(moved)), recorded(moved)
+    assert not folder.exists() and not copy.exists()
+
+
+def test_a_store_that_cannot_be_written_is_read_all_the_same(
+    original: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, run_id = original
+    copy = tmp_path / "copy"
+    folder.rename(copy)
+
+    def refuse(*arguments: object) -> None:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(place, "_rewrite", refuse)
+    assert local(copy).archive().text(run_id, "note.txt") == "first"
+    with pytest.raises(UserError, match=r"^tracking.folder: cannot write .* a readonly database"):
+        local(copy).start("next", tmp_path)
+    assert not folder.exists()
+
+
+def test_what_lies_elsewhere_on_purpose_or_was_left_behind_stays(
+    original: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, run_id = original
+    other = tmp_path / "big disk" / "artifacts"
+    mlflow_client(folder).create_experiment("elsewhere", other.as_uri())
+    elsewhere = Local(kind="local", folder=folder, experiment="elsewhere").start("r", tmp_path)
+    elsewhere.log_file(tmp_path / "A" / "note.txt")
+    elsewhere.end("FINISHED")
+    bare = tmp_path / "backup"
+    bare.mkdir()
+    shutil.copy2(folder / "mlflow.db", bare)  # the database alone
+    archive = Archive(f"sqlite:///{bare}/mlflow.db", "melanoma_exp", bare / "spool")
+    assert archive.text(run_id, "note.txt") == "first"
+    assert archive.text(elsewhere.id, "note.txt") == "first"
+    _, file = log(bare, "next")
+    assert file.read_text() == "next"  # here, though the old ones are there
+    folder.rename(tmp_path / "renamed")
+    archive = local(tmp_path / "renamed").archive()
+    assert archive.text(elsewhere.id, "note.txt") == archive.text(run_id, "note.txt") == "first"
+    assert Path(place.path_of(archive.run(elsewhere.id).artifacts) or "").is_relative_to(other)
+
+
+def test_a_store_behind_a_link_stays_as_it_is(original: tuple[Path, str], tmp_path: Path) -> None:
+    folder, run_id = original
+    before = recorded(folder)
+    (tmp_path / "link").symlink_to(folder.parent)
+    archive = local(tmp_path / "link" / "mlruns").archive()
+    assert archive.text(run_id, "note.txt") == "first" and recorded(folder) == before
+
+
+def test_what_waits_in_a_copied_spool_goes_to_the_copy(
+    original: tuple[Path, str], tmp_path: Path
+) -> None:
+    from melanoma_exp.cli.commands import COMMANDS
+    from melanoma_exp.tracking.journal import Entry, Journal
+
+    folder, run_id = original
+    journal = Journal(run_id, local(folder).journal_root())
+    journal.open(local(folder).describe(), "first")
+    journal.append(Entry("tags", {"late": "yes"}))
+    journal._lock.close()
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    COMMANDS["sync"]([run_id, f"tracking.folder={copy}"])
+    assert local(copy).archive().run(run_id).tags["late"] == "yes"
+    assert "late" not in local(folder).archive().run(run_id).tags
+
+
+def mlflow_client(folder: Path) -> Any:
+    import mlflow
+
+    return mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
