@@ -13,7 +13,7 @@ from melanoma_exp.distribution import cluster
 from melanoma_exp.distribution.base import Distribution
 from melanoma_exp.distribution.liveness import LivenessMonitor, abort_collectives
 from melanoma_exp.spec import UserError
-from melanoma_exp.training.signals import SIGNALS
+from melanoma_exp.training.signals import requests
 
 if TYPE_CHECKING:
     from melanoma_exp.distribution.worker_group import WorkerGroup
@@ -41,6 +41,10 @@ class MultiWorker(Distribution):
         cluster.from_environment()
         # What TensorFlow prints of workers that leave is raised as an exception where it matters.
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+    def is_chief(self) -> bool:
+        """Whether this process is the first of the workers; see the base class."""
+        return cluster.from_environment().is_chief
 
     def create(self, batch_size: int) -> "WorkerGroup":
         """Returns the group of all processes; blocks until all have connected.
@@ -81,7 +85,7 @@ class MultiWorker(Distribution):
 @contextmanager
 def _default_signals() -> Iterator[None]:
     """Lets Ctrl-C end the process: while TensorFlow connects, Python handles no signal."""
-    before = {s: signal.signal(s, signal.SIG_DFL) for s in SIGNALS}
+    before = {s: signal.signal(s, signal.SIG_DFL) for s in requests()}
     try:
         yield
     finally:

@@ -14,11 +14,12 @@ from types import FrameType
 
 from melanoma_exp.run import resume
 from melanoma_exp.system.watchdog import LAUNCHED
+from melanoma_exp.training.signals import requests
 
 LEAVE = 75.0  # seconds in which the others must notice and end by themselves
 TERM = 10.0  # seconds from SIGTERM to SIGKILL
 MISTAKE = 2  # exit code of a mistake of the user: a restart would not help
-STOPPED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # exit codes of a requested stop
+STOPPED = [128 + s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]  # exit codes
 SHOWN = 5  # last lines of a failed worker's log
 
 
@@ -161,14 +162,14 @@ def _commands(count: int, words: Sequence[str]) -> tuple[Path, list[list[str]]]:
 
 @contextmanager
 def _forwarding_signals(workers: Workers) -> Iterator[list[int]]:
-    """Forwards Ctrl-C and SIGTERM to the workers; yields those received so far."""
+    """Forwards requests to stop to the workers; yields those received so far."""
     passed: list[int] = []
 
     def handle(signum: int, frame: FrameType | None) -> None:
         passed.append(signum)
         workers.send(signum)
 
-    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {s: signal.signal(s, handle) for s in requests()}
     try:
         yield passed
     finally:

@@ -1,11 +1,18 @@
-"""Ctrl-C and SIGTERM: an exception at once, or a flag for code that can stop in good order."""
+"""Requests to stop: an exception at once, or a flag for code that can stop in good order.
+
+They are Ctrl-C, SIGTERM, and SIGHUP where the terminal is closed or a connection to it is lost.
+"""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+def requests() -> tuple[signal.Signals, ...]:
+    """Returns the signals that ask this process to stop: not SIGHUP under `nohup`."""
+    ignores_hangup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM, *([] if ignores_hangup else [signal.SIGHUP]))
 
 
 class Interrupted(BaseException):
@@ -22,7 +29,7 @@ class PrunedError(Exception):
 
 
 class Signals:
-    """Handles Ctrl-C and SIGTERM.
+    """Handles requests to stop.
 
     Attributes:
         received: The signal that came while signals were deferred, or None.
@@ -30,12 +37,12 @@ class Signals:
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self._deferring = False
+        self._deferring = self._was_asked = False
 
     @contextmanager
     def handled(self) -> Iterator["Signals"]:
         """Raises `Interrupted` wherever a signal comes, unless signals are deferred."""
-        before = {s: signal.signal(s, self._handle) for s in SIGNALS}
+        before = {s: signal.signal(s, self._handle) for s in requests()}
         try:
             yield self
         finally:
@@ -64,6 +71,9 @@ class Signals:
             raise Interrupted(self.received)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
+        again, self._was_asked = self._was_asked, True
+        if again and signum == signal.SIGHUP:
+            return  # a closed terminal sends it twice, by the shell and by the system
         if not self._deferring or self.received is not None:
             raise Interrupted(signum)
         self.received = signum
