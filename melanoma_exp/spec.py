@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -60,6 +60,8 @@ def validate(
     Raises:
         UserError: A line for each key that is wrong.
     """
+    if lines := list(not_text(content, prefix)):
+        raise UserError(*lines)
     try:
         return _adapter(expected).validate_python(content, context=context)
     except ValidationError as error:
@@ -89,6 +91,23 @@ def validate_json(
             f"{f' at {key}' if key else ''}: {_message(first)}{f'; {advice}' if advice else ''}"
         )
         raise UserError(f"{file}: is damaged{reason}") from None
+
+
+def not_text(content: Any, key: str = "") -> Iterator[str]:
+    """Yields a line for each text that no record could hold: a path whose bytes are not UTF-8.
+
+    Args:
+        content: Plain dicts, lists and values.
+        key: That holds it.
+    """
+    if isinstance(content, str | Path):
+        try:
+            str(content).encode()
+        except UnicodeEncodeError:
+            yield f"{key}: {ascii(str(content))} is not in UTF-8; rename that file or folder"
+    items: Iterable[Any] = enumerate(content) if isinstance(content, list | tuple) else ()
+    for name, value in content.items() if isinstance(content, Mapping) else items:
+        yield from not_text(value, f"{key}.{name}" if key else str(name))
 
 
 def describe_errors(error: ValidationError, content: Any, prefix: str = "") -> list[str]:

@@ -8,7 +8,7 @@ import yaml
 
 from melanoma_exp import config
 from melanoma_exp.cli import compose, help
-from melanoma_exp.spec import UserError
+from melanoma_exp.spec import UserError, validate
 from melanoma_exp.system.installation import conf_folder
 
 CONF = conf_folder()
@@ -108,6 +108,15 @@ def test_a_fold_out_of_range_and_a_missing_path_are_refused() -> None:
         "split: fold 5 is out of range: 5 folds are 0..4"
     ]
     assert lines("split=file") == ["split.path: should be a path (got null)"]
+
+
+def test_a_path_that_no_record_can_hold_is_refused_before_anything_runs() -> None:
+    with pytest.raises(UserError) as refused:
+        validate(config.Experiment, {"dataset": {"root": "caf\udce9"}, "inputs": ["a", "\udcff"]})
+    assert refused.value.lines == (
+        "dataset.root: 'caf\\udce9' is not in UTF-8; rename that file or folder",
+        "inputs.1: '\\udcff' is not in UTF-8; rename that file or folder",
+    )
 
 
 def test_evening_classes_out_twice_is_refused_unless_forced() -> None:
