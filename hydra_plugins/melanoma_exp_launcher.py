@@ -50,6 +50,7 @@ class LocalLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         """Checks all jobs, runs them and returns the end of each."""
         from melanoma_exp.sweep import launch, launchers, plan
+        from melanoma_exp.sweep.folder import locked
         from melanoma_exp.sweep.queue import FixedQueue
 
         launcher = launchers.parse(self._options)
@@ -58,12 +59,14 @@ class LocalLauncher(Launcher):
             self._compose(number, list(words))
             for number, words in zip(numbers, job_overrides, strict=True)
         ]
-        sweep = plan.plan(Path(str(self._config.hydra.sweep.dir)), launcher, composed)
         failure: launch.JobsFailedError | None = None
-        try:
-            launch.run(sweep, FixedQueue(launch.missing(sweep.select(numbers).jobs)))
-        except launch.JobsFailedError as error:
-            failure = error
+        folder = Path(str(self._config.hydra.sweep.dir))
+        with locked(folder):
+            sweep = plan.plan(folder, launcher, composed)
+            try:
+                launch.run(sweep, FixedQueue(launch.missing(sweep.select(numbers).jobs)))
+            except launch.JobsFailedError as error:
+                failure = error
         returned = []
         for job in (job for job in sweep.jobs if job.number in numbers):
             status = job.status()

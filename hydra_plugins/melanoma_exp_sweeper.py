@@ -50,10 +50,10 @@ class OptunaSweeper(Sweeper):
         drawn = [f"{key}={value}" for key, value in options.params.items()]
         fixed, space = overrides.read_space(overrides.expand_globs(conf, [*drawn, *arguments]))
         search = config.Search(options=options, words=tuple(fixed), space=space)
-        queue = search_queue.begin(
+        with search_queue.begin(
             search,
             Path(str(self._config.hydra.sweep.dir)),
             launchers.parse(launcher),
             lambda words: compose.compose(conf, words),
-        )
-        launch.run(queue.begin(), queue)
+        ) as queue:
+            launch.run(queue.begin(), queue)

@@ -9,6 +9,7 @@ from typing import Any
 
 from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.distribution.liveness import EXIT_CODE
+from melanoma_exp.report import streams
 from melanoma_exp.spec import UserError, did_you_mean
 from melanoma_exp.system import exit_status, watchdog
 from melanoma_exp.system.installation import conf_folder
@@ -23,6 +24,7 @@ def main() -> None:
     anything else with a traceback and exit code 1.
     """
     arguments = sys.argv[1:]
+    streams.outlive_terminal()
     # Read by TensorFlow when it is imported, also by the processes that sweeps start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     watchdog.exit_with_launcher(GRACE)
@@ -105,6 +107,7 @@ def _compose_and_run() -> None:
     compose.refuse_null(conf_folder(), words)
     words = overrides.expand_globs(conf_folder(), words)
     sys.argv[1:] = words
+    unsafe.refuse_written(words)
     try:
         job()
     except (HydraException, OmegaConfBaseException) as error:
@@ -129,15 +132,9 @@ def _job(composed: Any) -> float | None:
         )
     content: Any = OmegaConf.to_container(composed, resolve=True)
     experiment = config.parse(content)
-    from melanoma_exp.run import resume, runner  # not before the config is known to be good
+    from melanoma_exp.run import runner  # not before the config is known to be good
 
-    runtime = hydra_config.runtime
-    choice = runtime.choices.get("experiment")
-    folder = Path(runtime.output_dir)
-    earlier = resume.find_started_run(folder)
-    if earlier and earlier.scores:
-        print(f"{folder}: run {earlier.run_id} has finished here already")
-        return experiment.objective.score(earlier.scores)
+    choice = hydra_config.runtime.choices.get("experiment")
     tags = {"experiment": choice} if choice else {}
-    scores = runner.run(experiment, folder, tags, earlier.run_id if earlier else None)
+    scores = runner.start(experiment, Path(hydra_config.runtime.output_dir), tags)
     return experiment.objective.score(scores) if scores else None

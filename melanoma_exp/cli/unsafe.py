@@ -1,6 +1,6 @@
 """Refuses what Hydra and OmegaConf would do that no experiment needs."""
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -43,15 +43,39 @@ def refuse(words: list[str]) -> None:
         raise UserError(*lines)
 
 
+def refuse_written(words: list[str]) -> None:
+    """Refuses a folder in which another process works: Hydra would write its own files there.
+
+    Args:
+        words: Of the command line.
+
+    Raises:
+        UserError: Another process runs the job or launches the sweep there.
+    """
+    from melanoma_exp.distribution import cluster
+    from melanoma_exp.run import one_writer
+    from melanoma_exp.sweep import folder as sweep_folder
+
+    if cluster.is_worker():  # which shares the folder with its chief
+        return
+    for word in words:
+        key = word.partition("=")[0].lstrip("+")
+        for folder in _values(word) if key in ("hydra.run.dir", "hydra.sweep.dir") else ():
+            if "${" not in folder:
+                check = one_writer.check_job if "run" in key else sweep_folder.check_unlocked
+                check(Path(folder))
+
+
 def _leads_out(word: str) -> bool:
+    paths = [PurePath(value) for value in _values(word)]
+    return any(path.is_absolute() or ".." in path.parts for path in paths)
+
+
+def _values(word: str) -> list[str]:
     try:
         override = OverridesParser.create().parse_override(word)
-        values = (
-            list(override.sweep_string_iterator())
-            if override.is_sweep_override()
-            else [override.value()]
-        )
+        if override.is_sweep_override():
+            return list(override.sweep_string_iterator())
+        return [str(override.value())]
     except HydraException:
-        return False  # reported where it is composed
-    paths = [PurePath(str(value)) for value in values]
-    return any(path.is_absolute() or ".." in path.parts for path in paths)
+        return []  # reported where it is composed

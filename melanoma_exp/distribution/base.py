@@ -28,6 +28,14 @@ class Distribution(Spec):
             UserError: Something that the option needs is missing.
         """
 
+    def is_chief(self) -> bool:
+        """Whether this process records the run; asked before the workers are connected.
+
+        Raises:
+            UserError: As of `check_environment`.
+        """
+        return True
+
     def create(self, batch_size: int) -> "WorkerGroup":
         """Connects this process to its devices and to the other workers.
 

@@ -51,6 +51,14 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Cluster:
     )
 
 
+def is_worker(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the environment makes this process one of several, and not their chief."""
+    try:
+        return not from_environment(environment).is_chief
+    except (UserError, ValueError):  # it trains alone, or a run of several processes will say so
+        return False
+
+
 def _from_tf_config(text: str) -> Cluster:
     try:
         content = json.loads(text)

@@ -20,7 +20,8 @@ from melanoma_exp.distribution.liveness import LostWorkerError
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import provenance
 from melanoma_exp.system.disk import why_unwritable
-from melanoma_exp.tracking.off import FolderRun
+from melanoma_exp.system.files import read_text, write
+from melanoma_exp.tracking.off import FolderRun, Off
 from melanoma_exp.tracking.store import StoreError
 from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from melanoma_exp.tracking.archive import Archive
 
 STARTED, EXPERIMENT, SPLIT = "run.json", "experiment.json", "split.csv"
+BEGUN = (EXPERIMENT, SPLIT)  # artifacts that a run saves before it trains
 SHOWN = 5  # differences
 PRUNED = "pruned"  # tag of a run that a search gave up
 
@@ -65,14 +67,48 @@ def find_started_run(folder: Path) -> StartedRun | None:
 def save_started_run(folder: Path, started: StartedRun) -> None:
     """Writes `run.json`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / STARTED).write_text(json.dumps(asdict(started)))
+    write(folder / STARTED, json.dumps(asdict(started)))
 
 
-def load(archive: "Archive", run_id: str) -> tuple[Experiment, Path]:
-    """Returns the experiment of a run that may be resumed, and the folder it was started in.
+def complete(experiment: Experiment, folder: Path, started: StartedRun) -> StartedRun:
+    """Returns a run with its scores, where only `run.json` does not know yet that it has finished.
+
+    Args:
+        experiment: Says where it is recorded.
+        folder: It was started in.
+        started: As `run.json` has it.
 
     Raises:
-        UserError: There is no such run, it has finished, or its process is still running.
+        UserError: The store does not answer.
+    """
+    if isinstance(experiment.tracking, Off):
+        return started
+    experiment.tracking.sync(started.run_id)
+    stored = experiment.tracking.archive().run(started.run_id)
+    if stored.status != "FINISHED":
+        return started
+    scores: dict[str, dict[str, float]] = {}
+    for key, value in stored.metrics.items():
+        first, _, name = key.partition("/")
+        part, _, metric = name.partition("/")
+        if first == "final" and metric:
+            scores.setdefault(part, {})[metric] = value
+    known = StartedRun(started.run_id, scores, stored.tags.get("leaky") == "true")
+    save_started_run(folder, known)
+    return known
+
+
+def load(archive: "Archive", run_id: str, states: Path) -> tuple[Experiment, Path]:
+    """Returns the experiment of a run that may be resumed, and the folder it was started in.
+
+    Args:
+        archive: Where it is recorded.
+        run_id: Its id.
+        states: Where runs keep their checkpoints.
+
+    Raises:
+        UserError: There is no such run, it has finished, or its process is still running here, or
+            for all that is known on another machine.
     """
     run = archive.run(run_id)
     run.check_trained()
@@ -84,8 +120,15 @@ def load(archive: "Archive", run_id: str) -> tuple[Experiment, Path]:
             "to its end"
         )
     owner = run.tags.get("process", "")
-    if run.status == "RUNNING" and provenance.is_alive(owner):
+    alive = provenance.is_alive(owner) if run.status == "RUNNING" else False
+    if alive:
         raise UserError(f"run {run_id} is still running, as process {owner.split(':')[1]}")
+    if alive is None and not (states / run_id).exists():
+        host = owner.split(":")[0] or "another machine"
+        raise UserError(
+            f"run {run_id} is recorded as running on {host} and has no checkpoint here: resume it "
+            f"there, or `melanoma-exp rerun {run_id}` repeats it"
+        )
     return parse_json(archive.text(run_id, EXPERIMENT)), Path(run.tags["folder"])
 
 
@@ -105,7 +148,7 @@ def open_checkpoint(
     saved = CheckpointStore(folder).newest()
     if saved is None:
         return None
-    before = parse_json((folder / EXPERIMENT).read_text())
+    before = parse_json(read_text(folder / EXPERIMENT))
     lines = []
     if before.digest != experiment.digest:
         old, new = before.flat(), experiment.flat()
@@ -113,7 +156,7 @@ def open_checkpoint(
         lines += [f"{key}: was {old.get(key)}, is {new.get(key)}" for key in changed]
         if changed == ["train.precision"]:  # auto, on another machine
             lines.append(f"resume with train.precision={old['train.precision']}")
-    was = set((folder / SPLIT).read_text().splitlines())
+    was = set(read_text(folder / SPLIT).splitlines())
     now = set(_split(datamodule).splitlines())
     lines += [f"split.csv: had {row}" for row in sorted(was - now)]
     lines += [f"split.csv: has {row}" for row in sorted(now - was)]
@@ -132,11 +175,9 @@ def open_checkpoint(
     return saved
 
 
-def save_initial_state(folder: Path, experiment: Experiment, datamodule: DataModule) -> None:
-    """Writes what `open_checkpoint` compares a resumed run with."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / EXPERIMENT).write_text(experiment.to_json())
-    (folder / SPLIT).write_text(_split(datamodule))
+def initial_state(experiment: Experiment, datamodule: DataModule) -> dict[str, str]:
+    """Returns the files beside checkpoints that `open_checkpoint` compares a resumed run with."""
+    return {EXPERIMENT: experiment.to_json(), SPLIT: _split(datamodule)}
 
 
 def resume_hint(

@@ -11,11 +11,11 @@ from melanoma_exp.config import Experiment
 from melanoma_exp.data import datamodule as data_module
 from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.report import console
-from melanoma_exp.run import resume, summary, training
-from melanoma_exp.spec import UserError
+from melanoma_exp.run import one_writer, resume, summary, training
+from melanoma_exp.spec import UserError, not_text
 from melanoma_exp.system import provenance
 from melanoma_exp.system.cache import maintenance
-from melanoma_exp.tracking.base import Run
+from melanoma_exp.tracking.base import Run, check_complete
 from melanoma_exp.training import precision, process
 from melanoma_exp.training.checkpoint import CheckpointStore
 from melanoma_exp.training.signals import Interrupted, PrunedError, Signals
@@ -25,6 +25,24 @@ if TYPE_CHECKING:
     from melanoma_exp.training.interfaces import Pruner
 
 Scores = dict[str, dict[str, float]]
+
+
+def start(
+    experiment: Experiment, folder: Path, tags: Mapping[str, str], pruner: "Pruner | None" = None
+) -> Scores | None:
+    """Runs the job of a folder: anew, from where an earlier start stopped, or not once more.
+
+    Arguments, result and errors are those of `run`.
+    """
+    with one_writer.of_job(experiment, folder):
+        earlier = resume.find_started_run(folder)
+        is_writer = not experiment.dry_run and experiment.distribution.is_chief()
+        if earlier and not earlier.scores and is_writer:
+            earlier = resume.complete(experiment, folder, earlier)
+        if earlier and earlier.scores:
+            print(f"{folder}: run {earlier.run_id} has finished here already")
+            return earlier.scores
+        return run(experiment, folder, tags, earlier.run_id if earlier else None, pruner)
 
 
 def run(
@@ -47,16 +65,22 @@ def run(
         For val and test their metrics; None after a dry run, and in a worker that is not the chief.
 
     Raises:
-        UserError: Something the user can fix.
+        UserError: Something the user can fix, such as another process that writes the same run.
         Interrupted: A signal asked to stop; what was logged stays.
         PrunedError: The pruner stopped the run; what was logged stays, checkpoints do not.
     """
     started = time.perf_counter()
     signals = Signals()
+    if lines := list(not_text(str(folder.absolute()), "hydra.run.dir")):
+        raise UserError(*lines)
     if not experiment.dry_run:
         experiment.tracking.check()  # before anything that takes time
     storage = experiment.command_overrides()
-    with signals.handled(), resume.report_lost_worker(folder, resumed, storage):
+    with (
+        signals.handled(),
+        resume.report_lost_worker(folder, resumed, storage),
+        _only_writer(experiment, folder, resumed),
+    ):
         experiment, datamodule, note = prepare(experiment, resumed is not None)
         states = experiment.tracking.state_folder(folder)
         built = training.build(
@@ -73,7 +97,11 @@ def run(
             console.print_resumed(console.console(), resumed, built.saved)
         from melanoma_exp.run.recorder import Recorder  # before the run exists: it takes a second
 
-        with _tracked(experiment, folder, resumed) as tracked, tempfile.TemporaryDirectory() as tmp:
+        with (
+            _tracked(experiment, folder, resumed) as tracked,
+            one_writer.of_run(experiment.tracking, folder, tracked.id),
+            tempfile.TemporaryDirectory() as tmp,
+        ):
             # At once: killed before this, the job would start another run beside this one.
             resume.save_started_run(folder, resume.StartedRun(tracked.id, None))
             process_tags = {"process": provenance.process(), "folder": str(folder.absolute())}
@@ -81,7 +109,11 @@ def run(
             tracked.set_tags({**tags, **process_tags, **precision_tag})
             recorder = Recorder(tracked, experiment, datamodule, Path(tmp))
             facts = {**datamodule.facts, **built.facts}
-            store = CheckpointStore(states / tracked.id, facts)
+            beside = resume.initial_state(experiment, datamodule)
+            store = CheckpointStore(states / tracked.id, facts, beside)
+            # Also where an earlier process had recorded it and somebody has deleted that since.
+            if built.saved is None or tracked.missing_files(resume.BEGUN):
+                recorder.start(built.network)
             trained = training.train(
                 built, experiment, datamodule, recorder, store, signals, pruner
             )
@@ -179,6 +211,17 @@ def conclude(
 
 
 @contextmanager
+def _only_writer(experiment: Experiment, folder: Path, resumed: str | None) -> Iterator[None]:
+    """Holds the folder and, where there is one already, the run."""
+    with one_writer.of_job(experiment, folder):
+        if resumed is None or experiment.dry_run or not experiment.distribution.is_chief():
+            yield
+            return
+        with one_writer.of_run(experiment.tracking, folder, resumed):
+            yield
+
+
+@contextmanager
 def _tracked(experiment: Experiment, folder: Path, resumed: str | None) -> Iterator[Run]:
     """Starts the tracked run and closes it as finished, failed or killed."""
     tracked = experiment.tracking.start(experiment.run_name, folder, resumed)
@@ -186,6 +229,9 @@ def _tracked(experiment: Experiment, folder: Path, resumed: str | None) -> Itera
     with resume.with_resume_hint(folder, tracked.id, storage):
         try:
             yield tracked
+            check_complete(
+                tracked, resume.BEGUN, resume.resume_hint(folder, tracked.id, storage=storage)
+            )
         except BaseException as error:
             if isinstance(error, Interrupted):
                 every_worker = experiment.distribution.kind == "multi_worker"

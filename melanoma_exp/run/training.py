@@ -155,7 +155,7 @@ def train(
     signals: Signals,
     pruner: "Pruner | None",
 ) -> Trained:
-    """Records the start of a new run, then trains the model to its end.
+    """Trains the model to its end.
 
     Args:
         built: The model.
@@ -168,9 +168,6 @@ def train(
     """
     from melanoma_exp.training import fit
 
-    if built.saved is None:
-        resume.save_initial_state(store.folder, experiment, datamodule)
-        recorder.start(built.network)
     if built.features is not None:
         recorder.log_metrics({"seconds/features": built.features.open(built.saved)})
     started, cpu_started = time.perf_counter(), time.process_time()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from melanoma_exp.config import Experiment
 from melanoma_exp.spec import UserError
-from melanoma_exp.tracking.base import Run
+from melanoma_exp.tracking.base import Run, check_complete
 from melanoma_exp.training.signals import Interrupted
 
 
@@ -28,6 +28,7 @@ def tracked(experiment: Experiment, folder: Path, what: str) -> Iterator[Run]:
     run = experiment.tracking.start(experiment.run_name, folder)
     try:
         yield run
+        check_complete(run, (), "give the same command again")
     except BaseException as error:
         if isinstance(error, Interrupted):
             error.message = f"{what} is not resumed: give the same command again"

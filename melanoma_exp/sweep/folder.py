@@ -1,6 +1,5 @@
 """The folder of a sweep: everything that is needed to run, watch and resume it."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,9 @@ from melanoma_exp.evaluation.objectives import Objective
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweep import launchers
 from melanoma_exp.system.files import write
+from melanoma_exp.system.writer import check_unwritten, only_writer
 from melanoma_exp.tracking import AnyTracking
+from melanoma_exp.tracking.place import DATABASE
 
 SWEEP, PARENT, LOCK = "sweep.json", "parent_run.txt", "sweep.lock"
 EXPERIMENT, STATUS, LOG = "experiment.json", "status.json", "job.log"
@@ -139,10 +140,29 @@ class Sweep:
             "name": self.name,
             # Relative, so that a moved project finds its data and store again.
             "directory": os.path.relpath(self.directory, self.folder),
+            "place": str(self.folder.absolute()),
             "launcher": self.launcher.model_dump(mode="json"),
             "jobs": jobs,
         }
         write(self.folder / SWEEP, json.dumps(content, indent=1))
+
+    def settle(self) -> None:
+        """Lets the jobs of a sweep that was moved with its store record there.
+
+        Only a store that was named by an absolute path has another one now.
+        """
+        content = json.loads((self.folder / SWEEP).read_text(encoding="utf-8"))
+        now = str(self.folder.absolute())
+        if (before := content.get("place", now)) == now:
+            return
+        for job in self.jobs:
+            experiment = json.loads((job.folder / EXPERIMENT).read_text(encoding="utf-8"))
+            store = str(experiment["tracking"].get("folder", ""))
+            moved = Path(os.path.normpath(self.folder / os.path.relpath(store or ".", before)))
+            if os.path.isabs(store) and (moved / DATABASE).exists():
+                experiment["tracking"]["folder"] = str(moved)
+                write(job.folder / EXPERIMENT, json.dumps(experiment, indent=2))
+        write(self.folder / SWEEP, json.dumps({**content, "place": now}, indent=1))
 
     def parent(self, tracking: AnyTracking | None = None) -> str:
         """Returns the id of the parent run, "" where there is none.
@@ -220,15 +240,10 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: One is launching it.
     """
-    with (folder / LOCK).open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            raise UserError(
-                f"{folder}: this sweep is being run already, by process {lock.read() or '?'}"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+    with only_writer(folder / LOCK, f"{folder}: this sweep"):
         yield
+
+
+def check_unlocked(folder: Path) -> None:
+    """Refuses the folder of a sweep that another process launches; errors as of `locked`."""
+    check_unwritten(folder / LOCK, f"{folder}: this sweep")

@@ -4,12 +4,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from melanoma_exp.evaluation import objectives
-from melanoma_exp.run import resume
+from melanoma_exp.report import streams
+from melanoma_exp.run import one_writer, resume
 from melanoma_exp.sweep.folder import LOG, Job, Status, Sweep, open_sweep
 from melanoma_exp.sweep.search import config as search_config
 from melanoma_exp.system import exit_status, provenance
@@ -30,12 +31,20 @@ def run(folder: Path, number: int) -> int:
     """
     sweep = open_sweep(folder)
     (job,) = (job for job in sweep.jobs if job.number == number)
+    os.chdir(sweep.directory)
+    with _logged_to(job.folder / LOG), ExitStack() as held:
+        code = exit_status.exit_code(
+            lambda: held.enter_context(one_writer.of_job(job.experiment(), job.folder))
+        )
+        # The status of a job that another process runs is that one's to write.
+        return code or _run_and_note(job, sweep)
+
+
+def _run_and_note(job: Job, sweep: Sweep) -> int:
     status = Status("running", provenance.process(), time.time())
     job.note(status)
-    os.chdir(sweep.directory)
     pruned: list[PrunedError] = []
-    with _logged_to(job.folder / LOG):
-        code = exit_status.exit_code(lambda: pruned.extend(_run(job, sweep)))
+    code = exit_status.exit_code(lambda: pruned.extend(_run(job, sweep)))
     earlier = resume.find_started_run(job.folder)
     status = replace(status, ended=time.time(), run_id=earlier.run_id if earlier else "")
     if pruned:
@@ -72,10 +81,6 @@ def _run(job: Job, sweep: Sweep) -> list[PrunedError]:
     """Runs the job; returns why it was pruned, if it was."""
     from melanoma_exp.run import runner
 
-    earlier = resume.find_started_run(job.folder)
-    if earlier and earlier.scores:
-        print(f"{job.folder}: run {earlier.run_id} has finished here already")
-        return []
     experiment = job.experiment()
     parent = sweep.parent(experiment.tracking)
     # The number of threads changes the order of sums and so their last bits.
@@ -88,7 +93,7 @@ def _run(job: Job, sweep: Sweep) -> list[PrunedError]:
         known = objectives.directions(experiment.evaluation, experiment.dataset.alerts)
         pruner = open_pruner(sweep.folder, sweep.name, job.number, known)
     try:
-        runner.run(experiment, job.folder, tags, earlier.run_id if earlier else None, pruner)
+        runner.start(experiment, job.folder, tags, pruner)
     except PrunedError as pruned:
         print(f"pruned: {pruned}")
         return [pruned]
@@ -104,8 +109,7 @@ def _logged_to(path: Path) -> Iterator[None]:
     _flush()
     for descriptor in (1, 2):
         os.dup2(file, descriptor)
-    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
+    sys.stdout, sys.stderr = streams.text(1), streams.text(2)
     try:
         print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} process {os.getpid()}")
         yield

@@ -23,6 +23,7 @@ from melanoma_exp.sweep.folder import Job, State, Status
 from melanoma_exp.sweep.launchers import Local
 from melanoma_exp.sweep.progress import Progress
 from melanoma_exp.sweep.queue import Queue
+from melanoma_exp.system import provenance
 from melanoma_exp.training.signals import Signals
 
 TICK = 0.5  # seconds between two checks
@@ -97,13 +98,14 @@ def visible_gpus() -> Sequence[str]:
 
 
 @contextmanager
-def _ignoring_ctrl_c() -> Iterator[None]:
-    """Lets a process that is started inside ignore Ctrl-C, which is for its launcher."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _ignoring_the_terminal() -> Iterator[None]:
+    """Lets a process started inside ignore Ctrl-C and hang-up, which are for its launcher."""
+    before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def count(options: Local) -> int:
@@ -122,7 +124,7 @@ def fork_server(options: Local) -> ForkServerContext:
     before = {name: os.environ.get(name) for name in threads}
     os.environ.update(threads)
     try:
-        with _ignoring_ctrl_c():
+        with _ignoring_the_terminal():
             forkserver.ensure_running()
     finally:
         for name, value in before.items():
@@ -172,6 +174,8 @@ def _clean_up(one: _Running) -> None:
     """Records the end of a job that could not do so itself."""
     _kill(one)
     status, code = one.job.status(), one.process.exitcode
+    if status.state == "running" and provenance.is_alive(status.process):
+        return  # the job was refused, for another process runs it
     if status.state == "waiting":  # it died before it could record anything
         status = Status("running", started=time.time())
     state: State = status.state

@@ -106,7 +106,7 @@ def _record(
         metrics["jobs_pruned"] = float(pruned)
     ended = all(status.is_done for _, status in jobs)
     result = SweepEnd(
-        "KILLED" if interrupted else "FINISHED" if ended else "FAILED",
+        "FINISHED" if ended else "KILLED" if interrupted else "FAILED",
         sorted(results.iterdir()),
         metrics,
         tags,

@@ -72,7 +72,8 @@ def plan(
     if mistakes:
         lines = [_with_jobs(line, numbers, len(composed)) for line, numbers in mistakes.items()]
         raise UserError(*lines[:SHOWN], "no job was started")
-    name = name_of(folder)
+    before = open_sweep(folder) if (folder / SWEEP_FILE).exists() else None
+    name = before.name if before else name_of(folder)  # its folder may have been renamed
     new = [
         Job(
             one.number,
@@ -86,7 +87,6 @@ def plan(
     ]
     if len(ranked := sorted({one.evaluation.objective for one in experiments.values()})) > 1:
         raise UserError(f"evaluation.objective: a sweep has one (got {', '.join(ranked)})")
-    before = open_sweep(folder) if (folder / SWEEP_FILE).exists() else None
     jobs = {job.number: job for job in (*(before.jobs if before else ()), *new)}
     directory = before.directory if before else Path.cwd()
     sweep = Sweep(folder, name, directory, launcher, tuple(jobs[k] for k in sorted(jobs)))

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from melanoma_exp.system.files import sha256, sync
+from melanoma_exp.system.files import sha256, sync, write
 
 SCHEMA = 2  # raise it when the content of `state.json` or the arrays change meaning
 KEEP = 2
@@ -44,14 +44,20 @@ class SavedCheckpoint:
 class CheckpointStore:
     """The checkpoints of one run: the last two, and the best epoch's."""
 
-    def __init__(self, folder: Path, facts: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        facts: Mapping[str, Any] | None = None,
+        beside: Mapping[str, str] | None = None,
+    ) -> None:
         """Prepares; the first `save` creates the folder.
 
         Args:
             folder: A folder for this run alone.
             facts: JSON content added to the state of every checkpoint.
+            beside: Texts by name of their file, kept with the checkpoints.
         """
-        self.folder, self._facts = folder, facts or {}
+        self.folder, self._facts, self._beside = folder, facts or {}, beside or {}
 
     def save(
         self,
@@ -72,6 +78,9 @@ class CheckpointStore:
             OSError: It could not be written; earlier checkpoints are untouched.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        for name, text in self._beside.items():
+            if not (self.folder / name).exists():  # the first time, or the folder was deleted
+                write(self.folder / name, text)
         path = self.folder / _name(position)
         temporary = self.folder / f".{path.name}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed here

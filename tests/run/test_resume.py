@@ -144,6 +144,9 @@ def test_a_run_whose_process_is_gone_is_marked_and_one_at_work_is_left_alone(
     client.set_tag(run_id, "process", "elsewhere:1:2")
     run_command("reconcile", tmp_path)
     assert "was started on elsewhere, left as it is" in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "mlruns" / "checkpoints")  # they are elsewhere, too
+    with pytest.raises(UserError, match="is recorded as running on elsewhere and has no checkpoi"):
+        run_command("resume", tmp_path, run_id)
 
 
 @pytest.mark.slow

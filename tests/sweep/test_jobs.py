@@ -3,15 +3,18 @@
 import importlib.util
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from small_run import experiment
 
 from melanoma_exp.evaluation.objectives import Objective
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweep import folder, launchers, local, preload
 from melanoma_exp.sweep.folder import Job, Status
+from melanoma_exp.system import writer
 
 
 def test_threads_are_shared_by_slots_and_each_has_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,15 +50,21 @@ def test_a_leaky_job_is_never_the_best() -> None:
     assert find_best([(jobs[1], statuses[1])], accuracy) is None
 
 
-def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_sweep_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(UserError, match="is not the folder of a sweep: it has no sweep.json"):
         folder.open_sweep(tmp_path)
     (tmp_path / "sweep.json").write_text(json.dumps({"schema": 0}))
     with pytest.raises(UserError, match="another version"):
         folder.open_sweep(tmp_path)
-    with folder.locked(tmp_path), pytest.raises(UserError, match=f"by process {os.getpid()}"):
-        with folder.locked(tmp_path):
-            pass
+    with folder.locked(tmp_path):
+        monkeypatch.setattr(writer, "_held", {})  # as if this were another process
+        for start in (folder.locked(tmp_path).__enter__, lambda: folder.check_unlocked(tmp_path)):
+            with pytest.raises(
+                UserError, match=f"this sweep is .* by process {os.getpid()}, since"
+            ):
+                start()
 
 
 def test_the_best_job_follows_the_direction_of_the_objective() -> None:
@@ -70,3 +79,24 @@ def test_the_best_job_follows_the_direction_of_the_objective() -> None:
 def test_what_is_preloaded_exists() -> None:
     own = [name for name in preload.MODULES if name.startswith("melanoma_exp.")]
     assert own and not [name for name in own if importlib.util.find_spec(name) is None]
+
+
+def test_the_jobs_of_a_sweep_that_was_moved_record_beside_it(images: Path, tmp_path: Path) -> None:
+    here, there = tmp_path / "A", tmp_path / "moved here" / "B"
+    place = here / "mlruns" / "hydra" / "sweep"
+    launcher = launchers.parse(
+        {"kind": "local", "slots": 1, "threads": 1, "timeout_minutes": None, "grace_seconds": 1}
+    )
+    job = Job(0, ("seed=1",), "one", {}, place / "0")
+    started = folder.Sweep(place, "hydra/sweep", here, launcher, (job,))
+    place.mkdir(parents=True)
+    started.save({0: experiment(images, here)})  # with the store as an absolute path
+    (here / "mlruns" / "mlflow.db").touch()
+    shutil.copytree(here, there)
+    for at, store in ((here, here), (there, there)):
+        sweep = folder.open_sweep(at / "mlruns" / "hydra" / "sweep")
+        sweep.settle()
+        assert sweep.directory == at and sweep.name == "hydra/sweep"
+        assert sweep.tracking.state_folder(Path()) == store / "mlruns" / "checkpoints"
+    before = folder.open_sweep(there / "mlruns" / "hydra" / "sweep").jobs[0].experiment()
+    assert before.digest == job.experiment().digest

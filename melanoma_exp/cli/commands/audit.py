@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from melanoma_exp.cli.arguments import Parser, compose_experiment
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.files import aside
 
 if TYPE_CHECKING:
     from melanoma_exp.config import Experiment
@@ -30,7 +31,8 @@ def audit(words: list[str]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path in made.files:
-            shutil.copyfile(path, out / path.name)
+            with aside(out / path.name) as partial:
+                shutil.copyfile(path, partial)
     except OSError as error:
         raise UserError(f"--out: cannot write {out}: {error.strerror}") from error
     notes = survey.listing.notes

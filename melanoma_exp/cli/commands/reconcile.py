@@ -1,6 +1,9 @@
 """The command `reconcile`."""
 
+from pathlib import Path
+
 from melanoma_exp.cli.arguments import Parser, compose_storage
+from melanoma_exp.spec import UserError
 
 
 def reconcile(words: list[str]) -> None:
@@ -8,16 +11,23 @@ def reconcile(words: list[str]) -> None:
     example = "melanoma-exp reconcile tracking.folder=mlruns"
     parser = Parser("reconcile", reconcile.__doc__, example)
     _, overrides = parser.split(words)
+    from melanoma_exp.run import one_writer
     from melanoma_exp.system import provenance
 
-    archive = compose_storage("reconcile", overrides).tracking.archive()
+    tracking = compose_storage("reconcile", overrides).tracking
+    archive = tracking.archive()
     running = archive.search("attributes.status = 'RUNNING'")
     for run in running:
         owner = run.tags.get("process", "")
         alive = provenance.is_alive(owner)
         if alive is False:
-            archive.mark_killed(run.id)
-            print(f"{run.id} {run.name}: its process is gone, marked KILLED")
+            try:
+                with one_writer.of_run(tracking, Path(), run.id):
+                    archive.mark_killed(run.id)
+            except UserError as error:  # somebody resumes it
+                print(error.lines[0])
+            else:
+                print(f"{run.id} {run.name}: its process is gone, marked KILLED")
         elif alive:
             print(f"{run.id} {run.name}: is running")
         else:

@@ -55,7 +55,10 @@ def resume_sweep(words: list[str]) -> None:
     if missing:
         launcher.check()
     sweep = replace(sweep, launcher=launcher)
-    launch.run(sweep, _search(sweep, overrides) or FixedQueue(missing))
+    with folder.locked(sweep.folder):
+        sweep.settle()
+        missing = launch.missing(sweep.jobs)  # an earlier launcher may have just ended
+        launch.run(sweep, _search(sweep, overrides) or FixedQueue(missing))
 
 
 def _search(sweep: "Sweep", overrides: list[str]) -> "SearchQueue | None":

@@ -1,6 +1,7 @@
 """The queue of a search: values for a job are drawn when there is room for it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from melanoma_exp import config as experiment_config
 from melanoma_exp.evaluation import objectives
 from melanoma_exp.spec import UserError
 from melanoma_exp.sweep import plan
-from melanoma_exp.sweep.folder import Job, Sweep, open_sweep
+from melanoma_exp.sweep.folder import Job, Sweep, locked, open_sweep
 from melanoma_exp.sweep.launchers import Local, Slurm
 from melanoma_exp.sweep.search import config
 from melanoma_exp.sweep.search.config import Search
@@ -41,7 +42,10 @@ class SearchQueue:
         """
         self._search, self._folder, self._launcher = search, folder.absolute(), launcher
         self._compose = compose
-        self._study = Study(search, self._folder, plan.name_of(self._folder))
+        begun = (self._folder / plan.SWEEP_FILE).exists()
+        # The name of its start: the folder may have been renamed.
+        name = open_sweep(self._folder).name if begun else plan.name_of(self._folder)
+        self._study = Study(search, self._folder, name)
         self._unfinished = self._settle()
         self.to_come = self._study.left
 
@@ -179,22 +183,28 @@ def check(search: Search, compose: Compose) -> Search:
     return search.model_copy(update={"objective": objective.name, "direction": direction})
 
 
-def begin(search: Search, folder: Path, launcher: Local | Slurm, compose: Compose) -> SearchQueue:
-    """Returns the queue of a search that begins, or is resumed, in a folder.
+@contextmanager
+def begin(
+    search: Search, folder: Path, launcher: Local | Slurm, compose: Compose
+) -> Iterator[SearchQueue]:
+    """Begins or resumes a search in a folder, of which this process is then the one launcher.
+
+    Yields:
+        Its queue.
 
     Raises:
-        UserError: The search is rejected, or the folder holds another one.
+        UserError: The search is rejected, or the folder holds another one, or one that runs.
     """
     launcher.check()
     search = check(search, compose)
-    if config.exists(folder):
-        same = ("words", "space", "objective")
-        before = config.read(folder)
-        if any(getattr(before, name) != getattr(search, name) for name in same):
-            raise UserError(
-                f"hydra.sweep.dir: {folder} holds another search; name another folder, or resume "
-                f"it: melanoma-exp resume-sweep {folder}"
-            )
-    folder.mkdir(parents=True, exist_ok=True)
-    search.save(folder)
-    return SearchQueue(search, folder, launcher, compose)
+    with locked(folder):
+        if config.exists(folder):
+            same = ("words", "space", "objective")
+            before = config.read(folder)
+            if any(getattr(before, name) != getattr(search, name) for name in same):
+                raise UserError(
+                    f"hydra.sweep.dir: {folder} holds another search; name another folder, or "
+                    f"resume it: melanoma-exp resume-sweep {folder}"
+                )
+        search.save(folder)
+        yield SearchQueue(search, folder, launcher, compose)
