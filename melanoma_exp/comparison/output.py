@@ -10,6 +10,7 @@ from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.comparison.predictions import PARTS
 from melanoma_exp.report.console import DISCLAIMER
 from melanoma_exp.spec import UserError
+from melanoma_exp.system import files
 from melanoma_exp.system.shown import escape
 from melanoma_exp.tracking.archive import Archive
 
@@ -79,6 +80,6 @@ def write(archive: Archive, found: Comparison, out: Path, images: int, cache: Pa
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            (out / name).write_text(text, encoding="utf-8")
+            files.write(out / name, text)
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written: {error.strerror}") from error
