@@ -78,7 +78,7 @@ def decode(source: Path | bytes, size: tuple[int, int], resize: str, max_pixels:
     white; 16-bit ones are scaled to 8 bits.
 
     Args:
-        source: A JPEG or PNG file, or the content of one.
+        source: An image file, or the content of one.
         size: Height and width of the result in pixels.
         resize: A Pillow filter's name; all but `nearest` average over the source pixels.
         max_pixels: Larger images are refused before they are decoded.

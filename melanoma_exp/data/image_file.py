@@ -2,7 +2,9 @@
 
 Survey, training, `predict` and the served model all read images here. JPEGs are decoded by
 libjpeg-turbo with its warnings as errors: Pillow loses them, and shows a file that was cut or
-partly overwritten as if it were whole. Pixels are those that Pillow gives, at every scale.
+partly overwritten as if it were whole. Pixels are those that Pillow gives, at every scale. BMP,
+TIFF and WebP, which hold the pictures of some published sets, are decoded by Pillow: of a TIFF the
+first page. What a file is its first bytes say, whatever its suffix.
 """
 
 import hashlib
@@ -40,7 +42,8 @@ BYTES_A_PIXEL, METADATA = 8, 2**26  # bytes that a file of so many pixels has at
 ZEROS = 64
 SCANS = 100  # of a progressive JPEG; coders write about ten, and each costs a pass over the picture
 BAND = 256  # rows
-PNG_START = b"\x89PNG\r\n\x1a\n"
+PNG_START, JPEG_START = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 CHECKED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # chunks that the pixels depend on
 
 
@@ -74,7 +77,7 @@ def read_unchanged(path: Path, sha256: str, max_pixels: int) -> bytes:
 
 
 def size(content: bytes) -> tuple[int, int]:
-    """Returns width and height by the header of a JPEG or PNG.
+    """Returns width and height by the header of an image.
 
     Raises:
         ValueError: There is no such header.
@@ -92,7 +95,7 @@ def open_rgb(
     """Opens one image as upright RGB.
 
     Args:
-        source: A JPEG or PNG file, or its content.
+        source: A file of one of `FORMATS`, or its content.
         max_pixels: Larger images are refused before they are decoded.
         draft: A width and height that are enough: JPEGs can be decoded at 1/2, 1/4 or 1/8. Twice
             the size wanted in the end keeps a resampling filter exact.
@@ -114,23 +117,24 @@ def open_rgb(
 
 
 def _upright(image: Image.Image, content: bytes, draft: tuple[int, int] | None) -> Image.Image:
-    if content.startswith(PNG_START):
-        _check_chunks(content)
+    if content.startswith(JPEG_START):
+        rgb = _jpeg(image, content, draft)
+    else:
+        if content.startswith(PNG_START):
+            _check_chunks(content)
         image.load()
         rgb = _to_rgb(image)
-    else:
-        rgb = _jpeg(image, content, draft)
     turn = TURNS.get(_orientation(image))
     return rgb if turn is None else rgb.transpose(turn)
 
 
 def _opened(content: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(content), formats=("JPEG", "PNG"))
+    return Image.open(io.BytesIO(content), formats=FORMATS)
 
 
 def _unreadable(error: Exception) -> ValueError:
     reason = "" if isinstance(error, Image.UnidentifiedImageError) else f": {error}"
-    return ValueError(f"not a readable JPEG or PNG image{reason}")
+    return ValueError(f"not a readable image{reason}")
 
 
 def _jpeg(image: Image.Image, content: bytes, draft: tuple[int, int] | None) -> Image.Image:
@@ -224,6 +228,8 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("its pixels are fractions, of which nothing says what is white")
     if image.mode.startswith("I"):  # 16-bit grey: Pillow would clip at 255
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:

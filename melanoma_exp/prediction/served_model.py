@@ -1,4 +1,4 @@
-"""What `mlflow models serve` runs: bytes of a JPEG or PNG in, probabilities and alert out.
+"""What `mlflow models serve` runs: bytes of an image in, probabilities and alert out.
 
 MLflow keeps a copy of this file with the logged model and runs the copy when the model is loaded.
 It only calls the installed package, so nothing is pickled; the package must be installed where the
@@ -76,7 +76,7 @@ class ServedModel(PythonModel):
             left: Pixels that the request may still have.
         """
         if not isinstance(content, bytes):
-            return "expected the bytes of a JPEG or PNG image, base64 in JSON", 0
+            return "expected the bytes of an image, base64 in JSON", 0
         if len(content) > MAX_BYTES:
             return f"{len(content)} bytes are over the limit of {MAX_BYTES} for one image", 0
         try:

@@ -53,7 +53,7 @@ def test_a_jpeg_that_was_damaged_anywhere_is_refused(options) -> None:
             content[:at] + content[at + 1024 :],
             content[:at] + content[at - 1024 : at] * 2 + content[at + 1024 :],
         ):
-            with pytest.raises(ValueError, match="not a readable JPEG or PNG image"):
+            with pytest.raises(ValueError, match="not a readable image"):
                 open_rgb(damaged, LIMIT)
     with pytest.raises(ValueError):
         open_rgb(content[:-2], LIMIT)  # whole but for its end: nothing says that it is
@@ -95,10 +95,31 @@ def test_a_png_that_was_damaged_anywhere_is_refused(options) -> None:
             content[:k],
             content[:k] + content[-12:],
         ):
-            with pytest.raises(ValueError, match="not a readable JPEG or PNG image"):
+            with pytest.raises(ValueError, match="not a readable image"):
                 open_rgb(damaged, LIMIT)
     with pytest.raises(ValueError, match="cut off"):
         open_rgb(content[:-12], LIMIT)
+
+
+OTHERS = [
+    ("BMP", {}),
+    ("TIFF", {}),
+    ("TIFF", {"compression": "tiff_lzw"}),
+    ("WEBP", {"lossless": True}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), OTHERS, ids=str)
+def test_other_formats_are_read_whole_or_refused(name, options) -> None:
+    file = io.BytesIO()
+    picture(4).save(file, name, **options)
+    content = file.getvalue()
+    assert np.array_equal(np.asarray(open_rgb(content, LIMIT)), np.asarray(picture(4)))
+    with pytest.raises(ValueError, match="over dataset.max_pixels"):
+        open_rgb(content, 100)
+    for share in (0.1, 0.5, 0.9):
+        with pytest.raises(ValueError, match="not a readable image"):
+            open_rgb(content[: int(share * len(content))], LIMIT)
 
 
 def exif(*entries: tuple[int, int, bytes]) -> bytes:

@@ -56,7 +56,7 @@ def predict(words: list[str]) -> None:
     found = worklist.Worklist.of(given.run_id, saved, predictions, unreadable)
     terminal.print_worklist(screen, found)
     if sought.ignored:
-        screen.print(f"ignored {sought.ignored} files in folders that are not JPEG or PNG")
+        screen.print(f"ignored {sought.ignored} files in folders that are no images")
     if given.out:
         found.write(given.out)
         screen.print(f"all images: {given.out}", soft_wrap=True)

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 # Images too, which nothing here decodes.
 OTHER_FORMATS = (
-    *(".bmp", ".tif", ".tiff", ".webp", ".gif", ".jfif", ".jpe", ".jp2", ".j2k", ".jxl"),
+    *(".gif", ".jfif", ".jpe", ".jp2", ".j2k", ".jxl"),
     *(".heic", ".heif", ".avif", ".dcm", ".dicom", ".nii", ".dng", ".cr2", ".nef", ".arw"),
 )
 IGNORED_FOLDERS = ("output", "__macosx")
@@ -112,7 +112,7 @@ class LeftOut:
             total = sum(self._formats.values())
             kinds = ", ".join(f"{n} {suffix}" for suffix, n in sorted(self._formats.items()))
             notes.append(
-                f"{total} images are left out, for only JPEG and PNG are read: {kinds}; convert "
+                f"{total} images are left out, for their format is not read: {kinds}; convert "
                 "them to PNG"
             )
         more = len(self._folders) - SHOWN
