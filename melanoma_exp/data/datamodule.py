@@ -106,11 +106,17 @@ class DataModule:
     def notes(self) -> list[str]:
         """Returns what a reader should know before believing the result, a sentence each."""
         found = [*self.data.notes, *findings.summary(self.audit.findings)]
+        if (self.parts.val.official == "val").all():
+            found.append(f"validation is the official part ({len(self.parts.val)} images)")
+        elif (self.data.samples.official == "val").any():
+            found.append("the official validation part is not used for validation")
         guarded, others = _unused(self.data.samples, self.parts)
+        val = (self.data.samples.official == "val").any()
+        held_out = "test set or validation part" if val else "test set"
         if guarded:
             found.append(
-                f"{guarded} training images share a group with the official test set and are left "
-                "out"
+                f"{guarded} training images share a group with the official {held_out} and are "
+                "left out"
             )
         if others:
             found.append(f"{others} images are in no part (left out by balancing or by the split)")
@@ -235,9 +241,9 @@ def evaluated(
 
 
 def _unused(originals: Samples, parts: Parts) -> tuple[int, int]:
-    """Returns how many images are in no part: for sharing a group with the test set, and others."""
+    """Returns how many images are in no part: of a group that is held out, and others."""
     used = np.concatenate([part.source for _, part in parts.items()])
     unused = originals.take(~np.isin(originals.source, used))
-    official = originals.group[originals.official == "test"]
+    official = originals.group[originals.official != "train"]
     guarded = int(np.isin(unused.group, official).sum())
     return guarded, len(unused) - guarded

@@ -1,5 +1,6 @@
 """Which images belong together and so must stay on one side of every split."""
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 
@@ -32,7 +33,8 @@ def unite(keys: Iterable[Sequence[str]], links: np.ndarray | None = None) -> np.
         links: int (m, 2), pairs of rows to join.
 
     Returns:
-        str (n,), the group's name: its first row's key in the first column that has one.
+        str (n,), the group's name: its first row's key in the first column that has one. Where
+        that is the name of an earlier group too (lesion 7 and patient 7), ` (2)` and so on follows.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -49,4 +51,18 @@ def unite(keys: Iterable[Sequence[str]], links: np.ndarray | None = None) -> np.
     names = np.arange(n).astype(str)
     for column in reversed(columns):
         names = np.where(column != "", column, names)
-    return names[first[group]]
+    return _told_apart(names[first])[group]
+
+
+def _told_apart(names: np.ndarray) -> np.ndarray:
+    """Returns names of which no two are equal, str (n,)."""
+    given: list[str] = names.tolist()
+    taken, seen = set(given), set[str]()
+    if len(taken) == len(given):
+        return names
+    for k, name in enumerate(given):
+        if name in seen:
+            given[k] = next(n for i in itertools.count(2) if (n := f"{name} ({i})") not in taken)
+        taken.add(given[k])
+        seen.add(given[k])
+    return np.array(given, dtype=str)

@@ -29,6 +29,7 @@ class Listing:
         published: Published counts by part and class, empty where none are known.
         metadata: For each source id that has any, further columns (age, sex, site, ...); "" where
             unknown.
+        groups: By column what else ties images (the patient), for each row, "" where unknown.
     """
 
     samples: Samples
@@ -39,6 +40,7 @@ class Listing:
     confirmed: tuple[tuple[str, ...], ...]
     published: Mapping[str, Mapping[str, int]]
     metadata: Mapping[str, Mapping[str, str]]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,12 @@ class Row:
         label: Its class.
         lesion: Images of one lesion stay on one side of a split; "" or a word for unknown where it
             is not known.
-        official: `train` or `test`.
+        official: `train`, `val` or `test`.
         image_id: Names one image wherever it is, "" where the name says nothing.
         metadata: Further columns (age, sex, site, ...).
         confirmed: The classes that its official label may be under, its own name first; empty where
             there is no official label.
+        groups: By column what else ties images (the patient), as `lesion`.
     """
 
     path: Path
@@ -66,6 +69,7 @@ class Row:
     image_id: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     confirmed: tuple[str, ...] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 def from_rows(rows: Sequence[Row], notes: Sequence[str] = ()) -> Listing:
@@ -96,13 +100,15 @@ def from_rows(rows: Sequence[Row], notes: Sequence[str] = ()) -> Listing:
     classes = sorted(set(labels))
     lesions = [known(row.lesion) for row in rows]
     image_ids = [row.image_id for row in rows]
+    columns = dict.fromkeys(column for row in rows for column in row.groups)
+    groups = {c: tuple(known(row.groups.get(c)) for row in rows) for c in columns}
     samples = Samples(
         classes=tuple(classes),
         image=np.arange(len(rows)),
         source=np.array(sources, dtype=str),
         copy=np.zeros(len(rows), np.int64),
         label=np.array([classes.index(label) for label in labels], np.int64),
-        group=unite([lesions, image_ids, sources]),
+        group=unite([lesions, *groups.values(), image_ids, sources]),
         official=np.array([row.official for row in rows], dtype=str),
     )
     return Listing(
@@ -118,6 +124,7 @@ def from_rows(rows: Sequence[Row], notes: Sequence[str] = ()) -> Listing:
             for row in rows
             if row.metadata
         },
+        groups=groups,
     )
 
 

@@ -28,7 +28,7 @@ class Samples:
         copy: int64 (n,), 0 for an original, k > 0 for the k-th child of its source.
         label: int64 (n,), index into `classes`.
         group: str (n,), images that must stay on one side of a split share it.
-        official: str (n,), "train" or "test": the part the dataset's publisher put it in.
+        official: str (n,), "train", "val" or "test": the part the publisher put it in.
     """
 
     classes: tuple[str, ...]

@@ -160,11 +160,11 @@ def test_what_is_no_image_is_ignored_and_mentioned(data, folder, tmp_path):
 
 
 def test_train_and_test_folders_become_parts_and_others_are_mentioned(data, folder, tmp_path):
-    for name in ("Train", "Test", "Valid"):
+    for name in ("Train", "Test", "Valid", "Spare"):
         shutil.copytree(data, tmp_path / "parts" / name)
     loaded = folder(root=tmp_path / "parts").load(tmp_path / "cache")
-    assert sorted(loaded.samples.official) == ["test"] * 6 + ["train"] * 6
-    assert any("valid" in note.lower() for note in loaded.notes)
+    assert sorted(loaded.samples.official) == ["test"] * 6 + ["train"] * 6 + ["val"] * 6
+    assert any("Spare/ holds 6 images that are not used" in note for note in loaded.notes)
 
 
 def test_an_unusable_folder_is_refused_in_one_line(data, folder, tmp_path):

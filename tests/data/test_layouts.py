@@ -4,24 +4,29 @@ import shutil
 from collections.abc import Mapping
 
 import pytest
-from PIL import Image
+from drawn_sets import picture
 
 from melanoma_exp.spec import UserError
 
+NOISE = ("benign/a", "benign/b", "malignant/c", "malignant/d")
 CLASSES = {"benign/a": 1, "benign/b": 2, "malignant/c": 3, "malignant/d": 4}
 
 
 @pytest.fixture
 def draw(tmp_path):
-    """Writes images of one shade below `tmp_path/data`."""
+    """Writes noise below `tmp_path/data`, another picture for each number."""
 
     def save(shades: Mapping[str, int], suffix: str = "png") -> None:
         for name, shade in shades.items():
-            path = tmp_path / "data" / f"{name}.{suffix}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (8, 8), (40 * shade, 9, 9)).save(path)
+            picture(tmp_path / "data" / f"{name}.{suffix}", shade)
 
     return save
+
+
+def within(*parts: str) -> dict[str, int]:
+    """Four images of two classes in each of these folders, no two alike."""
+    names = [f"{part}{name}" for part in parts for name in NOISE]
+    return {name: seed for seed, name in enumerate(names)}
 
 
 def refused(spec, place) -> str:
@@ -106,12 +111,10 @@ def test_a_flat_folder_without_a_table_says_what_to_name(folder, draw, tmp_path)
 
 
 UNUSED = {
-    "val": ({"val/benign/x": 5}, "png", "val/ holds 1 images that are not used: validation"),
     "other folder": ({"spare/x": 5}, "png", "spare/ holds 1 images that are not used: beside"),
-    "nested": ({"train/benign/more/x": 5}, "png", "train/benign/more/ holds 1 images"),
     "loose": ({"train/x": 5}, "png", "train/ holds 1 images that are not used: they lie in no"),
     "loose at the top": ({"x": 5}, "png", "data/ holds 1 images that are not used"),
-    "other format": ({"train/benign/x": 5, "train/benign/y": 6}, "bmp", "2 images are left out"),
+    "other format": ({"train/benign/x": 5, "train/benign/y": 6}, "gif", "2 images are left out"),
 }
 
 
@@ -144,3 +147,94 @@ def test_images_of_an_unknown_class_are_left_out(folder, draw, tmp_path):
     loaded = folder().load(tmp_path)
     assert loaded.samples.classes == ("benign", "malignant")
     assert "2 images have no label and are left out (first: NA/y.png)" in loaded.notes
+
+
+def test_an_official_validation_part_validates_unless_it_is_not_to(folder, draw, option, tmp_path):
+    parts = ("Training", "valid", "Testing")
+    draw(
+        {
+            f"{part}/{name}": 5 * k + i
+            for k, part in enumerate(parts)
+            for i, name in enumerate(NOISE)
+        }
+    )
+    samples = folder().load(tmp_path / "cache").samples
+    sides = {part: sum(samples.official == part) for part in ("train", "val", "test")}
+    assert sides == {"train": 4, "val": 4, "test": 4}
+    made = option("split", "holdout").apply(samples)
+    assert [set(part.official) for _, part in made.items()] == [{"train"}, {"val"}, {"test"}]
+    drawn = option("split", "holdout", official_val=False, val=0.5).apply(samples)
+    assert set(drawn.train.official) | set(drawn.val.official) == {"train", "val"}
+    assert len(drawn.train) + len(drawn.val) == 8 and set(drawn.test.official) == {"test"}
+    folds = [option("split", "kfold", fold=k, folds=2).apply(samples).val for k in range(2)]
+    assert sum(map(len, folds)) == 8
+
+
+def test_training_images_of_a_patient_in_the_validation_part_are_left_out(
+    folder, draw, option, tmp_path
+):
+    draw({"train/benign/P1/a": 1, "train/benign/P2/b": 2, "train/malignant/P3/c": 3})
+    draw({"train/malignant/P4/d": 4, "val/malignant/P3/e": 5, "val/benign/P5/f": 6})
+    samples = folder().load(tmp_path / "cache").samples
+    parts = option("split", "holdout", test=0).apply(samples)
+    assert sorted(parts.val.source) == ["val/benign/P5/f.png", "val/malignant/P3/e.png"]
+    assert "train/malignant/P3/c.png" not in parts.train.source and len(parts.train) == 3
+
+
+def test_patient_folders_within_classes_tie_their_images(folder, draw, tmp_path):
+    names = ("benign/P1/a", "benign/P1/b", "benign/P2/c", "malignant/P2/d", "malignant/P3/x/e")
+    draw({name: k for k, name in enumerate(names)})
+    loaded = folder().load(tmp_path / "cache")
+    assert len(loaded.samples) == 5
+    group = dict(zip(loaded.samples.source.tolist(), loaded.samples.group.tolist(), strict=True))
+    assert group["benign/P1/a.png"] == group["benign/P1/b.png"]
+    assert group["benign/P2/c.png"] == group["malignant/P2/d.png"]  # one patient, two lesions
+    assert len(set(group.values())) == 3
+    assert any("stay together, as of one patient: 3 folders, 5 images" in n for n in loaded.notes)
+    apart = folder(group_folders=False).load(tmp_path / "cache").samples
+    assert len(set(apart.group)) == 5
+
+
+def test_a_folder_that_is_alone_in_its_class_is_no_patient(folder, draw, tmp_path):
+    draw({f"{label}/images/{k}": 5 * i + k for i, label in enumerate("ab") for k in range(3)})
+    loaded = folder().load(tmp_path / "cache")
+    assert len(set(loaded.samples.group)) == 6
+    assert "folders within class folders that tie nothing: 1, 6 images" in loaded.notes
+
+
+@pytest.mark.parametrize("outer", ["archive", "Skin set/inner"])
+@pytest.mark.parametrize("parts", [("",), ("Train/", "Test/"), ("train/train/", "test/test/")])
+def test_outer_folders_change_nothing(folder, draw, tmp_path, outer, parts):
+    draw(
+        {f"{part}{name}": 5 * k + i for k, part in enumerate(parts) for i, name in enumerate(NOISE)}
+    )
+    plain = folder().load(tmp_path / "cache")
+    (tmp_path / "wrapped" / outer).parent.mkdir(parents=True)
+    shutil.move(tmp_path / "data", tmp_path / "wrapped" / outer)
+    (tmp_path / "wrapped/readme.txt").write_text("a note")
+    loaded = folder(root=tmp_path / "wrapped").load(tmp_path / "cache")
+    assert loaded.digest == plain.digest
+    assert loaded.samples.source.tolist() == plain.samples.source.tolist()
+    assert f"classes are sought in wrapped/{outer}/" in loaded.notes
+
+
+def test_parts_may_lie_within_the_classes(folder, draw, tmp_path):
+    draw(
+        {
+            f"{label}/{part}/x": 3 * i + k
+            for i, label in enumerate("ab")
+            for k, part in enumerate(("train", "val", "test"))
+        }
+    )
+    samples = folder().load(tmp_path / "cache").samples
+    found = dict(zip(samples.source.tolist(), samples.official.tolist(), strict=True))
+    assert found["a/val/x.png"] == "val" and found["b/test/x.png"] == "test"
+    assert samples.classes == ("a", "b") and len(set(samples.group)) == 6
+
+
+def test_no_message_advises_to_empty_a_folder(folder, draw, tmp_path):
+    draw({**CLASSES, "val/x/a": 5})
+    (tmp_path / "data/empty").mkdir()
+    line = refused(folder(), tmp_path)
+    assert "the class folder holds no" in line
+    assert not any(word in line for word in ("empty it", "delete", "remove", "move its"))

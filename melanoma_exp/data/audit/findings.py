@@ -15,7 +15,7 @@ from melanoma_exp.system.shown import TableWriter
 KINDS = {
     "unreadable": "files that cannot be decoded",
     "two labels": "one image under different labels",
-    "train and test": "one image or one lesion in the official train and test part",
+    "train and test": "one image, lesion or patient in two official parts",
     "official label": "images in a folder that the official label contradicts",
     "doubled": "one image or a near-duplicate of it twice within one class and part",
     "class count": "classes whose number of images is not the published one",
@@ -123,15 +123,17 @@ def _repeated(survey: Survey) -> Iterator[Finding]:
             note = TURNS[turn] + (f", both of lesion {listing.lesions[a]}" if lesion else "")
             kinds = ("two labels", "train and test")
             yield from _faults(survey, "near-duplicate", (a, b), kinds, note, distance)
-    for group in _rows_by(rows, listing.lesions):
-        sides = [{same[k] for k in group if listing.samples.official[k] == s} for s in _PARTS]
-        # Where every copy of an image is on both sides, that is a finding already.
-        if sides[0] and sides[1] and sides[0] != sides[1]:
-            note = f"lesion {listing.lesions[group[0]]}"
-            yield Finding("train and test", "same lesion", *_named(survey, group), note)
+    for what, keys in {"lesion": listing.lesions, **listing.groups}.items():
+        for group in _rows_by(rows, keys):
+            sides = [{same[k] for k in group if listing.samples.official[k] == s} for s in _PARTS]
+            held = [side for side in sides if side]
+            # Where every copy of an image is on both sides, that is a finding already.
+            if len(held) > 1 and any(side != held[0] for side in held):
+                note = f"{what} {keys[group[0]]}"
+                yield Finding("train and test", f"same {what}", *_named(survey, group), note)
 
 
-_PARTS = ("train", "test")
+_PARTS = ("train", "val", "test")
 
 
 def _faults(

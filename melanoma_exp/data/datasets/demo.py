@@ -22,4 +22,4 @@ class Demo(Dataset):
         from melanoma_exp.demo import images
 
         columns = Columns("metadata.csv", True, "image_id", None, "lesion_id", None, {})
-        return class_folders.find(images.folder(cache), columns, {}, self.max_pixels)
+        return class_folders.find(images.folder(cache), columns, {}, self.max_pixels, False)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import model_validator
 
 from melanoma_exp.data.datasets.base import FolderDataset
-from melanoma_exp.data.inputs import names
 
 if TYPE_CHECKING:
     from melanoma_exp.data.layouts.columns import Columns
@@ -14,8 +13,10 @@ if TYPE_CHECKING:
 
 
 class Folder(FolderDataset):
-    """One folder per class, below `root` or below `root/Train` and `root/Test`.
+    """One folder per class, below `root` or below `root/Train`, `root/Val` and `root/Test`.
 
+    Images may lie in folders within class folders; with `group_folders` those of one such folder
+    stay together, as of one patient.
     `csv` (relative to `root`, or null) may add columns by image id: a label that replaces the
     folder's, a lesion that groups images, an official label and metadata. Where no folder is named
     as a label of the CSV, images may lie anywhere below `root` and the CSV alone labels them.
@@ -33,6 +34,7 @@ class Folder(FolderDataset):
     official_column: str | None
     official_classes: dict[str, tuple[str, ...]]
     expected: dict[str, dict[str, int]]
+    group_folders: bool
 
     @model_validator(mode="after")
     def _inputs_are_no_columns_of_its_own(self) -> Self:
@@ -42,9 +44,8 @@ class Folder(FolderDataset):
             self.group_column: "names the lesion",
             self.id_column: "names the image",
         }
-        for column in self.inputs.columns if self.inputs else ():
-            if column in own:
-                raise ValueError(f"inputs: {names.refused(column, own[column])}")
+        if self.inputs is not None:
+            self.inputs.check_none_of(own)
         return self
 
     def check_environment(self) -> None:
@@ -60,7 +61,9 @@ class Folder(FolderDataset):
         """Returns the images of all class folders."""
         from melanoma_exp.data.layouts import class_folders
 
-        return class_folders.find(self.folder(), self._columns(), self.expected, self.max_pixels)
+        return class_folders.find(
+            self.folder(), self._columns(), self.expected, self.max_pixels, self.group_folders
+        )
 
     def how_to_label(self) -> str:
         """Returns which table beside the images may hold their labels, "" where there is none."""

@@ -1,5 +1,6 @@
 """The option `dataset.inputs`: which columns of the metadata the network sees beside the image."""
 
+from collections.abc import Mapping
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -33,6 +34,19 @@ class Inputs(Spec):
     def columns(self) -> tuple[str, ...]:
         """All columns, numeric ones first."""
         return (*self.numeric, *self.categorical)
+
+    def check_none_of(self, own: Mapping[str | None, str]) -> None:
+        """Refuses columns that the dataset itself reads.
+
+        Args:
+            own: What each such column says, as a sentence about it goes on.
+
+        Raises:
+            ValueError: One of them is an input.
+        """
+        for column in self.columns:
+            if column in own:
+                raise ValueError(f"inputs: {names.refused(column, own[column])}")
 
     @model_validator(mode="after")
     def _check_columns(self) -> Self:

@@ -1,7 +1,7 @@
 """One folder of images per class, and a CSV that may add labels, lesions and metadata."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +9,12 @@ from melanoma_exp.data import class_names
 from melanoma_exp.data.groups import image_id, is_isic_id
 from melanoma_exp.data.layouts import ids
 from melanoma_exp.data.layouts.columns import Columns
-from melanoma_exp.data.layouts.folder_tree import walk
+from melanoma_exp.data.layouts.folder_tree import Found, unwrap, walk
 from melanoma_exp.data.layouts.image_files import LeftOut
 from melanoma_exp.data.listing import Listing, Row, from_rows
 from melanoma_exp.data.metadata import Table
+
+LARGE_FOLDER = 50  # images; one patient or lesion is rarely photographed more often
 
 
 def find(
@@ -20,24 +22,30 @@ def find(
     columns: Columns,
     published: Mapping[str, Mapping[str, int]],
     max_pixels: int,
+    group_folders: bool,
 ) -> Listing:
-    """Lists `root/<class>/*` or `root/Train/<class>/*` and `root/Test/<class>/*`.
+    """Lists the images of `root/<class>/` or `root/Train/<class>/`, `root/Val/` and `root/Test/`.
 
-    Where a column of labels is stated and no folder is named as one of them, folders are no
-    classes: images are sought in all of them and the column alone labels them.
+    Images may lie in folders within class folders. Where a column of labels is stated and no
+    folder is named as one of them, folders are no classes: images are sought in all of them and the
+    column alone labels them.
 
     Args:
         root: The folder.
         columns: The metadata CSV and its columns.
         published: Published counts by part and class, to note differences from.
         max_pixels: Larger images are not opened.
+        group_folders: Whether a folder within a class folder holds a patient or a lesion.
 
     Raises:
         UserError: No class folders, an empty one, a CSV that is wrong or says nothing, or two
             pictures of one name.
     """
     columns.check()
-    table = columns.read(root)
+    outer = root
+    if columns.label is None:
+        root = unwrap(root)
+    table = columns.read(outer if columns.csv and (outer / columns.csv).exists() else root)
     left_out = LeftOut(root)
     found = walk(root, left_out, table.values(columns.label))
     left_out.entries.pop(columns.csv or "", None)
@@ -46,6 +54,10 @@ def find(
     rows = ids.tie(sources, table)
     ids.refuse_namesakes(rows, paths, root, table, max_pixels)
     notes = left_out.notes()
+    if root != outer:
+        notes.append(f"classes are sought in {root.relative_to(outer.parent).as_posix()}/")
+    tying, said = _tying_folders(found) if group_folders else (set(), [])
+    notes += said
     if columns.csv or not columns.required:
         notes += columns.notes(table, rows, sources)
         notes += table.without_file(rows)
@@ -65,6 +77,7 @@ def find(
                 image_id=global_id(one.path.stem, row),
                 metadata=table.rows.get(row, {}),
                 confirmed=official,
+                groups={"folder": one.inner} if one.inner in tying else {},
             )
             for one, source, label, row, official in zip(
                 found, sources, labels, rows, confirmed, strict=True
@@ -94,6 +107,32 @@ def global_id(stem: str, row: str) -> str:
     """
     isic = image_id(stem)
     return isic if is_isic_id(isic) else row
+
+
+def _tying_folders(found: Sequence[Found]) -> tuple[set[str], list[str]]:
+    """Returns which folders within class folders tie their images, and what to say of them.
+
+    One that is alone in its class is no patient, nor is one of very many images.
+    """
+    held = Counter(one.inner for one in found if one.inner)
+    within: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for one in found:
+        within[one.part, one.label].add(one.inner)
+    beside = {inner for inners in within.values() if len(inners) > 1 for inner in inners}
+    tying = {inner for inner, n in held.items() if inner in beside and n <= LARGE_FOLDER}
+    notes = []
+    if tying:
+        notes.append(
+            f"images of one folder within a class folder stay together, as of one patient: "
+            f"{len(tying)} folders, {sum(held[inner] for inner in tying)} images "
+            "(dataset.group_folders=false if they are no patients)"
+        )
+    if others := [inner for inner in held if inner not in tying]:
+        images = sum(held[inner] for inner in others)
+        notes.append(
+            f"folders within class folders that tie nothing: {len(others)}, {images} images"
+        )
+    return tying, notes
 
 
 def _count_notes(

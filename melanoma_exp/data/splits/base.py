@@ -84,7 +84,8 @@ def official_parts(samples: Samples) -> tuple[Samples, Samples]:
 
 
 def guarded(train: Samples, val: Samples, test: Samples, guard: bool) -> Parts:
-    """Drops from train and val what shares a group with the test part, if asked to."""
+    """Drops what shares a group with test, and from train what shares one with val, if asked to."""
     if guard:
         train, val = (part.take(~np.isin(part.group, test.group)) for part in (train, val))
+        train = train.take(~np.isin(train.group, val.group))
     return Parts(train, val, test)
