@@ -43,7 +43,8 @@ class Added:
     def revert(self, content: Content) -> None:
         """Removes it where it says nothing new."""
         for group, name in _group_of(self.key, content):
-            if group.get(name, _NOTHING) == self.value:
+            added = not self.kinds or group.get("kind") in self.kinds
+            if added and group.get(name, _NOTHING) == self.value:
                 del group[name]
 
     def apply_to_params(self, params: dict[str, str]) -> None:
@@ -119,23 +120,36 @@ class AddedToStep:
 
 @dataclass(frozen=True)
 class Renamed:
-    """A key that has another name now, beside the old one."""
+    """A key that has another name now, beside the old one.
+
+    Attributes:
+        kinds: The options of its group that have it; none are all.
+    """
 
     old: str
     new: str
+    kinds: tuple[str, ...] = ()
 
     def apply(self, content: Content) -> None:
         """Renames it."""
-        _move(content, self.old, self.new)
+        self._move(content, self.old, self.new)
 
     def revert(self, content: Content) -> None:
         """Gives it its old name."""
-        _move(content, self.new, self.old)
+        self._move(content, self.new, self.old)
 
     def apply_to_params(self, params: dict[str, str]) -> None:
         """Renames it."""
-        if self.old in params:
+        kind = params.get(f"{self.old.rpartition('.')[0]}.kind")
+        if self.old in params and (not self.kinds or kind in self.kinds):
             params[self.new] = params.pop(self.old)
+
+    def _move(self, content: Content, old: str, new: str) -> None:
+        for group, name in _group_of(old, content):
+            if name in group and (not self.kinds or group.get("kind") in self.kinds):
+                value = group.pop(name)
+                for target, last in _group_of(new, content):
+                    target[last] = value
 
 
 @dataclass(frozen=True)
@@ -233,11 +247,3 @@ def _group_of(key: str, content: Content) -> Iterator[tuple[Content, str]]:
         group = group.get(name) if isinstance(group, dict) else None
     if isinstance(group, dict):
         yield group, last
-
-
-def _move(content: Content, old: str, new: str) -> None:
-    for group, name in _group_of(old, content):
-        if name in group:
-            value = group.pop(name)
-            for target, last in _group_of(new, content):
-                target[last] = value

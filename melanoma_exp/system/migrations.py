@@ -18,6 +18,7 @@ from melanoma_exp.system.changes import (
     Change,
     Content,
     Losses,
+    Renamed,
     Revalued,
     WeightDecayOn,
 )
@@ -25,6 +26,17 @@ from melanoma_exp.system.changes import (
 SCHEMA, VERSION = "schema_version", "melanoma_exp"  # keys of an experiment.json
 
 MONITORS = {"val_loss": "val/loss", "val_accuracy": "val/accuracy"}
+HAM10000: Content = {  # keys that dataset=ham10000 did not have, with what they were
+    "joined": [],
+    "part_tables": {},
+    "id_column": "image_id",
+    "label_column": "dx",
+    "one_hot": [],
+    "label_map": {},
+    "group_columns": ["lesion_id"],
+    "part_column": None,
+    "row_column": None,
+}
 INFERENCE = {"views": "none", "scales": [1.0], "prior_correction": "none"}
 # For each schema before this one: who wrote it, and what the next one changed.
 CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
@@ -62,6 +74,8 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             Added("dataset.inputs", None),
             Added("dataset.group_folders", True, ("folder", "isic9")),
             Added("split.official_val", True, ("holdout",)),
+            Renamed("dataset.csv", "dataset.table", ("ham10000",)),
+            *(Added(f"dataset.{key}", value, ("ham10000",)) for key, value in HAM10000.items()),
         ),
     ),
 )

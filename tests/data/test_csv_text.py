@@ -60,7 +60,10 @@ def book(path, inner):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an Excel workbook, not a CSV: save it as CSV"),
+        (
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+            "is an old Excel workbook (.xls), not a CSV: save it as .xlsx",
+        ),
         (b"\x1f\x8b\x08\x00", "is compressed"),
         (b"PAR1\x15\x04", "is a Parquet file"),
         (b"SQLite format 3\0", "is a SQLite database"),

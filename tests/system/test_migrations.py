@@ -14,6 +14,13 @@ from melanoma_exp.system.installation import conf_folder
 OLD = Path(__file__).parent / "schema_0"  # demo runs of 0.1.0, as their artifacts have them
 DIGESTS = {"m1": "80484d179c490508", "m2": "6d3c87eee6b6098a", "m3": "f5a213686fecb831"}  # tags
 
+# Of m2 on other sets, before they were tables and had official validation parts.
+SETS = {
+    "ham10000": "10837e365c021f32",
+    "isic9": "0d3d8463b64e36fb",
+    "folder": "574369d3d456bfff",
+}
+
 
 def recorded(name: str) -> str:
     return (OLD / f"{name}.json").read_text()
@@ -94,6 +101,30 @@ def test_a_colour_step_of_an_earlier_run_had_no_gain() -> None:
     gained = json.loads(now.to_json())
     gained["augment"]["steps"][1]["gain"] = [0.0, 0.1]
     assert config.parse_json(json.dumps(gained)).digest != now.digest
+
+
+@pytest.mark.parametrize(("kind", "digest"), SETS.items())
+def test_a_dataset_keeps_its_digest_and_its_records(kind: str, digest: str) -> None:
+    words = ["experiment=m2", f"dataset={kind}", "dataset.root=a"]
+    now = config.parse(compose.compose(conf_folder(), words))
+    assert now.digest == digest
+    content = json.loads(now.to_json())
+    del content["split"]["official_val"]
+    dataset = content["dataset"]
+    if kind == "ham10000":  # as it was before it became a table
+        gone = {*migrations.HAM10000, "table"}
+        dataset = {key: value for key, value in dataset.items() if key not in gone}
+        dataset["csv"] = "HAM10000_metadata.csv"
+    else:
+        del dataset["group_folders"]
+    content["dataset"] = dataset
+    assert config.parse_json(json.dumps(content)) == now
+    if kind == "ham10000":
+        as_text = {k: json.dumps(v) if isinstance(v, list) else str(v) for k, v in dataset.items()}
+        params = {"seed": "1", **{f"dataset.{key}": value for key, value in as_text.items()}}
+        read = migrations.upgrade_params(params).items()
+        wanted = {k: str(v) for k, v in now.flat().items() if k.startswith("dataset.")}
+        assert {k: v for k, v in read if k.startswith("dataset.")} == wanted
 
 
 def test_what_is_written_now_is_read_back_and_names_its_version() -> None:

@@ -5,9 +5,9 @@ from typing import Annotated
 from melanoma_exp.data.datasets.base import Dataset
 from melanoma_exp.data.datasets.demo import Demo
 from melanoma_exp.data.datasets.folder import Folder
-from melanoma_exp.data.datasets.ham10000 import Ham10000
+from melanoma_exp.data.datasets.table import Table
 from melanoma_exp.system.extensions.group import Group
 
-AnyDataset = Annotated[Demo | Folder | Ham10000, Group("dataset", Dataset)]
+AnyDataset = Annotated[Demo | Folder | Table, Group("dataset", Dataset)]
 
 __all__ = ["AnyDataset", "Dataset"]

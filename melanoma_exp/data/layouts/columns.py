@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from melanoma_exp.data import class_names
-from melanoma_exp.data.layouts import csv_text
+from melanoma_exp.data.layouts import table_file
 from melanoma_exp.data.metadata import Table, read
 from melanoma_exp.spec import UserError
 
@@ -154,10 +154,13 @@ def tables_beside(root: Path, csv: str | None) -> str:
         root: The folder.
         csv: The table that is named already, None for none.
     """
-    found = [root / csv] if csv else sorted(root.glob("*.csv")) + sorted(root.glob("*.tsv"))
+    kinds = (".csv", ".tsv", ".xlsx", ".parquet")
+    found = (
+        [root / csv] if csv else [path for kind in kinds for path in sorted(root.glob(f"*{kind}"))]
+    )
     if not found:
         return ""
-    columns = ", ".join(filter(None, csv_text.headings(found[0]))) or "none that can be read"
+    columns = ", ".join(filter(None, table_file.headings(found[0]))) or "none that can be read"
     named = "" if csv else f"dataset.csv={found[0].name} dataset.id_column=COLUMN "
     return (
         f"if {found[0].name} has a column of class names, name it: {named}"

@@ -17,7 +17,7 @@ SHOWN = 20  # errors of one file that are shown
 _STATED = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # a first line that Excel reads and writes
 # How other files begin, what they are and what to do.
 _OTHERS = (
-    (b"\xd0\xcf\x11\xe0", "an Excel workbook", "save it as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)", "save it as .xlsx or CSV"),
     (b"\x1f\x8b", "compressed", "unpack it"),
     (b"PAR1", "a Parquet file", "save it as CSV"),
     (b"SQLite format 3", "a SQLite database", "save the table as CSV"),
@@ -57,7 +57,7 @@ def read(path: Path, needed: Collection[str]) -> list[CsvRow]:
     body = text[stated.end() :] if stated else text
     separator = stated.group(1) if stated else _separator(body, needed)
     heading = _heading(body, separator)
-    _check_heading(path, heading, needed)
+    check_heading(path, heading, needed)
     rows: list[CsvRow] = []
     problems: list[str] = []
     start = before = 0  # the lines that the last row begins on, and the one before it ends on
@@ -118,7 +118,12 @@ def _separator(text: str, needed: Collection[str]) -> str:
     return max(fitting or SEPARATORS, key=lambda s: len(found[s]))
 
 
-def _check_heading(path: Path, heading: list[str], needed: Collection[str]) -> None:
+def check_heading(path: Path, heading: list[str], needed: Collection[str]) -> None:
+    """Refuses a heading that lacks a needed column or has one twice.
+
+    Raises:
+        UserError: It does, with the columns that there are.
+    """
     missing = sorted(set(needed) - set(heading))
     if missing:
         what = " in place of a heading" if any(len(cell) > 200 for cell in heading) else ""

@@ -87,7 +87,7 @@ def tie(sources: Sequence[str], table: Table) -> list[str]:
     found = [_row_of(name, rows.get(name.key, []), images[name.key]) for name in names]
     used = set(found)
     problems = [
-        f"{table.path}: {row} (line {table.lines[row]}) and {other} (line {table.lines[other]}) "
+        f"{table.path}: {row} ({table.line(row)}) and {other} ({table.line(other)}) "
         "name the same image and say different things; remove one"
         for same in rows.values()
         if len(same) > 1
@@ -146,8 +146,8 @@ def refuse_namesakes(
             first, second = (p.relative_to(root).as_posix() for p in (same[0], other))
             problems.append(
                 f"{first} and {second} are different pictures of one name, {row} in "
-                f"{table.path.name} (line {table.lines[row]}): rename them, name them by path in "
-                "the CSV, or move what is no photograph out of the folder"
+                f"{table.path.name} ({table.line(row)}): rename them, name them by path in "
+                "the table, or move what is no photograph out of the folder"
             )
     if problems:
         more = [f"{len(problems) - 20} more like these"] * (len(problems) > 20)

@@ -17,6 +17,7 @@ KINDS = (
     "fingerprints",
     "audits",
     "demo",
+    "unpacked",
     "features",
     "prints",
 )  # as once named
