@@ -6,6 +6,7 @@ own terms. `Experiment` lists the groups; the unions of their options are the on
 
 import json
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ class Cache(Spec):
         return Path(base) / "melanoma_exp"
 
 
+_PLAIN = re.compile(r"[\w\-. /]+")  # of which trackers take every name as part of a key
 # Names, paths, records and what is measured afterwards change neither weights nor predictions.
 BOOKKEEPING = (
     "name",
@@ -124,7 +126,7 @@ class Experiment(Spec):
         return digest(migrations.downgrade(content))
 
     def flat(self) -> dict[str, Any]:
-        """Returns the complete config as `group.key: value`, lists as JSON."""
+        """Returns the complete config as `group.key: value`, lists and odd names as JSON."""
         return dict(_flatten({**self.model_dump(mode="json"), "extend": self._extended()}))
 
     def to_json(self) -> str:
@@ -241,7 +243,7 @@ def _listed(value: Any) -> list[Any]:
 
 def _flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in node.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and all(map(_PLAIN.fullmatch, value)):
             yield from _flatten(value, f"{prefix}{key}.")
         elif isinstance(value, list | dict):
             yield f"{prefix}{key}", json.dumps(value)

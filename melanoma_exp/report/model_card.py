@@ -32,6 +32,14 @@ ORIGINS = {
     "isic9": "the 9-class set of ISIC Archive images that is published on Kaggle; clinics, "
     "cameras and dates of the images: not known",
     "ham10000": "HAM10000 (Tschandl et al., 2018): dermatoscopic images from Vienna and Queensland",
+    "isic2018": "ISIC 2018 task 3; the training images are HAM10000",
+    "isic2019": "ISIC 2019: HAM10000, BCN_20000 and MSK, dermoscopic images",
+    "isic2020": "ISIC 2020 (Rotemberg et al., 2021): dermoscopic images of patients of six clinics",
+    "isic_archive": "images of the ISIC Archive, as chosen for this run",
+    "pad_ufes": "PAD-UFES-20 (Pacheco et al., 2020): photographs of smartphones, Brazil",
+    "ph2": "PH2 (Mendonca et al., 2013): dermoscopic images from Hospital Pedro Hispano, Portugal",
+    "derm7pt": "Derm7pt (Kawahara et al., 2019): images of an atlas of dermoscopy",
+    "dermamnist": "DermaMNIST, shrunken images of HAM10000",
 }
 
 

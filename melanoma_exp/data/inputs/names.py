@@ -5,7 +5,7 @@ import re
 # Names of public lesion datasets for the diagnosis, what follows from it, and names of things.
 DIAGNOSIS = re.compile(
     r"(^|_)(dx|iddx|diagnos|benign|malign|melanocyt|melanoma|mel_|nev(us|i)|histo(?!r)|patholog|"
-    r"biops|breslow|label|target|ground_?truth|outcome|management|predict|probab)"
+    r"biops|breslow|label|target|ground_?truth|outcome|management|seven_point|predict|probab)"
     r"|^(class(es)?|grade|stage|score)$"
 )
 IDENTITY = re.compile(
