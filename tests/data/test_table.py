@@ -8,8 +8,6 @@ from drawn_sets import picture, write
 
 from melanoma_exp.spec import UserError
 
-KINDS = {"mel": 0, "nv": 1}
-
 
 @pytest.fixture
 def table(folder, tmp_path):
@@ -98,8 +96,11 @@ def test_a_label_map_names_classes_and_leaves_out(table, tmp_path):
     assert loaded.samples.label.tolist() == [1, 1, 0]
     assert "dataset.label_map leaves out images that the tables name: 2 wart" in loaded.notes
     assert "3 images have no label and are left out (first: d)" in loaded.notes
-    line = refused(table(classes=["mel", "Nevis"], label_map=spec.label_map), tmp_path)
-    assert "t.csv, line 4: dx is 'Nevus', which is none of dataset.classes: mel, Nevis" in line
+    with pytest.raises(UserError) as error:
+        table(classes=["mel", "Nevis"], label_map=spec.label_map).load(tmp_path)
+    first, second = error.value.lines
+    assert "t.csv, line 4: dx is 'Nevus', which is none of dataset.classes: mel, Nevis" in first
+    assert "line 7: dx is ''" in second
 
 
 def test_images_that_share_any_value_of_a_group_column_are_one_group(table, tmp_path):
