@@ -245,7 +245,6 @@ def _flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in node.items():
         if isinstance(value, dict) and value and all(map(_PLAIN.fullmatch, value)):
             yield from _flatten(value, f"{prefix}{key}.")
-        elif isinstance(value, list | dict):
-            yield f"{prefix}{key}", json.dumps(value)
         else:
-            yield f"{prefix}{key}", value
+            text = isinstance(value, list | dict)
+            yield f"{prefix}{key}", json.dumps(value) if text else value
