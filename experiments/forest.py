@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import figures
@@ -102,7 +103,7 @@ def _outcomes(
         pair = ahead or behind
         one = pair.outcomes.get("balanced_accuracy") if pair else None
         if one is not None and not ahead:  # the pair is the other way round
-            one = Outcome(one.metric, -one.estimate, -one.high, -one.low, one.p, one.adjusted)
+            one = replace(one, estimate=-one.estimate, low=-one.high, high=-one.low)
         found.append((row, one))
     return found
 

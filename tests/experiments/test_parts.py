@@ -93,3 +93,19 @@ def test_the_plot_and_the_table_name_every_part(compared: Any, tmp_path: Path) -
     assert (tmp_path / "figure.png").stat().st_size > 10_000
     text = "\n".join(parts.describe(None, [compared]))
     assert all(f"| {name} |" in text for name in list(SKILLS)[1:])
+
+
+def test_rows_ahead_of_the_reference_and_behind_it_are_drawn(compared: Any, tmp_path: Path) -> None:
+    import forest
+
+    lines = forest.draw_recipes_against("m3", [compared], tmp_path / "figure.png")
+    assert [line.split(":")[0] for line in lines] == [forest.setup(row) for row in compared.rows]
+    val = compared.tested[0]
+    found = dict(
+        (forest.setup(row), one) for row, one in forest._outcomes(compared.rows, [val], "m3")
+    )
+    assert found["m3"] is None
+    for name in ("m3-with-good", "m3-without-good"):
+        one = found[name]
+        difference = direct(compared, name, False) - direct(compared, "m3", False)
+        assert one.low < one.estimate < one.high and one.estimate * difference > 0
