@@ -115,7 +115,7 @@ def _in_words(row: Row) -> str:
     whose = (
         "of all its members" if row.runs[0].stored.params["split.kind"] == "members" else "a fold"
     )
-    return f"{setup(row)}: {shown}; {cpu:.0f} CPU-minutes of training {whose}."
+    return f"{setup(row)}: {shown}; {cpu:.1f} CPU-minutes of training {whose}."
 
 
 def setup(row: Row) -> str:
