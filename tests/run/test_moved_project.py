@@ -16,7 +16,10 @@ from melanoma_exp.report import console
 from melanoma_exp.run import resume, runner
 from melanoma_exp.training.signals import Interrupted
 
-HERE = "tracking.folder=mlruns"  # as by default, relative to the current folder
+
+def here(project: Path) -> str:
+    """Names the store; a process of MLflow's keeps what a relative path meant at first."""
+    return f"tracking.folder={project}/mlruns"
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -34,8 +37,8 @@ def test_runs_are_resumed_compared_averaged_and_used_where_they_are_now(
     first.mkdir()
     monkeypatch.chdir(first)
     cache = f"cache.dir={tmp_path}/cache"
-    runner.run(experiment(images, first, HERE, cache), Path("mlruns/hydra/one"), {})
-    asked = experiment(images, first, HERE, cache, "seed=2")
+    runner.run(experiment(images, first, cache), Path("mlruns/hydra/one"), {})
+    asked = experiment(images, first, cache, "seed=2")
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
         patch.setattr(console.Screen, "epoch", stop)
         runner.run(asked, Path("mlruns/hydra/two"), {})
@@ -45,13 +48,13 @@ def test_runs_are_resumed_compared_averaged_and_used_where_they_are_now(
     shutil.copytree(first, second)
     before = content(first)
     monkeypatch.chdir(second)
-    COMMANDS["resume"]([found["2"], cache])
+    COMMANDS["resume"]([found["2"], here(second), cache])
     assert content(first) == before
     shutil.rmtree(first)
     noted = resume.find_started_run(second / "mlruns" / "hydra" / "two")
     assert noted is not None and noted.run_id == found["2"] and noted.scores
-    COMMANDS["compare"]([*found.values(), cache, "--out", "compared"])
-    COMMANDS["ensemble"]([*found.values(), cache])
+    COMMANDS["compare"]([*found.values(), here(second), cache, "--out", "compared"])
+    COMMANDS["ensemble"]([*found.values(), here(second), cache])
     (whole,) = (run.info.run_id for run in runs(second) if run.info.run_id not in found.values())
 
     third = tmp_path / "elsewhere" / "project"
@@ -60,8 +63,8 @@ def test_runs_are_resumed_compared_averaged_and_used_where_they_are_now(
     monkeypatch.chdir(third)
     picture = next(images.rglob("*.png"))
     for run_id in (*found.values(), whole):
-        COMMANDS["predict"]([run_id, str(picture), "--out", f"{run_id}.csv"])
-    COMMANDS["export"]([whole, "--format", "keras", "--out", "exported", cache])
+        COMMANDS["predict"]([run_id, str(picture), here(third), "--out", f"{run_id}.csv"])
+    COMMANDS["export"]([whole, here(third), "--format", "keras", "--out", "exported"])
     assert list((third / "exported").iterdir())
     mlflow.set_tracking_uri(f"sqlite:///{third}/mlruns/mlflow.db")
     served = mlflow.pyfunc.load_model(f"runs:/{found['2']}/model")
