@@ -26,7 +26,7 @@ _MISSING: Any = object()
 class Spec(BaseModel):
     """Base of all options: unknown keys are refused, values cannot change after parsing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class UserError(Exception):
@@ -172,7 +172,7 @@ def _describe(entry: Any, keys: list[Any], content: Any) -> str:
 
 
 def _message(entry: Any) -> str:
-    text: str = entry["msg"]
+    text: str = "is missing" if entry["type"] == "missing" else entry["msg"]
     return text.removeprefix("Value error, ").removeprefix("Input ")
 
 

@@ -96,7 +96,9 @@ def diagnose(conf: Path, arguments: list[str], error: Exception) -> list[str]:
         key = re.match(r"Could not override '([^']+)'", str(error))
         if key:
             return [f"{key.group(1)}: the chosen options have no such key; see --cfg job"]
-        return [" ".join(str(error).split("\n")[:2]).strip()]
+        said, *more = str(error).split("\n")
+        named = next((line for line in more if "full_key: " in line), "").partition("full_key: ")[2]
+        return [f"{named}: {said}" if named else said]
     try:
         from melanoma_exp import config
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.files import open_file
 
 if TYPE_CHECKING:
     import keras
@@ -85,7 +86,7 @@ def read(path: Path, model: "keras.Model") -> dict[str, list[np.ndarray]]:
         UserError: It is no such archive, or lacks an array, or has one of another shape.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open_file(path) as file, np.load(file, allow_pickle=False) as archive:
             arrays = dict(archive.items())
     except (OSError, ValueError, EOFError) as error:
         reason = str(error).splitlines()[0]

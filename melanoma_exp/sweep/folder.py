@@ -4,22 +4,21 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from melanoma_exp.config import Experiment, parse_json
 from melanoma_exp.evaluation.objectives import Objective
-from melanoma_exp.spec import UserError
+from melanoma_exp.spec import UserError, validate_json
 from melanoma_exp.sweep import launchers
-from melanoma_exp.system.files import write
+from melanoma_exp.system.files import open_file, read_named, read_text, write
 from melanoma_exp.system.writer import check_unwritten, only_writer
 from melanoma_exp.tracking import AnyTracking
 from melanoma_exp.tracking.place import DATABASE
 
-SWEEP, PARENT, LOCK = "sweep.json", "parent_run.txt", "sweep.lock"
+SWEEP, PARENT, LOCK, RESULTS = "sweep.json", "parent_run.txt", "sweep.lock", "results"
 EXPERIMENT, STATUS, LOG = "experiment.json", "status.json", "job.log"
-RESULTS = "results"
 SCHEMA = 1  # raise it when the content of `sweep.json` changes its meaning
 TAIL = 8192  # bytes of a log that are read for its last lines
 State = Literal[
@@ -76,14 +75,13 @@ class Job:
 
     def experiment(self) -> Experiment:
         """Reads the experiment, with the extensions that the sweep's command named."""
-        text = (self.folder / EXPERIMENT).read_text(encoding="utf-8")
-        return parse_json(text, load_extensions=True)
+        return parse_json(read_text(self.folder / EXPERIMENT), load_extensions=True)
 
     def status(self) -> Status:
         """Reads its state."""
         try:
-            return Status(**json.loads((self.folder / STATUS).read_text()))
-        except (OSError, ValueError, TypeError):
+            return validate_json(Status, read_named(self.folder / STATUS), STATUS)
+        except UserError:
             return Status("waiting")
 
     def note(self, status: Status) -> None:
@@ -94,7 +92,7 @@ class Job:
     def last_lines(self) -> list[str]:
         """Returns the last lines of the log that are not empty, newest last."""
         try:
-            with (self.folder / LOG).open("rb") as file:
+            with open_file(self.folder / LOG) as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
                 text = file.read().decode(errors="replace")
         except OSError:
@@ -128,18 +126,16 @@ class Sweep:
         """
         if (self.folder / SWEEP).exists():
             self._check_same(experiments)
-        for job in self.jobs:
-            if job.number in experiments:
-                job.folder.mkdir(parents=True, exist_ok=True)
-                write(job.folder / EXPERIMENT, experiments[job.number].to_json())
+        for job in self.select(list(experiments)).jobs:
+            job.folder.mkdir(parents=True, exist_ok=True)
+            write(job.folder / EXPERIMENT, experiments[job.number].to_json())
         jobs = [
             {**asdict(job), "folder": os.path.relpath(job.folder, self.folder)} for job in self.jobs
         ]
         content = {
             "schema": SCHEMA,
             "name": self.name,
-            # Relative, so that a moved project finds its data and store again.
-            "directory": os.path.relpath(self.directory, self.folder),
+            "directory": os.path.relpath(self.directory, self.folder),  # it may be moved
             "place": str(self.folder.absolute()),
             "launcher": self.launcher.model_dump(mode="json"),
             "jobs": jobs,
@@ -172,7 +168,7 @@ class Sweep:
         """
         path = self.folder / PARENT
         elsewhere = tracking is not None and tracking != self.tracking
-        return "" if elsewhere or not path.exists() else path.read_text()
+        return "" if elsewhere or not path.exists() else read_text(path)
 
     def set_parent(self, run_id: str) -> None:
         """Records which run is the parent."""
@@ -203,6 +199,17 @@ class Sweep:
                 )
 
 
+@dataclass(frozen=True)
+class _Saved:
+    """The content of `sweep.json`; another version may lack anything but its schema."""
+
+    schema: int
+    name: str = ""
+    directory: str = ""
+    launcher: Mapping[str, Any] = field(default_factory=dict)
+    jobs: tuple[Job, ...] = ()
+
+
 def open_sweep(folder: Path) -> Sweep:
     """Reads the folder of a sweep.
 
@@ -210,27 +217,21 @@ def open_sweep(folder: Path) -> Sweep:
         UserError: It is not one, or of another version.
     """
     folder = folder.absolute()
-    try:
-        content: Any = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
-    except OSError:
+    path = folder / SWEEP
+    if not path.exists():
         raise UserError(
             f"{folder}: is not the folder of a sweep: it has no {SWEEP}; a sweep prints its folder "
             "when it starts, by default below mlruns/hydra"
-        ) from None
-    except ValueError as error:
-        raise UserError(f"{folder / SWEEP}: is damaged: {error}") from error
-    if content["schema"] != SCHEMA:
-        raise UserError(
-            f"{folder / SWEEP}: was written by another version (schema {content['schema']}, this "
-            f"one reads {SCHEMA})"
         )
-    jobs = [
-        Job(**{**job, "overrides": tuple(job["overrides"]), "folder": folder / job["folder"]})
-        for job in content["jobs"]
-    ]
-    directory = (folder / content["directory"]).resolve()
-    launcher = launchers.parse(content["launcher"])
-    return Sweep(folder, content["name"], directory, launcher, tuple(jobs))
+    saved = validate_json(_Saved, read_named(path), path)
+    if saved.schema != SCHEMA:
+        written = f"schema {saved.schema}, this one reads {SCHEMA}"
+        raise UserError(f"{path}: was written by another version ({written})")
+    if not saved.jobs:
+        raise UserError(f"{path}: is damaged: it holds no jobs")
+    jobs = tuple(replace(job, folder=folder / job.folder) for job in saved.jobs)
+    directory = (folder / saved.directory).resolve()
+    return Sweep(folder, saved.name, directory, launchers.parse(saved.launcher), jobs)
 
 
 @contextmanager

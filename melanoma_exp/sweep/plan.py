@@ -11,6 +11,7 @@ from melanoma_exp.spec import UserError
 from melanoma_exp.sweep import launchers
 from melanoma_exp.sweep.folder import EXPERIMENT, Job, Sweep, open_sweep
 from melanoma_exp.sweep.folder import SWEEP as SWEEP_FILE
+from melanoma_exp.system.files import read_text
 
 SHOWN = 20  # mistakes
 
@@ -99,7 +100,7 @@ def same_but_for_name(jobs: Sequence[Job]) -> list[str]:
     """Returns a line for jobs whose settings differ in the name of the network alone."""
     found: dict[str, dict[str, int]] = {}
     for job in jobs:
-        content = json.loads((job.folder / EXPERIMENT).read_text(encoding="utf-8"))
+        content = json.loads(read_text(job.folder / EXPERIMENT))
         name = str((content.get("model") or {}).pop("name", ""))
         content.pop("name", None)
         found.setdefault(json.dumps(content, sort_keys=True), {}).setdefault(name, job.number)

@@ -130,7 +130,7 @@ def upgrade(content: Content, file: str) -> Content:
     if not isinstance(schema, int) or not 0 <= schema <= CURRENT:
         raise UserError(
             f"{file}: was written by melanoma_exp {version} (schema {schema}); this version, "
-            f"{__version__}, reads schemas up to {CURRENT}: use {version} or a later one"
+            f"{__version__}, reads schemas up to {CURRENT}: use one that reads schema {schema}"
         )
     # Until its release the newest schema grows: a file that has it may be from before a change.
     for _, changes in CHANGES[min(schema, CURRENT - 1) :]:

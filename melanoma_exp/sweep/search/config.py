@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from melanoma_exp.spec import Spec, UserError, validate, validate_json
 from melanoma_exp.sweep.search.pruning import AnyRule
-from melanoma_exp.system.files import write
+from melanoma_exp.system.files import read_named, write
 
 FILE = "search.json"
 
@@ -104,7 +104,7 @@ def read(folder: Path) -> Search:
     Raises:
         UserError: It is damaged.
     """
-    return validate_json(Search, (folder / FILE).read_bytes(), folder / FILE)
+    return validate_json(Search, read_named(folder / FILE), folder / FILE)
 
 
 def parse(content: Mapping[str, Any]) -> Optuna:

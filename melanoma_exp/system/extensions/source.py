@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from melanoma_exp.system import files
+
+MOST = 2**24  # bytes of a source file
 _OURS = ("melanoma_exp", "hydra_plugins")
 
 
@@ -17,15 +20,18 @@ def read(path: Path) -> dict[str, bytes]:
 
     Returns:
         Names relative to the folder above, and contents.
+
+    Raises:
+        UserError: One cannot be read, or is no file.
     """
     if path.is_dir():
-        files = sorted(path.rglob("*.py"))
-        return {file.relative_to(path.parent).as_posix(): file.read_bytes() for file in files}
+        within = sorted(path.rglob("*.py"))
+        return {file.relative_to(path.parent).as_posix(): _content(file) for file in within}
     texts: dict[str, bytes] = {}
     waiting = [path]
     while waiting:
         file = waiting.pop()
-        texts[file.name] = file.read_bytes()
+        texts[file.name] = _content(file)
         for name in sorted(_imported(texts[file.name])):
             beside = path.parent / f"{name}.py"
             if beside.name in texts or not beside.is_file() or name in _OURS:
@@ -34,6 +40,10 @@ def read(path: Path) -> dict[str, bytes]:
             if found and found.origin and Path(found.origin).resolve() == beside:
                 waiting.append(beside)
     return texts
+
+
+def _content(path: Path) -> bytes:
+    return files.read_named(path, MOST)
 
 
 def _imported(text: bytes) -> set[str]:
@@ -46,9 +56,9 @@ def _imported(text: bytes) -> set[str]:
     return {name.split(".")[0] for name in names}
 
 
-def digest(files: Mapping[str, bytes]) -> str:
+def digest(texts: Mapping[str, bytes]) -> str:
     """Returns the SHA-256 of one file, or of the output of `sha256sum` on several."""
-    sums = {name: hashlib.sha256(text).hexdigest() for name, text in files.items()}
+    sums = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
     if len(sums) == 1:
         return next(iter(sums.values()))
     lines = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
