@@ -1,14 +1,16 @@
 """Predicts images: threads decode the next files while the network predicts."""
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from melanoma_exp.data import image_file
 from melanoma_exp.data.inputs.encoding import Row
 from melanoma_exp.prediction.saved_model import SavedModel
 
@@ -31,6 +33,7 @@ class Prediction:
         unsure: Whether it is within the confidence interval of the threshold.
         unusual: How it differs from the training images, or ""; None where the run cannot say.
         metadata: What was known of it and used, text by column.
+        sha256: Of the file that was decoded; "" where there is no file.
     """
 
     path: Path
@@ -41,6 +44,7 @@ class Prediction:
     unsure: bool
     unusual: str | None
     metadata: Row = field(default_factory=dict)
+    sha256: str = ""
 
     @property
     def advice(self) -> str:
@@ -80,14 +84,16 @@ def predict(
     unreadable: list[UnreadableFile] = []
     done = 0
     for batch in decoded(saved, files):
-        good = [(path, image) for path, image in batch if isinstance(image, np.ndarray)]
-        unreadable += [
-            UnreadableFile(path, image) for path, image in batch if isinstance(image, str)
-        ]
+        good = [one for one in batch if isinstance(one, Decoded)]
+        unreadable += [one for one in batch if isinstance(one, UnreadableFile)]
         if good:
-            paths, images = [path for path, _ in good], np.stack([image for _, image in good])
+            paths, images = [one.path for one in good], np.stack([one.image for one in good])
             found = predict_batch(saved, paths, images, [metadata(path) for path in paths])
-            predictions += [one for one in found if isinstance(one, Prediction)]
+            predictions += [
+                replace(one, sha256=read.sha256)
+                for one, read in zip(found, good, strict=True)
+                if isinstance(one, Prediction)
+            ]
             unreadable += [one for one in found if isinstance(one, UnreadableFile)]
         done += len(batch)
         progress(done)
@@ -155,24 +161,30 @@ def _predictions(
     ]
 
 
-Batch = list[tuple[Path, np.ndarray | str]]
+@dataclass(frozen=True)
+class Decoded:
+    """A file, its SHA-256 and its pixels, uint8 (h, w, 3)."""
+
+    path: Path
+    sha256: str
+    image: np.ndarray
 
 
-def decoded(saved: SavedModel, files: Sequence[Path]) -> Iterator[Batch]:
+def decoded(saved: SavedModel, files: Sequence[Path]) -> Iterator[list[Decoded | UnreadableFile]]:
     """Yields decoded images, or the reason why there is none; decodes a few batches ahead."""
 
-    def one(path: Path) -> np.ndarray | str:
+    def one(path: Path) -> Decoded | UnreadableFile:
         try:
-            return saved.decode(path)
+            content = image_file.read(path, saved.experiment.dataset.max_pixels)
+            return Decoded(path, hashlib.sha256(content).hexdigest(), saved.decode(content))
         except Exception as error:  # a damaged file can make a decoder raise anything
-            return str(error) or type(error).__name__
+            return UnreadableFile(path, str(error) or type(error).__name__)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        pending: deque[list[tuple[Path, Future]]] = deque()
+        pending: deque[list[Future]] = deque()
         for start in range(0, len(files), BATCH):
-            paths = files[start : start + BATCH]
-            pending.append([(path, pool.submit(one, path)) for path in paths])
+            pending.append([pool.submit(one, path) for path in files[start : start + BATCH]])
             if len(pending) > AHEAD:
-                yield [(path, task.result()) for path, task in pending.popleft()]
+                yield [task.result() for task in pending.popleft()]
         for batch in pending:
-            yield [(path, task.result()) for path, task in batch]
+            yield [task.result() for task in batch]

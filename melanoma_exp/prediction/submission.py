@@ -17,7 +17,7 @@ import numpy as np
 from melanoma_exp.data import class_names
 from melanoma_exp.data.groups import image_id
 from melanoma_exp.evaluation.metrics.decision import softmax
-from melanoma_exp.prediction.predict import NO_NUMBER, decoded
+from melanoma_exp.prediction.predict import NO_NUMBER, Decoded, UnreadableFile, decoded
 from melanoma_exp.prediction.saved_model import SavedModel
 from melanoma_exp.prediction.worklist import write_text
 from melanoma_exp.spec import UserError
@@ -158,18 +158,19 @@ def write(
     table.writerow([chosen.challenge.image, *chosen.challenge.codes])
     done = 0
     for batch in decoded(saved, files):
-        lines += [f"{path}: {found}" for path, found in batch if isinstance(found, str)]
-        good = [(path, found) for path, found in batch if isinstance(found, np.ndarray)]
+        lines += [f"{one.path}: {one.reason}" for one in batch if isinstance(one, UnreadableFile)]
+        good = [one for one in batch if isinstance(one, Decoded)]
         if good and not lines:
-            logits = saved.logits(np.stack([found for _, found in good]))
+            logits = saved.logits(np.stack([one.image for one in good]))
             lines += [
-                f"{path}: {NO_NUMBER}"
-                for (path, _), row in zip(good, logits, strict=True)
+                f"{one.path}: {NO_NUMBER}"
+                for one, row in zip(good, logits, strict=True)
                 if not np.isfinite(row).all()
             ]
             values = softmax(logits.astype(np.float64)) @ chosen.matrix
-            for (path, _), row in zip(good, values, strict=True):
-                table.writerow([image_id(path.stem), *(f"{min(value, 1.0):.8f}" for value in row)])
+            for one, row in zip(good, values, strict=True):
+                image = image_id(one.path.stem)
+                table.writerow([image, *(f"{min(value, 1.0):.8f}" for value in row)])
         done += len(batch)
         progress(done)
     if lines:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from rich.console import Console
 
+from melanoma_exp.data.image_file import read_unchanged
 from melanoma_exp.evaluation.gradcam import grad_cam
 from melanoma_exp.prediction import terminal
 from melanoma_exp.prediction.predict import BATCH, Prediction
@@ -24,7 +25,11 @@ CLASSES = 3  # that are named: the predicted one, then the most probable ones
 
 @dataclass(frozen=True)
 class Card:
-    """One image on the page; pictures are data URIs, the map is "" where there is none."""
+    """One image on the page.
+
+    Pictures are data URIs. Both are "" where the file is no longer what was predicted, the map also
+    where the network has none.
+    """
 
     rank: int
     prediction: Prediction
@@ -68,20 +73,35 @@ def write(path: Path, worklist: Worklist, saved: SavedModel, console: Console) -
 
 
 def _cards(predictions: Sequence[Prediction], before: int, saved: SavedModel) -> list[Card]:
-    images = np.stack([saved.decode(p.path) for p in predictions])
-    maps = _maps(predictions, saved, images)
+    read = [_pixels(p, saved) for p in predictions]
+    same = [k for k, pixels in enumerate(read) if pixels is not None]
+    pictures = dict.fromkeys(range(len(read)), ("", ""))
+    if same:
+        images = np.stack([pixels for pixels in read if pixels is not None])
+        maps = _maps([predictions[k] for k in same], saved, images)
+        for row, k in enumerate(same):
+            heat = data_uri(_overlaid(images[row], maps[row]), SIDE) if len(maps) else ""
+            pictures[k] = data_uri(images[row], SIDE), heat
     return [
         Card(
             before + k + 1,
             p,
-            data_uri(images[k], SIDE),
-            data_uri(_overlaid(images[k], maps[k]), SIDE) if len(maps) else "",
+            *pictures[k],
             tuple(
                 (saved.classes[c], p.probabilities[c]) for c in _named(p, saved.classes)[:CLASSES]
             ),
         )
         for k, p in enumerate(predictions)
     ]
+
+
+def _pixels(prediction: Prediction, saved: SavedModel) -> np.ndarray | None:
+    """Returns what was predicted, uint8 (h, w, 3), None where the file has changed since."""
+    most = saved.experiment.dataset.max_pixels
+    try:
+        return saved.decode(read_unchanged(prediction.path, prediction.sha256, most))
+    except UserError:
+        return None
 
 
 def _named(prediction: Prediction, classes: Sequence[str]) -> list[int]:

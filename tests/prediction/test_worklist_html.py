@@ -56,3 +56,19 @@ def test_a_network_without_feature_maps_has_a_page_without_maps(
     page = tmp_path / "page.html"
     worklist_html.write(page, Worklist.of("id", saved, found, []), saved, console())
     assert page.read_text().count("data:image/jpeg;base64,") == 3
+
+
+def test_a_file_that_changed_since_is_not_shown_as_what_was_predicted(
+    images: Path, tmp_path: Path, saved: SavedModel
+) -> None:
+    for k in range(3):
+        shutil.copy(images / "melanoma" / f"melanoma{k}.png", tmp_path / f"{k}.png")
+    found, _ = predict(saved, sorted(tmp_path.glob("*.png")))
+    shutil.copy(images / "other" / "other0.png", tmp_path / "1.png")
+    (tmp_path / "2.png").unlink()
+    page = tmp_path / "page.html"
+    worklist_html.write(page, Worklist.of("id", saved, found, []), saved, console())
+    text = page.read_text()
+    assert text.count("data:image/jpeg;base64,") == 2
+    assert text.count("the file has changed since it was predicted") == 2
+    assert all(f"{k}.png" in text for k in range(3))
