@@ -9,6 +9,7 @@ _UNKNOWN = frozenset(
         *("na", "n/a", "n.a.", "n.a", "<na>", "#n/a", "#na", "nan", "nat", "none", "null", "nil"),
         *("unknown", "not known", "unspecified", "not specified", "undefined", "missing"),
         *("not available", "not applicable", "no data"),
+        *("#ref!", "#value!", "#div/0!", "#name?", "#null!", "#num!"),  # errors of a spreadsheet
     )
 )
 _PLACEHOLDERS = frozenset("-‐‑‒–—−_?.…*/ ")  # a cell of these alone, such as `--` or `?`

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 _SPACES = re.compile(r"[\s_]+|(?<=[^\W_])-(?=[^\W_])")
+_WHOLE = re.compile(r"^(-?\d+)\.0+$")
 # Names and codes of one diagnosis in HAM10000, the ISIC challenges and PAD-UFES-20.
 _DIAGNOSES = (
     ("melanoma", "mel", "malignant melanoma"),
@@ -14,7 +15,7 @@ _DIAGNOSES = (
     ("squamous cell carcinoma", "scc"),
 )
 _MELANOMA = re.compile(r"melanom")
-_MALIGNANT = re.compile(r"melanom|carcinom|malignan|lymphom|sarcom")
+_MALIGNANT = re.compile(r"melanom|carcinom|malign|lymphom|sarcom")
 _NEGATED = re.compile(r"\b(non|not?\b|without\b|benign\b)")
 
 
@@ -22,11 +23,13 @@ def key(name: str) -> str:
     """Returns what all spellings of a name share.
 
     Letter case, Unicode form, margins and whether words are joined by a space, an underscore or a
-    hyphen make no difference, nor do characters that are not seen.
+    hyphen make no difference, nor do characters that are not seen. A number that a table
+    program wrote as 1.0 is 1.
     """
     text = unicodedata.normalize("NFKC", name)
     text = "".join(c for c in text if unicodedata.category(c) != "Cf").strip()
-    return unicodedata.normalize("NFKC", _SPACES.sub(" ", text).casefold())
+    text = unicodedata.normalize("NFKC", _SPACES.sub(" ", text).casefold())
+    return _WHOLE.sub(r"\1", text)
 
 
 def unify(names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -133,7 +133,9 @@ def _opened(content: bytes) -> Image.Image:
 
 
 def _unreadable(error: Exception) -> ValueError:
-    reason = "" if isinstance(error, Image.UnidentifiedImageError) else f": {error}"
+    # Pillow's own words for a file that is none are longer; what else is raised says nothing.
+    said = isinstance(error, ValueError | OSError | SyntaxError) and str(error)
+    reason = "" if isinstance(error, Image.UnidentifiedImageError) or not said else f": {said}"
     return ValueError(f"not a readable image{reason}")
 
 

@@ -7,7 +7,7 @@ from melanoma_exp.data.listing import Row, from_rows
 
 UNKNOWN = ["", " ", "NA", "n/a", "NaN", " nan ", "None", "NULL", "unknown", "Unknown ", "UNKNOWN"]
 UNKNOWN += ["-", "--", "\N{EM DASH}", "?", "???", ".", "\N{HORIZONTAL ELLIPSIS}", "<NA>", "#N/A"]
-UNKNOWN += ["\N{FULLWIDTH QUESTION MARK}", "\N{NO-BREAK SPACE}", "not available", None]
+UNKNOWN += ["\N{FULLWIDTH QUESTION MARK}", "\N{NO-BREAK SPACE}", "not available", "#REF!", None]
 KNOWN = [
     "0",
     "-1",

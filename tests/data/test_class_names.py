@@ -21,9 +21,22 @@ ONE_CLASS = [
         "basal  cell carcinoma",
     ),
     tuple(unicodedata.normalize(form, "Nävus") for form in ("NFC", "NFD")) + ("NÄVUS",),
+    ("1", "1.0", " 1.00"),
     ("nevus", "nevus\N{ZERO WIDTH SPACE}", "nevus\N{NO-BREAK SPACE}", "ｎｅｖｕｓ"),
 ]
-CLASSES = ["nevus", "naevus", "nevi", "non-nevus", "nevus 1", "nevus 11", "nevus 1-1", "grade +"]
+CLASSES = [
+    "1",
+    "10",
+    "1.5",
+    "nevus",
+    "naevus",
+    "nevi",
+    "non-nevus",
+    "nevus 1",
+    "nevus 11",
+    "nevus 1-1",
+    "grade +",
+]
 
 
 @pytest.mark.parametrize("spellings", ONE_CLASS, ids=lambda s: s[0])
@@ -62,6 +75,7 @@ def test_a_set_without_melanoma_alerts_on_what_it_has(option):
     [
         (["Melanom", "Nävus"], 'no class is melanoma .*mean "dataset.melanoma=.Melanom."'),
         (["melnoma", "nevus"], 'mean "dataset.melanoma=.melnoma."'),
+        (["Malign", "benigno"], "not counted as malignant: Malign; .*malignant=.Malign."),
         (["cat", "dog"], "no class is melanoma .*cat, dog.: no alert is given for it$"),
         (["melanoma", "melanoma in situ", "nevus"], "not counted as melanoma: melanoma in situ"),
         (["melanoma", "nevus", "Merkel cell carcinoma"], "not counted as malignant: Merkel"),

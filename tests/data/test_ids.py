@@ -3,7 +3,9 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pictures import picture, save, skin
 from PIL import Image
 
 from melanoma_exp.data.layouts.ids import tie
@@ -104,7 +106,13 @@ def ham(tmp_path: Path, images: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "masks", ["masks/{}.png", "Lesion_Segmentations/{}.png", "a/{}_segmentation.png"]
+    "masks",
+    [
+        "masks/{}.png",
+        "Lesion_Segmentations/{}.png",
+        "ISIC2018_Task1_Training_GroundTruth/{}.png",
+        "a/{}_segmentation.png",
+    ],
 )
 def test_masks_are_named_and_left_out(folder, draw, tmp_path, masks):
     for k in range(4):
@@ -119,13 +127,13 @@ def test_masks_are_named_and_left_out(folder, draw, tmp_path, masks):
 def test_two_pictures_of_one_id_are_refused_by_both_names(folder, draw, tmp_path):
     for k in range(2):
         draw(f"images/ISIC_000000{k}.png", 40 * k)
-    draw("truth/ISIC_0000001.png", 255, "1")
+    draw("second/ISIC_0000001.png", 255, "1")
     ham(tmp_path, 2)
     with pytest.raises(UserError) as refused:
         folder("ham10000").load(tmp_path)
     (line,) = refused.value.lines
-    assert "images/ISIC_0000001.png and truth/ISIC_0000001.png are different pictures" in line
-    draw("truth/ISIC_0000001.png", 40)  # the same pixels
+    assert "images/ISIC_0000001.png and second/ISIC_0000001.png are different pictures" in line
+    draw("second/ISIC_0000001.png", 40)  # the same pixels
     (note,) = [n for n in folder("ham10000").load(tmp_path).notes if "further" in n]
     assert note.startswith("1 further files of images that are there already")
 
@@ -136,3 +144,32 @@ def test_a_folder_of_masks_is_no_class(folder, draw, tmp_path):
     loaded = folder().load(tmp_path)
     assert loaded.samples.source.tolist() == ["melanoma/b.png", "nevus/a.png"]
     assert "2 images are not used" in loaded.notes[0] and "masks/" in loaded.notes[0]
+
+
+def test_masks_that_no_name_says_are_named_by_their_pixels(folder, tmp_path):
+    y, x = np.mgrid[-1:1:90j, -1:1:120j]
+    for k in range(4):
+        save(picture(k), tmp_path / f"data/{'ab'[k % 2]}/{k}.png")
+        mask = 255 * (np.hypot(x, 1.2 * y + 0.1 * k) < 0.3 + 0.1 * k).astype(np.uint8)
+        suffix = "png" if k % 2 else "jpg"
+        save(Image.fromarray(mask), tmp_path / f"data/{'ab'[k % 2]}/{k}_lesion.{suffix}")
+    notes = folder().load(tmp_path / "cache").notes
+    (note,) = [note for note in notes if "black and white alone" in note]
+    assert note.startswith("4 of 8 images") and "first: a/0_lesion.jpg" in note
+
+
+def test_photographs_grey_ones_and_drawings_of_flat_colour_are_no_masks(folder, tmp_path):
+    pictures = [picture(1), picture(2).convert("L"), Image.new("L", (30, 30), 255)]
+    pictures.append(Image.fromarray(skin()))
+    for k, one in enumerate(pictures):
+        save(one, tmp_path / f"data/{'ab'[k % 2]}/{k}.png")
+    assert not any("black and white" in note for note in folder().load(tmp_path / "cache").notes)
+
+
+def test_groups_that_tie_nothing_are_said_to(folder, draw, tmp_path):
+    for k in range(4):
+        draw(f"{'ab'[k % 2]}/img{k}.png", 40 * k)
+    for cells, said in ((["1", "2", "3", "4"], True), (["1", "1", "2", "3"], False)):
+        write(tmp_path, "\n".join(["image_id,p", *(f"img{k},{c}" for k, c in enumerate(cells))]))
+        notes = folder(csv="meta.csv", group_column="p").load(tmp_path / "cache").notes
+        assert any("no two images share a value" in note for note in notes) == said

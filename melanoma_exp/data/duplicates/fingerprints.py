@@ -23,8 +23,10 @@ from melanoma_exp.system.cache.entry import About, obtain
 from melanoma_exp.system.threads import threaded_map
 
 VERSION = 2  # raise it when the same files would give other fingerprints
+FORM = 1  # raise it when the file of fingerprints holds something else
 ARRAYS = "fingerprints.npz"
 SHARPNESS_SIDE = 128  # pixels of a side at which sharpness is measured
+TONE, TONES = 10, 0.8  # grey levels from black or white, and the share of a mask that is so
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Fingerprints:
         colours: float64 (n, 3), mean CIE lightness (0 to 100), a and b (about -128 to 127).
         sharpness: float64 (n,), log10 of the Laplacian's variance per variance of brightness, both
             at 128x128; NaN where there is nothing to be sharp.
+        two_tone: bool (n,), whether it is black and white with little between, as masks are.
         pairs: Near-identical images of different pixels; of several files with equal pixels the
             first stands for all.
         bad: The reason for each unreadable row.
@@ -46,6 +49,7 @@ class Fingerprints:
     sizes: np.ndarray
     colours: np.ndarray
     sharpness: np.ndarray
+    two_tone: np.ndarray
     pairs: Pairs
     bad: dict[int, str]
 
@@ -64,7 +68,7 @@ def load(
     Raises:
         UserError: The cache cannot be written, or a file is no longer what it was.
     """
-    key = digest([VERSION, near_duplicates.VERSION, max_pixels, list(file_digests)])
+    key = digest([VERSION, FORM, near_duplicates.VERSION, max_pixels, list(file_digests)])
     about = About(os.path.commonpath([path.absolute() for path in paths]), len(paths))
     entry = obtain(
         cache,
@@ -78,7 +82,13 @@ def load(
         bad = {int(row): why for row, why in json.loads(str(stored["bad"])).items()}
         pixels = tuple(map(str, stored["pixels"]))
         return Fingerprints(
-            pixels, stored["sizes"], stored["colours"], stored["sharpness"], pairs, bad
+            pixels=pixels,
+            sizes=stored["sizes"],
+            colours=stored["colours"],
+            sharpness=stored["sharpness"],
+            two_tone=stored["two_tone"],
+            pairs=pairs,
+            bad=bad,
         )
 
 
@@ -89,7 +99,7 @@ def _build(
     thumbnails = np.zeros((n, side, side, 3), np.uint8)
     sizes = np.zeros((n, 2), np.int64)
     colours, sharpness = np.zeros((n, 3)), np.full(n, np.nan)
-    pixels = [""] * n
+    two_tone, pixels = np.zeros(n, bool), [""] * n
     bad: dict[int, str] = {}
 
     def look(row: int) -> None:
@@ -105,6 +115,7 @@ def _build(
         thumbnails[row] = np.asarray(image.resize((side, side), Image.Resampling.BOX))
         colours[row] = _colour(thumbnails[row])
         sharpness[row] = _sharpness(image)
+        two_tone[row] = _is_two_tone(thumbnails[row])
 
     threaded_map(look, [row for row in range(n) if file_digests[row]])
     _, first = np.unique(pixels, return_index=True)
@@ -116,6 +127,7 @@ def _build(
         sizes=sizes,
         colours=colours,
         sharpness=sharpness,
+        two_tone=two_tone,
         first=first[pairs.first],
         second=first[pairs.second],
         turn=pairs.turn,
@@ -129,6 +141,13 @@ def _colour(thumbnail: np.ndarray) -> np.ndarray:
 
     lab = cv2.cvtColor(thumbnail.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     return lab.mean(axis=(0, 1))
+
+
+def _is_two_tone(thumbnail: np.ndarray) -> bool:
+    """Whether almost all of a picture is black or white, and there is some of both."""
+    darkest, lightest = thumbnail.min(axis=-1), thumbnail.max(axis=-1)
+    black, white = (lightest <= TONE).mean(), (darkest >= 255 - TONE).mean()
+    return bool(min(black, white) > 0.005 and black + white >= TONES)
 
 
 def _sharpness(image: Image.Image) -> float:

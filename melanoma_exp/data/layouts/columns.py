@@ -1,5 +1,6 @@
 """What a metadata CSV is asked for, and whether it could give it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from melanoma_exp.data import class_names
 from melanoma_exp.data.layouts import table_file
 from melanoma_exp.data.metadata import Table, read
 from melanoma_exp.spec import UserError
+
+USUAL_ID = "image_id"  # of conf/dataset, stated by nobody
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Columns:
         return {key: column for key, column in given.items() if column is not None}
 
     def check(self) -> None:
-        """Refuses columns of no CSV, and what is said of a column that is not named.
+        """Refuses columns of no CSV or of ids, and what is said of a column that is not named.
 
         Raises:
             UserError: There are such; a line each.
@@ -53,12 +56,22 @@ class Columns:
                 "dataset.official_classes: says what a column means and dataset.official_column "
                 "names none"
             )
-        if self.csv is None and self.required and self.stated:
+        ids = {"id_column": self.image} if self.image != USUAL_ID else {}
+        stated = {**ids, **self.stated}
+        if self.csv is None and self.required and stated:
             raise UserError(
                 *(
                     f"dataset.{key}={column}: is a column of a CSV and dataset.csv names none; "
                     "pass dataset.csv=FILE, a path below dataset.root"
-                    for key, column in self.stated.items()
+                    for key, column in stated.items()
+                )
+            )
+        if same := [key for key, column in self.stated.items() if column == self.image]:
+            raise UserError(
+                *(
+                    f"dataset.{key}={self.image}: is the column of image ids, unlike for every "
+                    "image; name another one"
+                    for key in same
                 )
             )
 
@@ -123,11 +136,19 @@ class Columns:
             notes.append(
                 f"{len(unnamed)} of {total} images are not in {name} (first: {unnamed[0]})"
             )
-        return notes + [
+        notes += [
             f"dataset.{key}={self.stated[key]}: known for {n} of {total} images"
             for key, n in known.items()
             if n < total - len(unnamed)
         ]
+        if self.group:
+            groups = Counter(filter(None, (table.get(row, self.group) for row in rows)))
+            if len(groups) == groups.total():
+                notes.append(
+                    f"dataset.group_column={self.group}: no two images share a value, so it keeps "
+                    "none together"
+                )
+        return notes
 
     def confirmed(
         self, table: Table, rows: Sequence[str], classes: Sequence[str]

@@ -18,7 +18,12 @@ OTHER_FORMATS = (
 )
 IGNORED_FOLDERS = ("output", "__macosx")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_MASK = frozenset(("mask", "masks", "segmentation", "segmentations", "seg", "segs", "superpixels"))
+_MASK = frozenset(
+    (
+        *("mask", "masks", "segmentation", "segmentations", "seg", "segs", "superpixels"),
+        *("groundtruth", "truth", "annotation", "annotations", "contour", "contours", "trimap"),
+    )
+)
 SHOWN = 5
 
 
