@@ -15,9 +15,11 @@ from collections import defaultdict
 import numpy as np
 from scipy.special import ndtri
 
-from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate
+from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, percentiles
 from melanoma_exp.evaluation.metrics.roc import Ranking
+from melanoma_exp.evaluation.metrics.score_intervals import f1
 from melanoma_exp.evaluation.metrics.score_intervals.areas import area
+from melanoma_exp.evaluation.metrics.score_intervals.average_precision import average_precision
 
 RESAMPLES, SEED, BY_LESION = 300, 1, 0.7
 DESIGNS = {  # lesions of each class
@@ -32,6 +34,7 @@ DESIGNS = {  # lesions of each class
 }
 STRENGTHS = {"none": 0.0, "weak": 1.0, "good": 2.5, "strong": 4.0}
 METRICS = ("balanced_accuracy", "macro_auc", "accuracy", "auc")
+METRICS += ("macro_f1", "f1", "average_precision")
 Answers = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -57,7 +60,9 @@ def coverage(
     """Returns by metric and method (0 before, 1 now) how often the truth was in the interval."""
     random = np.random.default_rng(SEED)
     label, _, probability = draw(counts * max(1, 20_000 // counts.sum()), skill, 1, random)
-    right = probability.argmax(axis=1) == label
+    predicted = probability.argmax(axis=1)
+    right = predicted == label
+    f1s = [plain_f1(label == k, predicted == k) for k in range(len(counts))]
     recalls = [right[label == k].mean() for k in range(len(counts))]
     areas = [plain_auc(label == k, probability[:, k]) for k in range(len(counts))]
     truth = {
@@ -65,6 +70,9 @@ def coverage(
         "accuracy": right.mean(),
         "macro_auc": np.mean(areas),
         "auc": areas[1],
+        "macro_f1": np.mean(f1s),
+        "f1": f1s[1],
+        "average_precision": plain_average_precision(label == 1, probability[:, 1]),
     }
     hits: dict[tuple[str, int], list[bool]] = defaultdict(list)
     for _ in range(repeats):
@@ -91,7 +99,8 @@ def now(drawn: Answers) -> dict[str, Estimate]:
     """Returns the estimates that an evaluation reports."""
     label, lesion, probability = drawn
     bootstrap = Bootstrap(lesion.astype(str), 1, SEED, 0.95)
-    right = probability.argmax(axis=1) == label
+    predicted = probability.argmax(axis=1)
+    right = predicted == label
     classes = range(probability.shape[1])
     rankings = [Ranking(label == k, probability[:, k], bootstrap) for k in classes]
     return {
@@ -99,30 +108,39 @@ def now(drawn: Answers) -> dict[str, Estimate]:
         "accuracy": bootstrap.share(right, np.ones(len(right), bool)),
         "macro_auc": area(rankings, bootstrap),
         "auc": area(rankings[1:2], bootstrap),
+        "macro_f1": f1.mean(label, predicted, bootstrap),
+        "f1": f1.of_class(label == 1, predicted == 1, bootstrap),
+        "average_precision": average_precision(rankings[1], bootstrap),
     }
 
 
 def before(drawn: Answers, random: np.random.Generator) -> dict[str, Estimate]:
-    """Returns percentile intervals over resampled lesions, and Wilson's with a normal quantile."""
+    """Returns percentile intervals over resampled lesions, and Wilson's with a normal quantile.
+
+    Those of F1 and average precision are expanded, as all bootstrap intervals are now.
+    """
     label, lesion, probability = drawn
     lesions, classes = lesion.max() + 1, probability.shape[1]
     times = random.multinomial(lesions, np.full(lesions, 1 / lesions), RESAMPLES).T.astype(float)
     bootstrap = Bootstrap(np.array([f"{k:06}" for k in lesion]), 1, SEED, 0.95)
-    right = probability.argmax(axis=1) == label
+    predicted = probability.argmax(axis=1)
+    right = predicted == label
     rows = bootstrap.cells(label, classes) @ times
     hits = bootstrap.cells(label, classes, values=right.astype(float)) @ times
+    named = bootstrap.cells(predicted, classes) @ times
     with np.errstate(invalid="ignore"):
         recall = hits / rows
-    areas = np.array(
-        [
-            Ranking(label == k, probability[:, k], bootstrap).curve(times).auc()
-            for k in range(classes)
-        ]
-    )
+        f1s = np.where(rows > 0, 2 * hits / (rows + named), np.nan)
+    rankings = [Ranking(label == k, probability[:, k], bootstrap) for k in range(classes)]
+    areas = np.array([ranking.curve(times).auc() for ranking in rankings])
+    curve = rankings[1].curve(times)
     return {
         "balanced_accuracy": percentile(np.nanmean(recall, axis=0)),
         "macro_auc": percentile(np.nanmean(areas, axis=0)),
         "auc": percentile(areas[1][~np.isnan(areas[1])]),
+        "macro_f1": expanded(np.nanmean(f1s, axis=0), lesions),
+        "f1": expanded(f1s[1], lesions),
+        "average_precision": expanded(curve.average_precision(), lesions),
         "accuracy": normal_wilson(np.bincount(lesion, right), np.bincount(lesion)),
     }
 
@@ -130,6 +148,11 @@ def before(drawn: Answers, random: np.random.Generator) -> dict[str, Estimate]:
 def percentile(values: np.ndarray) -> Estimate:
     """Returns the central 95 % of resamples."""
     return Estimate(np.nan, *np.quantile(values, [0.025, 0.975])) if len(values) else NOTHING
+
+
+def expanded(values: np.ndarray, lesions: int) -> Estimate:
+    """Returns the interval that the bootstrap gives."""
+    return Estimate(np.nan, *percentiles(values, 0.95, lesions))
 
 
 def normal_wilson(hits: np.ndarray, rows: np.ndarray) -> Estimate:
@@ -147,6 +170,17 @@ def plain_auc(positive: np.ndarray, score: np.ndarray) -> float:
     rank = np.argsort(np.argsort(score)) + 1
     n = positive.sum()
     return float((rank[positive].sum() - n * (n + 1) / 2) / (n * (~positive).sum()))
+
+
+def plain_f1(positive: np.ndarray, predicted: np.ndarray) -> float:
+    """Returns twice the hits over all that are of the class or predicted as it, both counted."""
+    return float(2 * (positive & predicted).sum() / (positive.sum() + predicted.sum()))
+
+
+def plain_average_precision(positive: np.ndarray, score: np.ndarray) -> float:
+    """Returns the mean precision at the positives; scores hold no ties."""
+    found = positive[np.argsort(-score)]
+    return float((found.cumsum() / np.arange(1, len(found) + 1))[found].mean())
 
 
 NOTHING = Estimate(*np.full(3, np.nan))

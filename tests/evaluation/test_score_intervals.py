@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, wilson
 from melanoma_exp.evaluation.metrics.roc import Ranking
+from melanoma_exp.evaluation.metrics.score_intervals import f1
 from melanoma_exp.evaluation.metrics.score_intervals.areas import area
+from melanoma_exp.evaluation.metrics.score_intervals.average_precision import average_precision
 from melanoma_exp.evaluation.metrics.score_intervals.proportions import Shares, score_interval
 
 Z = 1.959964
@@ -110,3 +112,57 @@ def test_a_share_of_few_groups_of_four_holds_the_truth() -> None:
         found = wilson(random.binomial(4, chance), np.full(15, 4), 0.95)
         held.append(found.low <= 0.7 <= found.high)
     assert 0.92 <= np.mean(held) <= 0.98
+
+
+def test_f1_and_average_precision_are_scikit_learns_and_tell_a_perfect_few_from_proof() -> None:
+    random = np.random.default_rng(6)
+    truth, predicted = random.integers(0, 4, 90), random.integers(0, 4, 90)
+    score = random.normal(size=90).round(1) + (truth == 1)
+    alone = draws(np.arange(90))
+    mean, single = f1.mean(truth, predicted, alone), f1.of_class(truth == 1, predicted == 1, alone)
+    precision = average_precision(Ranking(truth == 1, score, alone), alone)
+    assert mean.value == pytest.approx(f1_score(truth, predicted, average="macro"))
+    assert single.value == pytest.approx(f1_score(truth == 1, predicted == 1))
+    assert precision.value == pytest.approx(average_precision_score(truth == 1, score))
+    few = draws(np.arange(12))
+    three = np.arange(12) % 4
+    for found in (
+        f1.mean(three, three, few),
+        f1.of_class(three == 1, three == 1, few),
+        average_precision(Ranking(three == 1, three == 1.0, few), few),
+    ):
+        assert found.value == found.high == 1 and 0.3 < found.low < 0.9
+    assert np.isnan(f1.of_class(three == 9, three == 1, few).value)
+
+
+def test_f1_and_average_precision_of_tripled_photographs_know_no_more() -> None:
+    random = np.random.default_rng(7)
+    truth = np.arange(80) % 3
+    predicted = np.where(random.random(80) < 0.6, truth, random.integers(0, 3, 80))
+    score = (random.normal(size=80) + (truth == 1)).round(1)
+
+    def all_of(times: int) -> list[float]:
+        t, p, s = (np.repeat(x, times) for x in (truth, predicted, score))
+        bootstrap = draws(np.array([f"{k:02}" for k in np.repeat(np.arange(80), times)]))
+        found = [f1.mean(t, p, bootstrap), f1.of_class(t == 1, p == 1, bootstrap)]
+        found.append(average_precision(Ranking(t == 1, s, bootstrap), bootstrap))
+        return [end for one in found for end in (one.value, one.low, one.high)]
+
+    assert all_of(3) == pytest.approx(all_of(1), abs=0.03)
+
+
+@pytest.mark.parametrize("recall", [0.35, 0.75, 0.97])
+def test_intervals_of_f1_hold_the_truth(recall: float) -> None:
+    random = np.random.default_rng(3)
+    label = np.repeat(np.arange(5), [16, 16, 16, 4, 4])
+    alone = draws(np.arange(len(label)))
+
+    def answers(label: np.ndarray) -> np.ndarray:
+        return np.where(
+            random.random(len(label)) < recall, label, random.integers(0, 5, len(label))
+        )
+
+    many = np.repeat(label, 2000)
+    truth = f1_score(many, answers(many), average="macro")
+    found = [f1.mean(label, answers(label), alone) for _ in range(150)]
+    assert 0.9 <= np.mean([one.low <= truth <= one.high for one in found]) <= 0.995

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats, stack
 from melanoma_exp.evaluation.metrics.names import OVERALL
 from melanoma_exp.evaluation.metrics.roc import Ranking
+from melanoma_exp.evaluation.metrics.score_intervals import f1
 from melanoma_exp.evaluation.metrics.score_intervals.areas import area
+from melanoma_exp.evaluation.metrics.score_intervals.average_precision import average_precision
 
 SMALLEST = 1e-15  # a probability of 0 for what happened would make the log loss infinite
 
@@ -83,11 +85,9 @@ def evaluate(
 
     def metrics(weights: Floats) -> dict[str, Floats]:
         confusion = (matrix @ weights).reshape(classes, classes, -1)
-        curves = [ranking.curve(weights) for ranking in rankings]
         total = confusion.sum(axis=(0, 1))
         return {
-            **_from_confusion(confusion),
-            "average_precision": np.array([curve.average_precision() for curve in curves]),
+            "kappa": _kappa(confusion),
             **{name: (added @ weights)[0] / total for name, added in sums.items()},
         }
 
@@ -96,6 +96,7 @@ def evaluate(
     found["balanced_accuracy"] = bootstrap.mean_share(predicted == truth, truth)
     found["macro_auc"] = area(rankings, bootstrap)
     found["weighted_auc"] = area(rankings, bootstrap, support.astype(np.float64))
+    found["macro_f1"] = f1.mean(truth, predicted, bootstrap)
     found["accuracy"] = bootstrap.share(predicted == truth, np.ones(len(truth), bool))
     # Two classes are named, the first of equally probable ones before the next, as argmax does:
     # a network that answers all alike names the same two for every image.
@@ -110,7 +111,8 @@ def evaluate(
     }
     table = ClassTable(
         **{name: stack(rows) for name, rows in shares.items()},
-        **{name: found.pop(name) for name in ("f1", "average_precision")},
+        f1=stack([f1.of_class(is_class[:, k], is_predicted[:, k], bootstrap) for k in labels]),
+        average_precision=stack([average_precision(ranking, bootstrap) for ranking in rankings]),
         auc=stack([area([ranking], bootstrap) for ranking in rankings]),
         support=support,
         groups=np.array([len(np.unique(bootstrap.index[is_class[:, k]])) for k in labels]),
@@ -133,27 +135,12 @@ def uncorrected(
     }
 
 
-def _from_confusion(confusion: Floats) -> dict[str, Floats]:
-    """Returns metrics of confusion matrices (c, c, m)."""
+def _kappa(confusion: Floats) -> Floats:
+    """Returns Cohen's kappa of confusion matrices (c, c, m)."""
     right = np.einsum("kkm->km", confusion)
-    true, predicted, total = (
-        confusion.sum(axis=1),
-        confusion.sum(axis=0),
-        confusion.sum(axis=(0, 1)),
-    )
+    true, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+    total = confusion.sum(axis=(0, 1))
     with np.errstate(invalid="ignore", divide="ignore"):
-        f1 = 2 * right / (true + predicted)
         agreed, chance = right.sum(axis=0) / total, (true * predicted).sum(axis=0) / total**2
-        kappa = np.where(chance < 1, (agreed - chance) / (1 - chance), np.nan)
-    f1 = np.where(true > 0, f1, np.nan)
-    return {"macro_f1": _mean(f1), "f1": f1, "kappa": kappa}
-
-
-def _mean(values: Floats) -> Floats:
-    """Returns the mean of each column (k, m) over the rows that are defined, NaN without any."""
-    known = ~np.isnan(values)
-    total = known.sum(axis=0)
-    mean = np.full(values.shape[1], np.nan)
-    summed = np.where(known, values, 0).sum(axis=0)
-    np.divide(summed, total, out=mean, where=total > 0)
-    return mean
+        kappa: Floats = np.where(chance < 1, (agreed - chance) / (1 - chance), np.nan)
+    return kappa

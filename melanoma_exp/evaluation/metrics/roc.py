@@ -68,6 +68,12 @@ class Ranking:
             Placed(of_others / curve.positives, self._others.toarray()),
         )
 
+    def precisions(self) -> "Placed":
+        """Returns the positive images by the precision of an alert that reaches down to them."""
+        curve = self.curve(np.ones((self._positive.shape[1], 1)))
+        found = curve.found[:, 0]
+        return Placed(found / (found + curve.false[:, 0]), self._positive.toarray())
+
     def curve(self, weights: Floats) -> "Curve":
         """Returns the curve for each column of weights, float64 (groups, m)."""
         hits = self._positive @ weights
@@ -81,7 +87,7 @@ class Placed:
 
     Attributes:
         share: float64 (cells,), share of the other side's images that are on the right side of an
-            image in the cell, those of the same score counted half.
+            image in the cell, those of the same score counted half; or the precision there.
         count: float64 (cells, groups), images of each group in each cell.
     """
 

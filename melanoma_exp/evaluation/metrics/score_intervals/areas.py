@@ -7,7 +7,11 @@ import numpy as np
 
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats
 from melanoma_exp.evaluation.metrics.roc import Ranking
-from melanoma_exp.evaluation.metrics.score_intervals.proportions import quantile, score_interval
+from melanoma_exp.evaluation.metrics.score_intervals.proportions import (
+    quantile,
+    score_interval,
+    together,
+)
 
 
 def area(
@@ -39,8 +43,8 @@ def area(
     value = np.array([one.value for one in found])
     sizes = np.array([one.size(_design_effect(found, bootstrap)) for one in found])
     freedom = bootstrap.groups - max(len(found), 2)
-    together = _together(found, weight)
-    z = quantile(bootstrap.confidence, freedom) * np.sqrt(together)
+    errors = weight[:, None] * np.stack([one.positives + one.others for one in found])
+    z = quantile(bootstrap.confidence, freedom) * np.sqrt(together(errors))
     return Estimate(*np.array([weight @ value, *score_interval(value, sizes, weight, z)]))
 
 
@@ -102,10 +106,3 @@ def _design_effect(found: Sequence[_Area], bootstrap: Bootstrap) -> float:
     if not independent:  # nothing varies: a group counts once
         return float((sizes**2).sum() / sizes.sum())
     return max(1.0, sum(one.clustered for one in found) / independent)
-
-
-def _together(found: Sequence[_Area], weight: Floats) -> float:
-    """Returns the variance of the mean over that of independent areas, at least 1."""
-    errors = weight[:, None] * np.stack([one.positives + one.others for one in found])
-    apart = float((errors**2).sum())
-    return max(1.0, float((errors.sum(axis=0) ** 2).sum()) / apart) if apart else 1.0

@@ -74,6 +74,16 @@ def _most_likely(hits: Floats, size: Floats, tilt: Floats) -> Floats:
     return np.minimum(found, 1.0)
 
 
+def together(errors: Floats) -> float:
+    """Returns the variance of a sum over that of independent terms, at least 1.
+
+    Args:
+        errors: float64 (k, groups), what each group adds to the error of each term.
+    """
+    apart = float((errors**2).sum())
+    return max(1.0, float((errors.sum(axis=0) ** 2).sum()) / apart) if apart else 1.0
+
+
 @dataclass(frozen=True)
 class Shares:
     """Proportions of rows that share groups, one a class.
