@@ -12,6 +12,7 @@ from forest import setup
 from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.comparison.images import Answers
 from melanoma_exp.comparison.rows import Row
+from melanoma_exp.evaluation.metrics.alert import net_benefit
 from melanoma_exp.tracking.archive import Archive
 
 CHANCES = (0.05, 0.1, 0.2)  # probabilities of melanoma from which one would act
@@ -35,7 +36,8 @@ def describe(archive: Archive, comparisons: Sequence[Comparison]) -> list[str]:
     melanoma = figures.melanoma_of(tuple(compared.classes))
     return [
         "The melanoma alert on validation. Net benefit is in melanomas found per 1,000 images, at "
-        "the probability of melanoma from which one would act, against alerting for every image:",
+        "the plain probability of melanoma from which one would act, against alerting for every "
+        "image (the decision curve of a run is of its calibrated probability):",
         "",
         *_by_setup(val.rows, melanoma),
         "",
@@ -47,10 +49,8 @@ def describe(archive: Archive, comparisons: Sequence[Comparison]) -> list[str]:
     ]
 
 
-def net_benefit(positive: np.ndarray, probability: np.ndarray, chance: float) -> float:
-    """Returns true alerts less false ones at the odds of a chance, as a share of all images.
-
-    Vickers and Elkin, Decision curve analysis, Medical Decision Making 26, 2006.
+def benefit(positive: np.ndarray, probability: np.ndarray, chance: float) -> float:
+    """Returns the net benefit of an alert from a probability on, in melanomas per 1,000 images.
 
     Args:
         positive: bool (n,).
@@ -58,8 +58,8 @@ def net_benefit(positive: np.ndarray, probability: np.ndarray, chance: float) ->
         chance: An image is alerted from this probability.
     """
     alerted = probability >= chance
-    odds = chance / (1 - chance)
-    return float((alerted & positive).mean() - (alerted & ~positive).mean() * odds)
+    true, false = (alerted & positive).sum(), (alerted & ~positive).sum()
+    return 1000 * float(net_benefit(true, false, len(positive), chance))
 
 
 def _by_setup(answered: Iterable[tuple[Row, Answers]], melanoma: int) -> list[str]:
@@ -71,13 +71,13 @@ def _by_setup(answered: Iterable[tuple[Row, Answers]], melanoma: int) -> list[st
         means = [f"{np.mean(figures.values(row, one)):.3f}" for one in FIGURES.values()]
         means.append(f"{row.mean('final/val/ece_calibrated').value:.3f}")
         positive = answers.label == melanoma
-        benefit = [
-            1000 * np.mean([net_benefit(positive, p[:, melanoma], q) for p in answers.probability])
+        gained = [
+            np.mean([benefit(positive, p[:, melanoma], q) for p in answers.probability])
             for q in CHANCES
         ]
-        lines.append(_line([setup(row), *means, *(f"{value:.0f}" for value in benefit)]))
+        lines.append(_line([setup(row), *means, *(f"{value:.0f}" for value in gained)]))
         always = np.ones(len(positive))
-        values = (1000 * net_benefit(positive, always, q) for q in CHANCES)
+        values = (benefit(positive, always, q) for q in CHANCES)
         everyone = [f"{value:.0f}" for value in values]
     return [*lines, _line(["alert for all", *["–"] * (len(FIGURES) + 1), *everyone])]
 

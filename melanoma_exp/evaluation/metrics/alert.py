@@ -12,6 +12,7 @@ from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.metrics.interval import Bootstrap, Estimate, Floats
 from melanoma_exp.evaluation.metrics.roc import Ranking
 from melanoma_exp.evaluation.metrics.score_intervals.areas import area
+from melanoma_exp.evaluation.metrics.score_intervals.average_precision import average_precision
 
 STEPS = 50
 # False positive rates at which the band of the ROC curve is drawn.
@@ -86,8 +87,7 @@ def evaluate(
     ppv_at_prevalence = s p / (s p + (1 - t) (1 - p)), npv_at_prevalence likewise, and
     number_needed_to_biopsy = 1 / ppv_at_prevalence.
 
-    The net benefit at a threshold probability q (Vickers and Elkin, Medical Decision Making 26,
-    2006) is TP / n - FP / n q / (1 - q), at the prevalence of the part.
+    The net benefit is at the prevalence of the part.
 
     Args:
         positive: bool (n,).
@@ -109,7 +109,6 @@ def evaluate(
     def metrics(weights: Floats) -> dict[str, Floats]:
         curve = ranking.curve(weights)
         found = {
-            "average_precision": curve.average_precision(),
             "partial_auc": curve.partial_auc(spec.partial_auc_above),
             **{names.at("sensitivity", s): curve.sensitivity_at(s) for s in spec.specificities},
             **{names.at("specificity", s): curve.specificity_at(s) for s in spec.sensitivities},
@@ -117,8 +116,8 @@ def evaluate(
         }
         counts = (reached @ weights).reshape(2, size, -1)
         above = counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
-        odds = (CHANCES / (1 - CHANCES))[:, None]
-        found["benefit"] = (above[0] - above[1] * odds) / counts.sum(axis=(0, 1))
+        images = counts.sum(axis=(0, 1))
+        found["benefit"] = net_benefit(above[0], above[1], images, CHANCES[:, None])
         if decision.threshold is not None:
             found |= _at_prevalence(table @ weights, prevalence)
         return found
@@ -126,6 +125,7 @@ def evaluate(
     found = {
         "auc": area([ranking], bootstrap),
         "auc_calibrated": area([Ranking(positive, calibrated, bootstrap)], bootstrap),
+        "average_precision": average_precision(ranking, bootstrap),
         **bootstrap.estimate(metrics),
     }
     band, benefit = found.pop("band"), found.pop("benefit")
@@ -155,8 +155,25 @@ def evaluate(
         band,
         precision_recall,
         benefit,
-        share - (1 - share) * CHANCES / (1 - CHANCES),
+        net_benefit(share, 1 - share, 1.0, CHANCES),
     )
+
+
+def net_benefit(
+    true: Floats | float, false: Floats | float, images: Floats | float, chance: Floats | float
+) -> Floats:
+    """Returns true alerts less false ones at the odds of a chance, as a share of all images.
+
+    Vickers and Elkin, Decision curve analysis, Medical Decision Making 26, 2006.
+
+    Args:
+        true: Alerted images of the alerted classes, a count or weight.
+        false: Other alerted images, likewise.
+        images: All images, likewise.
+        chance: Probability of the alerted classes from which one would act, within (0, 1). It is
+            meant of a calibrated probability.
+    """
+    return np.asarray((true - false * (chance / (1 - chance))) / images)
 
 
 def curves(positive: NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats]:
