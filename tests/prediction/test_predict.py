@@ -13,7 +13,7 @@ from PIL import Image
 from small_run import experiment, store
 
 from melanoma_exp.cli.commands import COMMANDS
-from melanoma_exp.evaluation import out_of_distribution
+from melanoma_exp.evaluation import out_of_distribution_fit
 from melanoma_exp.evaluation.metrics.decision import softmax
 from melanoma_exp.prediction import saved_model, sources
 from melanoma_exp.prediction.predict import Prediction, UnreadableFile, predict
@@ -130,9 +130,10 @@ def test_an_image_unlike_the_training_images_is_noted(
 ) -> None:
     # 42 images are too few
     assert saved.out_of_distribution is None and saved.decision.out_of_distribution is None
-    monkeypatch.setattr(out_of_distribution, "SMALLEST", 5)
+    monkeypatch.setattr(out_of_distribution_fit, "SMALLEST", 5)
     known = np.stack([saved.decode(p) for p in sorted(images.glob("*/*.png"))])
-    telling = replace(saved, out_of_distribution=out_of_distribution.fit(known[::2], known[1::2]))
+    fitted = out_of_distribution_fit.fit(known[::2], known[1::2])
+    telling = replace(saved, out_of_distribution=fitted)
     grey = tmp_path / "grey.png"
     Image.new("RGB", (24, 20), (128, 128, 128)).save(grey)
     found, _ = predict(telling, [images / "melanoma" / "melanoma1.png", grey])
