@@ -39,38 +39,6 @@ def refused(files: dict[str, Path]) -> str:
     return line
 
 
-def nested(depth: int) -> bytes:
-    return b'{"a":' * depth + b"1" + b"}" * depth
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"[]",
-        b"null",
-        b'"experiment"',
-        b"1" * 5000,
-        nested(100_000),
-        nested(400),
-        b"\xff\xfe[\0]\0",
-        '{"name": "Übung"}'.encode("latin-1"),
-        b'{"seed": NaN}',
-        b'{"seed": 1e999}',
-        b'{"name": "\\ud800"}',
-        b'{"train": null}',
-        b'{"schema_version": "x"}',
-        b'{"schema_version": -1}',
-        b"{" + b" " * 2**24 + b"}",
-    ],
-    ids=lambda content: content[:12].decode(errors="replace"),
-)
-def test_an_experiment_that_is_none_is_one_line(content: bytes) -> None:
-    with pytest.raises(UserError) as error:
-        config.parse_json(content.decode(errors="replace"))
-    assert all("\n" not in line and len(line) < 500 for line in error.value.lines)
-
-
 def test_no_value_of_an_experiment_ends_in_a_traceback(images: Path, tmp_path: Path) -> None:
     whole = json.loads(experiment(images, tmp_path).to_json())
     odd: list[Any] = [None, [], {}, "x", -1, 1e308, [[]], {"kind": []}, 10**400, "\ud800"]
