@@ -179,8 +179,7 @@ def prepare(
         if not len(part):
             images, classes = len(data.samples), len(part.classes)
             each = f", which are of {classes} classes" if 2 * classes > images else ""
-            if len(np.unique(data.samples.group)) == 1:
-                each = ", which are one group, by dataset.group_column, names or pixels"
+            each += ", all one group (names, pixels, column)" * (len(set(data.samples.group)) == 1)
             raise UserError(f"split: leaves no {name} images out of {images}{each}")
         if np.count_nonzero(part.counts()) < 2:
             only = part.classes[part.label[0]]

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from melanoma_exp.data.duplicates.survey import Survey
     from melanoma_exp.data.listing import Listing
 
-FEW = 20  # images; in smaller sets a group may well be a third of all
-LARGE_GROUP = 50  # images; one lesion is rarely photographed more often
 Task = Literal["classes", "melanoma", "malignant"]
 
 
@@ -126,6 +124,7 @@ class Dataset(Spec):
                 official labels are asked for and there are none.
         """
         from melanoma_exp.data import decode, labels
+        from melanoma_exp.data.duplicates import doubts
 
         survey = self.survey(cache)
         listing, bad = survey.listing, survey.unreadable
@@ -146,8 +145,7 @@ class Dataset(Spec):
             notes=(
                 *listing.notes,
                 *skipped,
-                *_mask_notes(survey),
-                *_group_notes(survey.samples),
+                *doubts.notes(survey),
                 *chosen.notes,
                 *self._alert_notes(chosen.samples.classes),
             ),
@@ -229,30 +227,6 @@ class FolderDataset(Dataset):
     def how_to_get(self) -> str:
         """Returns how to get the images and which folder to name."""
         raise NotImplementedError
-
-
-def _mask_notes(survey: "Survey") -> list[str]:
-    """Returns a note where pictures look like masks, whatever they are called."""
-    found = survey.samples.source[survey.fingerprints.two_tone[survey.samples.image]]
-    if not len(found):
-        return []
-    return [
-        f"{len(found)} of {len(survey.samples)} images are black and white alone, as masks and "
-        f"segmentations are (first: {found[0]}): move what is no photograph out of the folder"
-    ]
-
-
-def _group_notes(samples: Samples) -> list[str]:
-    """Returns a note where one group is so large that it may be a mistake."""
-    _, sizes = np.unique(samples.group, return_counts=True)
-    largest = int(sizes.max(initial=0))
-    most = max(LARGE_GROUP, len(samples) // 50)
-    if largest <= (min(most, len(samples) // 3) if len(samples) >= FEW else most):
-        return []
-    return [
-        f"the largest group holds {largest} of {len(samples)} images: are its lesion ids right, or "
-        "are the images too plain to be told apart?"
-    ]
 
 
 def _content(samples: Samples, survey: "Survey") -> list[tuple[str, ...]]:
