@@ -120,4 +120,4 @@ def _in_words(row: Row) -> str:
 
 def setup(row: Row) -> str:
     """Returns the name of the setup: its runs' names without the fold and the seed."""
-    return re.sub(r"(-fold\d+)?(-s\d+)?$", "", row.runs[0].stored.name)
+    return re.sub(r"(-fold\d+|-s\d+)+$", "", row.runs[0].stored.name)

@@ -122,6 +122,7 @@ def worth(compared: Comparison, figure: Weighted) -> list[Worth]:
         name: _values(answers, figure, groups, weights, melanoma) for name, answers in found.items()
     }
     base = values.pop(reference)
+    values = {name: values[name] for name in compared.title.split(" and ") if name in values}
     worths = [
         _worth(name, *((base, one) if "-without-" in name else (one, base)), groups.groups)
         for name, one in values.items()
@@ -179,8 +180,8 @@ def draw_parts(comparisons: Sequence[Comparison], path: Path) -> list[str]:
     y = 0.0
     for k, block in enumerate(blocks):
         title = comparisons[k].title.split(" and ")[0]
-        heads = {True: f"left out of {title}", False: f"added to {title}"}
-        head = heads["-without-" in comparisons[k].title.split(" and ")[1]]
+        is_added = "-with-" in comparisons[k].title
+        head = f"added to {title}" if is_added else f"left out of {title}"
         labels.append(head)
         places.append(y)
         for axes, worths in zip(panels, panels_of.values(), strict=True):
