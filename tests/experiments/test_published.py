@@ -205,7 +205,7 @@ def test_a_run_is_tagged_with_the_experiment_it_was_asked_for(
     name: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(runner, "run", lambda _, folder, tags, resumed: seen.append(tags))
+    monkeypatch.setattr(runner, "run", lambda _, folder, tags, *more: seen.append(tags))
     place = f"hydra.run.dir={tmp_path}/hydra"
     choice = [f"experiment={name}"] if name else []
     monkeypatch.setattr(sys, "argv", ["melanoma-exp", *choice, place])

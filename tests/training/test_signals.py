@@ -2,12 +2,21 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from melanoma_exp.training.signals import Interrupted, Signals
 
 HANGUP = signal.SIGHUP
+
+
+@pytest.fixture(autouse=True)
+def terminal() -> Iterator[None]:
+    """As in a terminal, even where the tests themselves run under nohup."""
+    before = signal.signal(HANGUP, signal.SIG_DFL)
+    yield
+    signal.signal(HANGUP, before)
 
 
 def test_a_terminal_that_closes_asks_once_however_often_it_says_so() -> None:

@@ -126,8 +126,13 @@ class LeftOut:
 
 
 def is_ignored(name: str) -> bool:
-    """Whether a folder is left out by its name alone."""
-    return name.startswith(".") or name.lower() in IGNORED_FOLDERS or names_mask(name, folder=True)
+    """Whether a folder's images are left out by its name alone."""
+    return is_passed_over(name) or names_mask(name, folder=True)
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether nothing at all is read below a folder of that name."""
+    return name.startswith(".") or name.lower() in IGNORED_FOLDERS
 
 
 def split_entries(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 from melanoma_exp.data.layouts import table_file
-from melanoma_exp.data.layouts.image_files import is_ignored
+from melanoma_exp.data.layouts.image_files import is_passed_over
 from melanoma_exp.spec import UserError
 
 SHOWN = 5  # tables that a message lists
@@ -24,7 +24,8 @@ class TablesBelow:
         self._root = root
         self._paths: dict[str, list[Path]] = defaultdict(list)  # by name in lower case
         for place, folders, names in os.walk(root):
-            folders[:] = sorted(name for name in folders if not is_ignored(name))
+            # A folder called like a mask may hold a table: ISIC2018_Task3_Training_GroundTruth.
+            folders[:] = sorted(name for name in folders if not is_passed_over(name))
             for name in names:
                 table = name.lower().endswith(table_file.SUFFIXES) or "." not in name
                 if table and not name.startswith("."):
