@@ -56,11 +56,12 @@ def print_worklist(screen: Console, worklist: Worklist) -> None:
     """Prints the first rows, the counts and the files that could not be read."""
     print_worth(screen, worklist.sentence, worklist.doubts)
     found = worklist.predictions
-    title = f"Worklist of {len(found)} images, run {worklist.run_name}"
+    images = f"{len(found)} image{'s' * (len(found) != 1)}"
+    title = escape(f"Worklist of {images}, run {worklist.run_name}")
     folder = common_folder(worklist)
     if folder:
-        title += f"\nbelow {folder}"
-    table = Table(title=escape(title), title_justify="left")
+        title += f"\n{escape(f'below {folder}')}"
+    table = Table(title=title, title_justify="left")
     table.add_column("", justify="right")
     table.add_column("image", overflow="fold", ratio=3)
     table.add_column("advice", ratio=2)
@@ -85,8 +86,9 @@ def print_worklist(screen: Console, worklist: Worklist) -> None:
 def summary(worklist: Worklist) -> list[str]:
     """Returns a summary of the list, a line each."""
     found = worklist.predictions
+    alerts = sum(bool(p.alert) for p in found)
     counts = {
-        "alerts": sum(bool(p.alert) for p in found),
+        "alert" if alerts == 1 else "alerts": alerts,
         "unsure": sum(p.unsure for p in found),
         "unlike the training images": sum(bool(p.unusual) for p in found),
         "unreadable": len(worklist.unreadable),

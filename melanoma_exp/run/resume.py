@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from melanoma_exp.config import Experiment, determines, parse_json
 from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.distribution.liveness import LostWorkerError
-from melanoma_exp.spec import UserError
+from melanoma_exp.spec import UserError, validate_json
 from melanoma_exp.system import provenance
 from melanoma_exp.system.disk import why_unwritable
 from melanoma_exp.system.files import read_text, write
@@ -41,7 +41,7 @@ class StartedRun:
     Attributes:
         run_id: Its id.
         scores: Its metrics by part, None before it has finished.
-        leaky: Whether training saw images that it was evaluated on.
+        leaky: Whether training saw what it was evaluated on.
     """
 
     run_id: str
@@ -56,12 +56,14 @@ def new_job_folder() -> Path:
 
 
 def find_started_run(folder: Path) -> StartedRun | None:
-    """Returns the run that an earlier start of the job left in this folder, None without one."""
-    try:
-        content = json.loads((folder / STARTED).read_text())
-    except (OSError, ValueError):
+    """Returns the run that an earlier start left in a folder, None without one.
+
+    Raises:
+        UserError: `run.json` is not what a run writes.
+    """
+    if not (path := folder / STARTED).exists():
         return None
-    return StartedRun(content["run_id"], content["scores"], content.get("leaky", False))
+    return validate_json(StartedRun, read_text(path), path, "remove it to start the job anew")
 
 
 def save_started_run(folder: Path, started: StartedRun) -> None:
@@ -238,8 +240,7 @@ def with_resume_hint(folder: Path, run_id: str, storage: Sequence[str]) -> Itera
     try:
         yield
     except (StoreError, OSError) as error:
-        line = str(error) if isinstance(error, StoreError) else why_unwritable(error)
-        if not line:
+        if not (line := str(error) if isinstance(error, StoreError) else why_unwritable(error)):
             raise
         again = resume_hint(folder, run_id, storage=storage)
         raise UserError(f"{line}; fix that and {again}") from error

@@ -143,16 +143,14 @@ class Sweep:
         write(self.folder / SWEEP, json.dumps(content, indent=1))
 
     def settle(self) -> None:
-        """Lets the jobs of a sweep that was moved with its store record there.
-
-        Only a store that was named by an absolute path has another one now.
-        """
-        content = json.loads((self.folder / SWEEP).read_text(encoding="utf-8"))
+        """Lets jobs record in a store, named by its absolute path, that was moved with them."""
+        content = json.loads(read_text(self.folder / SWEEP))
         now = str(self.folder.absolute())
         if (before := content.get("place", now)) == now:
             return
         for job in self.jobs:
-            experiment = json.loads((job.folder / EXPERIMENT).read_text(encoding="utf-8"))
+            job.experiment()  # refuses what no sweep has written
+            experiment = json.loads(read_text(job.folder / EXPERIMENT))
             store = str(experiment["tracking"].get("folder", ""))
             moved = Path(os.path.normpath(self.folder / os.path.relpath(store or ".", before)))
             if os.path.isabs(store) and (moved / DATABASE).exists():

@@ -123,6 +123,8 @@ def test_bad_files_are_listed_at_the_end_and_set_the_exit_code(
     assert "4 unreadable" in printed and "the file is empty" in printed and DISCLAIMER in printed
     assert "ignored 1 files" in printed
     COMMANDS["predict"](words(finished, mixed / "good0.PNG"))  # all good: no exit code
+    title = capsys.readouterr().out.partition("Worklist of 1 image, run ")[2]
+    assert "\nbelow " in title and "\\n" not in title
 
 
 def test_an_image_unlike_the_training_images_is_noted(

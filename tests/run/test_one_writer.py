@@ -162,3 +162,16 @@ def test_of_two_that_resume_a_run_at_once_one_does_and_it_ends_once(
     assert run.info.status == "FINISHED"
     points = store(tmp_path).get_metric_history(run_id, "val/loss")
     assert [point.step for point in points] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"run_id": 3, "scores": null}'])
+def test_a_damaged_note_of_the_run_is_named_and_starts_no_second_one(
+    tmp_path: Path, text: str
+) -> None:
+    assert resume.find_started_run(tmp_path) is None
+    started = resume.StartedRun("abc", {"val": {"accuracy": 0.5}}, True)
+    resume.save_started_run(tmp_path, started)
+    assert resume.find_started_run(tmp_path) == started
+    (tmp_path / resume.STARTED).write_text(text)
+    with pytest.raises(UserError, match=r"run\.json: is damaged.*remove it to start the job anew"):
+        resume.find_started_run(tmp_path)
