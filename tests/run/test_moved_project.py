@@ -19,7 +19,7 @@ from melanoma_exp.training.signals import Interrupted
 
 def here(project: Path) -> str:
     """Names the store; a process of MLflow's keeps what a relative path meant at first."""
-    return f"tracking.folder={project}/mlruns"
+    return f"tracking.folder='{project}/mlruns'"
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -31,7 +31,7 @@ def test_runs_are_resumed_compared_averaged_and_used_where_they_are_now(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(self: Any, epoch: int, metrics: Any) -> None:
-        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     first = tmp_path / "A"
     first.mkdir()
