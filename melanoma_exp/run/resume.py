@@ -20,7 +20,7 @@ from melanoma_exp.distribution.liveness import LostWorkerError
 from melanoma_exp.spec import UserError, validate_json
 from melanoma_exp.system import provenance
 from melanoma_exp.system.disk import why_unwritable
-from melanoma_exp.system.files import read_text, write
+from melanoma_exp.system.files import partial_of, read_text, write
 from melanoma_exp.tracking.off import FolderRun, Off
 from melanoma_exp.tracking.store import StoreError
 from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
@@ -67,9 +67,11 @@ def find_started_run(folder: Path) -> StartedRun | None:
 
 
 def save_started_run(folder: Path, started: StartedRun) -> None:
-    """Writes `run.json`."""
+    """Writes `run.json`: a kill during the sync must not lose the id, so it is renamed before."""
     folder.mkdir(parents=True, exist_ok=True)
-    write(folder / STARTED, json.dumps(asdict(started)))
+    (partial := partial_of(folder / STARTED)).write_text(text := json.dumps(asdict(started)))
+    partial.replace(folder / STARTED)
+    write(folder / STARTED, text)
 
 
 def complete(experiment: Experiment, folder: Path, started: StartedRun) -> StartedRun:
@@ -159,7 +161,7 @@ def open_checkpoint(
         if changed == ["train.precision"]:  # auto, on another machine
             lines.append(f"resume with train.precision={old['train.precision']}")
     was = set(read_text(folder / SPLIT).splitlines())
-    now = set(_split(datamodule).splitlines())
+    now = set(datamodule.parts.to_csv(datamodule.data.samples).splitlines())
     lines += [f"split.csv: had {row}" for row in sorted(was - now)]
     lines += [f"split.csv: has {row}" for row in sorted(now - was)]
     facts = datamodule.facts
@@ -179,7 +181,8 @@ def open_checkpoint(
 
 def initial_state(experiment: Experiment, datamodule: DataModule) -> dict[str, str]:
     """Returns the files beside checkpoints that `open_checkpoint` compares a resumed run with."""
-    return {EXPERIMENT: experiment.to_json(), SPLIT: _split(datamodule)}
+    split = datamodule.parts.to_csv(datamodule.data.samples)
+    return {EXPERIMENT: experiment.to_json(), SPLIT: split}
 
 
 def resume_hint(
@@ -244,7 +247,3 @@ def with_resume_hint(folder: Path, run_id: str, storage: Sequence[str]) -> Itera
             raise
         again = resume_hint(folder, run_id, storage=storage)
         raise UserError(f"{line}; fix that and {again}") from error
-
-
-def _split(datamodule: DataModule) -> str:
-    return datamodule.parts.to_csv(datamodule.data.samples)

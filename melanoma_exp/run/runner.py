@@ -102,8 +102,6 @@ def run(
             one_writer.of_run(experiment.tracking, folder, tracked.id),
             tempfile.TemporaryDirectory() as tmp,
         ):
-            # At once: killed before this, the job would start another run beside this one.
-            resume.save_started_run(folder, resume.StartedRun(tracked.id, None))
             process_tags = {"process": provenance.process(), "folder": str(folder.absolute())}
             precision_tag = {"precision": note or experiment.train.precision}
             tracked.set_tags({**tags, **process_tags, **precision_tag})
@@ -228,6 +226,8 @@ def _tracked(experiment: Experiment, folder: Path, resumed: str | None) -> Itera
     storage = experiment.command_overrides()
     with resume.with_resume_hint(folder, tracked.id, storage):
         try:
+            # At once: killed before this, the job would start another run beside this one.
+            resume.save_started_run(folder, resume.StartedRun(tracked.id, None))
             yield tracked
             check_complete(
                 tracked, resume.BEGUN, resume.resume_hint(folder, tracked.id, storage=storage)

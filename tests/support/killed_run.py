@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from melanoma_exp import config
 from melanoma_exp.cli import compose
-from melanoma_exp.run import resume, runner
+from melanoma_exp.run import runner
 from melanoma_exp.system.installation import conf_folder
 
 LONGEST = 6.0  # seconds until a kill
@@ -33,8 +33,7 @@ def attempt(folder: Path, overrides: list[str], fatal_sync: int | None) -> NoRet
             sync(descriptor)
 
         os.fsync = sync_or_die
-    begun = resume.find_started_run(folder)
-    runner.run(experiment, folder, {}, begun.run_id if begun else None)
+    runner.start(experiment, folder, {})  # as the command line does
     os._exit(0)
 
 
