@@ -84,15 +84,38 @@ def shared(path: Path) -> IO[bytes]:
     return lock
 
 
-def is_in_use(path: Path) -> bool:
-    """Whether a process uses an existing file."""
+def unshared(path: Path) -> IO[bytes]:
+    """Opens a file that `shared` opens and locks it, if no process uses it.
+
+    Raises:
+        BlockingIOError: One does.
+        FileNotFoundError: There is none.
+        OSError: It cannot be locked: another user's, on a network drive.
+    """
     try:
-        with path.open("rb") as lock:
-            acquire(lock, wait=False)
-    except BlockingIOError:
-        return True
+        lock = path.open("r+b")
+    except OSError as error:  # another user's: most file systems lock it all the same
+        if error.errno not in (errno.EACCES, errno.EROFS):
+            raise
+        lock = path.open("rb")
+    try:
+        acquire(lock, wait=False)
+    except OSError:
+        lock.close()
+        raise
+    return lock
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether a process uses an existing file, or may."""
+    try:
+        unshared(path).close()
     except FileNotFoundError:
-        pass
+        return False
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EBADF):
+            raise
+        return True
     return False
 
 

@@ -11,11 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import locks, provenance, writer
+from melanoma_exp.system.cache import maintenance
+from melanoma_exp.system.cache.entry import About, obtain
 
 HOLD = """
 import sys, time
@@ -199,3 +202,35 @@ def test_a_lock_file_removed_by_its_holder_is_no_lock(tmp_path: Path) -> None:
     with locks.exclusive(path, wait=False):
         assert (tmp_path / "decoded" / ".k.lock").exists()
     assert not list((tmp_path / "decoded").iterdir())
+
+
+def test_a_network_drive_locks_alone_what_is_open_for_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+
+    def as_nfs(file: IO[bytes], kind: int) -> None:
+        if kind & fcntl.LOCK_EX and not file.writable():
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        lock(file, kind)
+
+    monkeypatch.setattr(fcntl, "flock", as_nfs)
+    held = [
+        obtain(tmp_path, "decoded", key, About("a set", 3), lambda folder: None) for key in "ab"
+    ]
+    held.pop().close()
+    found = {item.key: item for item in maintenance.list_items(tmp_path)}
+    assert {key: item.is_used for key, item in found.items()} == {"a": True, "b": False}
+    assert [maintenance.remove_unused(found[key]) for key in "ab"] == [False, True]
+    held.pop().close()
+    opened = Path.open
+
+    def read_only(path: Path, mode: str = "r") -> IO[Any]:
+        if "+" in mode:
+            raise OSError(errno.EROFS, "Read-only file system")
+        return opened(path, mode)
+
+    monkeypatch.setattr(Path, "open", read_only)
+    assert found["a"].is_used, "it cannot be known"
+    monkeypatch.setattr(fcntl, "flock", lock)
+    assert not found["a"].is_used

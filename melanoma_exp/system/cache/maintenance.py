@@ -92,8 +92,7 @@ def remove_unused(item: CachedItem) -> bool:
         remove(folder)
         return True
     try:
-        with locks.exclusive(folder, wait=False), (folder / MANIFEST).open("rb") as lock:
-            locks.acquire(lock, wait=False)
+        with locks.exclusive(folder, wait=False), locks.unshared(folder / MANIFEST):
             remove_entry(folder)
     except FileNotFoundError:
         pass  # somebody else was first
