@@ -12,6 +12,9 @@ from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 DATABASE, ARTIFACTS = "mlflow.db", "artifacts"
+# MLflow's own experiment, Default, and where it wants the artifacts of it: below the folder that
+# the process which made the database was started in.
+DEFAULT, ITS_FOLDERS = 0, ("mlruns", "0")
 WAIT = 30.0  # seconds for a database that other processes write
 _EXPERIMENT = "UPDATE experiments SET artifact_location = :new WHERE experiment_id = :experiment"
 _MODELS = """UPDATE logged_models SET artifact_location = :new || substr(artifact_location, :end)
@@ -25,7 +28,8 @@ def settle(folder: Path) -> None:
     """Corrects in the database of a store where its artifacts are, if they are elsewhere now.
 
     An experiment whose artifacts were put elsewhere on purpose stays as it is, and so do runs whose
-    artifacts were left behind.
+    artifacts were left behind. MLflow's own experiment gets a place beside the database while it
+    has no runs.
 
     Args:
         folder: Holds the database.
@@ -38,16 +42,20 @@ def settle(folder: Path) -> None:
         known = database.execute("SELECT experiment_id, artifact_location FROM experiments")
         for experiment, location in known.fetchall():
             before = path_of(location or "")
-            if before is None or before.name != ARTIFACTS:
+            its_own = experiment == DEFAULT and before and before.parts[-2:] == ITS_FOLDERS
+            if before is None or not (its_own or before.name == ARTIFACTS):
                 continue
             runs = dict(
                 database.execute(
                     "SELECT run_uuid, artifact_uri FROM runs WHERE experiment_id = ?", (experiment,)
                 )
             )
-            if _is_moved(before.parent, here, [here / ARTIFACTS / run_id for run_id in runs]):
+            is_unused = experiment == DEFAULT and not runs
+            now = here / (ARTIFACTS if is_unused else before.name)
+            is_here = [now / run_id for run_id in runs]
+            if (is_unused and before != now) or _is_moved(before.parent, here, is_here):
                 with database:  # all or nothing
-                    _rewrite(database, experiment, location, before, here, runs)
+                    _rewrite(database, experiment, location, before, now, runs)
 
 
 def settle_if_possible(folder: Path) -> None:
@@ -98,10 +106,9 @@ def _rewrite(
     experiment: int,
     location: str,
     before: Path,
-    here: Path,
+    now: Path,
     runs: dict[str, str],
 ) -> None:
-    now = here / ARTIFACTS
     new = now.as_uri() if location.startswith("file:") else str(now)
     key = {"experiment": experiment, "old": location, "new": new, "end": len(location) + 1}
     database.execute(_EXPERIMENT, key)
@@ -111,7 +118,7 @@ def _rewrite(
         if (uri or "").startswith(f"{location}/") and not was_left:
             changed = new + uri.removeprefix(location)
             database.execute(_RUN, (changed, run_id))
-    for run_id, folder in _folders(database, experiment, before.parent, here):
+    for run_id, folder in _folders(database, experiment, before.parent, now.parent):
         database.execute(_FOLDER, (str(folder), run_id))
 
 

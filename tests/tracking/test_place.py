@@ -15,24 +15,24 @@ from melanoma_exp.tracking.local import Local, create_store
 FOLDERS = ["mlruns", "old runs 100% #1 (copy)", "Übung=1"]
 
 
-def local(folder: Path) -> Local:
-    return Local(kind="local", folder=folder, experiment="melanoma_exp")
+def local(folder: Path, experiment: str = "melanoma_exp") -> Local:
+    return Local(kind="local", folder=folder, experiment=experiment)
 
 
 def recorded(folder: Path) -> list[str]:
     """Returns every place that the database names."""
     with sqlite3.connect(folder / "mlflow.db") as database:
         rows = database.execute(
-            "SELECT artifact_location FROM experiments WHERE experiment_id > 0 UNION ALL "
+            "SELECT artifact_location FROM experiments UNION ALL "
             "SELECT artifact_uri FROM runs UNION ALL SELECT artifact_location FROM logged_models "
             "UNION ALL SELECT value FROM tags WHERE key = 'folder'"
         )
         return [str(place.path_of(value) or value) for (value,) in rows]
 
 
-def log(folder: Path, name: str) -> tuple[Any, Path]:
+def log(folder: Path, name: str, experiment: str = "melanoma_exp") -> tuple[Any, Path]:
     """Records a run with one file and returns it with the place of the file."""
-    run = local(folder).start(name, folder / "hydra" / name)
+    run = local(folder, experiment).start(name, folder / "hydra" / name)
     file = folder.parent / "note.txt"
     file.write_text(name)
     run.log_file(file)
@@ -84,6 +84,35 @@ def test_a_copy_lives_without_the_original_and_never_writes_there(
     assert file.read_text() == "third"
     assert all(Path(path).is_relative_to(moved) for path in recorded(moved)), recorded(moved)
     assert not folder.exists() and not copy.exists()
+
+
+def test_mlflows_own_experiment_is_copied_as_any_other(empty: Path, tmp_path: Path) -> None:
+    folder, copy = tmp_path / "A" / "store", tmp_path / "B"
+    shutil.copytree(empty, folder)
+    first, file = log(folder, "first", "Default")
+    assert file.read_text() == "first"
+    shutil.copytree(folder, copy)
+    _, file = log(copy, "second", "Default")
+    assert file.read_text() == "second"
+    shutil.rmtree(folder.parent)
+    assert local(copy).archive().text(first.id, "note.txt") == "first"
+    assert all(Path(path).is_relative_to(copy) for path in recorded(copy)), recorded(copy)
+
+
+def test_so_are_runs_that_mlflow_has_put_where_it_wants(empty: Path, tmp_path: Path) -> None:
+    folder, copy = tmp_path / "A" / "mlruns", tmp_path / "B" / "mlruns"
+    shutil.copytree(empty, folder)
+    with sqlite3.connect(folder / "mlflow.db") as database:
+        place_of_it = (str(folder / "0"),)
+        database.execute("UPDATE experiments SET artifact_location = ?", place_of_it)
+    first = mlflow_client(folder).create_run("0").info.run_id
+    mlflow_client(folder).log_text(first, "first", "note.txt")
+    assert (folder / "0" / first / "artifacts" / "note.txt").exists()
+    shutil.copytree(folder, copy)
+    second, _ = log(copy, "second", "Default")
+    assert (copy / "0" / second.id / "artifacts" / "note.txt").read_text() == "second"
+    shutil.rmtree(folder.parent)
+    assert local(copy).archive().text(first, "note.txt") == "first"
 
 
 def test_a_store_that_cannot_be_written_is_read_all_the_same(
