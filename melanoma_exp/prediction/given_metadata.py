@@ -68,8 +68,9 @@ def read(path: Path | None, files: Mapping[str, Path], images: Sequence[Path]) -
         images: What is predicted.
 
     Raises:
-        UserError: The run takes no metadata, or the CSV cannot be read, lacks a column or holds a
-            text where a number is expected; a line for each.
+        UserError: The run takes no metadata, the CSV cannot be read, lacks a column or holds a
+            text where a number is expected, or two pictures of one name have one row; a line for
+            each.
     """
     described = Manifest.read(files[manifest.NAME])
     encoding = described.metadata
@@ -93,4 +94,6 @@ def read(path: Path | None, files: Mapping[str, Path], images: Sequence[Path]) -
     if lines:
         raise UserError(*lines[:SHOWN])
     ids = ids_of_images.tie([image.as_posix() for image in images], table)
+    most = experiment.dataset.max_pixels
+    ids_of_images.refuse_namesakes(ids, images, Path(), table, most)
     return GivenMetadata(encoding, table, dict(zip(images, ids, strict=True)))

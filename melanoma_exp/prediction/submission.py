@@ -6,7 +6,6 @@ a temperature reorders images, and the record of a run gives the plain ones too.
 classes are narrower than the challenge's, their probabilities are added.
 """
 
-import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from melanoma_exp.prediction.predict import NO_NUMBER, Decoded, UnreadableFile, 
 from melanoma_exp.prediction.saved_model import SavedModel
 from melanoma_exp.prediction.worklist import write_text
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.shown import TableWriter
 
 KERATOSES = ("benign keratosis", "pigmented benign keratosis", "seborrheic keratosis", "lentigo")
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -154,7 +154,7 @@ def write(
     if lines:
         raise UserError(*lines)
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
+    table = TableWriter(text)
     table.writerow([chosen.challenge.image, *chosen.challenge.codes])
     done = 0
     for batch in decoded(saved, files):

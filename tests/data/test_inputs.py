@@ -1,6 +1,8 @@
 """Metadata as a second input: what is learnt of which rows, and what a batch has of them."""
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,11 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from people import SPEC, encoded, people
+from pictures import picture
 
 from melanoma_exp.data.inputs.encoded import EncodedMetadata
 from melanoma_exp.data.inputs.encoding import Encoding, fit
 from melanoma_exp.data.loader import Loader, Reader
 from melanoma_exp.data.samples import Plan
+from melanoma_exp.prediction import given_metadata, saved_model
+from melanoma_exp.spec import UserError
 
 
 @given(
@@ -121,3 +126,26 @@ def test_mixed_images_have_mixed_metadata_in_the_shares_of_their_labels(
     for step in range(one.steps):
         (_, vectors), targets, _ = one.batch(0, step)
         np.testing.assert_allclose(vectors, targets, atol=1e-6)
+
+
+def test_two_pictures_of_one_name_do_not_take_each_others_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoding = SimpleNamespace(columns=("age",), numeric=())
+    described = SimpleNamespace(metadata=encoding)
+    run = SimpleNamespace(dataset=SimpleNamespace(id_column="image_id", max_pixels=10**6))
+    monkeypatch.setattr(given_metadata.Manifest, "read", lambda path: described)
+    monkeypatch.setattr(saved_model, "read_config", lambda *_, **__: (run, None))
+    table, images = tmp_path / "a.csv", [tmp_path / "a" / "1.png", tmp_path / "b" / "1.png"]
+    for k, image in enumerate(images):
+        image.parent.mkdir()
+        picture(k, 24).save(image)
+    table.write_text("image_id,age\n1,40\n")
+    with pytest.raises(UserError, match=f"{images[0]} and {images[1]} are different pictures of"):
+        given_metadata.read(table, {"model.json": tmp_path}, images)
+    table.write_text("image_id,age\na/1,40\nb/1,50\n")
+    found = given_metadata.read(table, {"model.json": tmp_path}, images)
+    assert [found.of(image)["age"] for image in images] == ["40", "50"]
+    table.write_text("image_id,age\n1,40\n")
+    picture(0, 24).save(images[1])
+    assert len(set(given_metadata.read(table, {"model.json": tmp_path}, images).ids.values())) == 1

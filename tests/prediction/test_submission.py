@@ -1,6 +1,7 @@
 """A challenge's table has its columns, every image once, and the plain probabilities of the run."""
 
 import csv
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,19 @@ def test_a_run_of_other_classes_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         submission.columns(replace(saved, classes=classes), challenge)
+
+
+def test_a_name_is_no_formula_and_may_be_no_utf8(
+    finished: Any, images: Path, tmp_path: Path
+) -> None:
+    one = next((images / "melanoma").iterdir())
+    places = (tmp_path / "=1+1.png", tmp_path / os.fsdecode(b"m\xe9l.png"))
+    for place in places:
+        shutil.copy(one, place)
+    COMMANDS["export"](words(finished, tmp_path, "isic2020", *places))
+    (written,) = tmp_path.glob("*-isic2020.csv")
+    ids = [row["image_name"] for row in csv.DictReader(written.open())]
+    assert ids == ["'=1+1", r"m\udce9l"]
 
 
 def test_all_images_or_none(finished: Any, images: Path, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def refuse_namesakes(
     Args:
         rows: The row of each image, "" for none.
         paths: The image files.
-        root: The folder that they are named from.
+        root: The folder that those below it are named from.
         table: That the rows are of.
         max_pixels: Larger images are different from all others.
 
@@ -143,7 +143,10 @@ def refuse_namesakes(
     for (row, _), same in sharing.items():
         other = next((p for p in same[1:] if not _one_picture(same[0], p, max_pixels)), None)
         if other is not None:
-            first, second = (p.relative_to(root).as_posix() for p in (same[0], other))
+            first, second = (
+                (p.relative_to(root) if p.is_relative_to(root) else p).as_posix()
+                for p in (same[0], other)
+            )
             problems.append(
                 f"{first} and {second} are different pictures of one name, {row} in "
                 f"{table.path.name} ({table.line(row)}): rename them, name them by path in "
