@@ -1,6 +1,7 @@
 """Runs without MLflow, recorded in their own folder alone."""
 
 import json
+import math
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -63,12 +64,13 @@ class FolderRun:
         """Nothing to do: `experiment.json` is an artifact."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Appends to `metrics.jsonl`."""
-        line = {"step": step, **metrics}
+        """Appends to `metrics.jsonl`; a metric that is not finite is null there."""
+        finite = {key: value if math.isfinite(value) else None for key, value in metrics.items()}
+        line = {"step": step, **finite}
         if _address(line) not in self._known:
             self._folder.mkdir(parents=True, exist_ok=True)
             with (self._folder / "metrics.jsonl").open("a") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(json.dumps(line, allow_nan=False) + "\n")
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Writes `tags.json`, keeping earlier ones."""

@@ -89,7 +89,8 @@ class CheckpointStore:
             with (temporary / ARRAYS).open("wb") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]
                 _sync(file)
-            content = json.dumps({"schema": SCHEMA, **self._facts, **state}, indent=1)
+            whole = {"schema": SCHEMA, **self._facts, **state}
+            content = json.dumps(whole, indent=1, allow_nan=False)
             for name, text in ((STATE, content), (SUMS, _sums(temporary, content))):
                 with (temporary / name).open("w", encoding="utf-8") as file:
                     file.write(text)

@@ -21,6 +21,11 @@ PLATEAU_MIN_DELTA = 1e-4  # Keras' default, which every published system used
 BUILT_IN = {"val/loss": False, "val/accuracy": True}  # of Keras' own validation: is higher better?
 
 
+def in_json(value: float) -> float | str:
+    """Returns a number as JSON holds it: one that is not finite as a name, which `float` reads."""
+    return value if math.isfinite(value) else str(value)
+
+
 class Scorer(Protocol):
     """Computes monitored metrics that Keras' own validation does not give."""
 
@@ -53,11 +58,11 @@ class Best:
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Returns what `state` gave."""
         value = state["value"]
-        return cls(math.nan if value is None else value, state["epoch"], state["wait"])
+        return cls(math.nan if value is None else float(value), state["epoch"], state["wait"])
 
     def state(self) -> dict[str, Any]:
         """Returns JSON content."""
-        return {**asdict(self), "value": None if math.isnan(self.value) else self.value}
+        return {**asdict(self), "value": None if math.isnan(self.value) else in_json(self.value)}
 
     def update(self, value: float, higher_is_better: bool, epoch: int, min_delta: float) -> bool:
         """Takes an epoch's value and returns whether it is the best so far.

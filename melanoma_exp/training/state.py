@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from melanoma_exp.training.checkpoint import Position
-from melanoma_exp.training.monitors import Best
+from melanoma_exp.training.monitors import Best, in_json
 
 History = dict[str, list[float]]
 Arrays = dict[str, np.ndarray]
@@ -58,12 +58,22 @@ class TrainingState:
     def to_json(self) -> dict[str, Any]:
         """Returns JSON content; weights are arrays and not in it."""
         content = {name: value for name, value in vars(self).items() if "weights" not in name}
-        return {**content, "plateau": self.plateau.state(), "stopping": self.stopping.state()}
+        return {
+            **content,
+            "rate": in_json(self.rate),
+            "trained": {name: in_json(value) for name, value in self.trained.items()},
+            "history": {name: [*map(in_json, values)] for name, values in self.history.items()},
+            "plateau": self.plateau.state(),
+            "stopping": self.stopping.state(),
+        }
 
     @classmethod
     def from_checkpoint(cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
         """Returns the state that `to_json` and `to_arrays` gave."""
         content = {known.name: state[known.name] for known in fields(cls) if known.name in state}
+        content["rate"] = float(state["rate"])
+        content["trained"] = {name: float(value) for name, value in state["trained"].items()}
+        content["history"] = {n: [*map(float, values)] for n, values in state["history"].items()}
         content["plateau"] = Best.from_state(state["plateau"])
         content["stopping"] = Best.from_state(state["stopping"])
         best, swa = _group(arrays, "best"), _group(arrays, "swa")

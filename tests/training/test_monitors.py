@@ -1,5 +1,7 @@
 """Early stopping, plateau and best epoch follow any monitored metric, also in a resumed run."""
 
+import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,15 @@ from melanoma_exp import config
 from melanoma_exp.cli import compose
 from melanoma_exp.evaluation.objectives import Scorer
 from melanoma_exp.system.installation import conf_folder
+from melanoma_exp.tracking.off import Off
 from melanoma_exp.training import fit, process
 from melanoma_exp.training.checkpoint import CheckpointStore
 from melanoma_exp.training.losses import ClassFrequencies
+from melanoma_exp.training.monitors import Best
 from melanoma_exp.training.optim import compile_model
 from melanoma_exp.training.signals import Interrupted, Signals
 from melanoma_exp.training.spec import Train
+from melanoma_exp.training.state import TrainingState
 
 AUC = "val/macro_auc"
 NET = ["model=m2", "model.filters=[[4],[8]]", "model.dense=[8]", "model.norm=after_pool"]
@@ -152,3 +157,21 @@ def test_a_resumed_run_decides_by_it_as_one_that_was_not_interrupted(
     assert saved is not None
     assert same(whole, train(spec, tmp_path / "broken", scorer(option, AUC), saved=saved))
     assert len(whole[1][AUC]) < 8  # it was stopped early
+
+
+def test_a_diverged_training_is_kept_exactly_in_strict_json() -> None:
+    odd = [1.5, math.nan, math.inf, -math.inf]
+    state = TrainingState(
+        3, 0, rate=math.inf, trained={"loss": math.nan}, history={"val/loss": odd}
+    )
+    state.plateau, state.stopping = Best(math.inf, 1, 2), Best()
+    text = json.dumps(state.to_json(), allow_nan=False)
+    # NaN is not itself, but looks like it.
+    assert repr(TrainingState.from_checkpoint(json.loads(text), {})) == repr(state)
+
+
+def test_without_mlflow_a_metric_that_is_not_finite_is_null(tmp_path: Path) -> None:
+    run = Off(kind="off").start("run", tmp_path)
+    run.log_metrics({"train/loss": math.nan, "val/loss": math.inf, "seconds": 1.5}, 1)
+    text = (tmp_path / "metrics.jsonl").read_text()
+    assert text == '{"step": 1, "train/loss": null, "val/loss": null, "seconds": 1.5}\n'
