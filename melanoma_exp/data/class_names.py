@@ -103,7 +103,17 @@ def alert_notes(
             )
         elif others:
             notes.append(f"not counted as {name}: {', '.join(others)}{question}")
+        elif unknown := [n for n in find(wanted[name], classes)[1] if not _is_diagnosis(n)]:
+            notes.append(
+                f"dataset.{name} names {', '.join(unknown)}, and no class is called that; the "
+                f"classes are {', '.join(classes)}"
+            )
     return notes
+
+
+def _is_diagnosis(name: str) -> bool:
+    """Whether a name is one that the configs have for every set, whatever its classes."""
+    return any(key(name) in names for names in _DIAGNOSES)
 
 
 def _may_be(alert: str, wanted: Collection[str], name: str) -> bool:

@@ -87,6 +87,15 @@ def test_what_is_not_recognised_is_said(folder, classes, said, tmp_path):
     assert any(re.search(said, note) for note in notes), notes
 
 
+def test_a_name_in_the_config_that_no_class_has_is_said(folder, tmp_path):
+    draw(tmp_path, dict.fromkeys(["melanoma", "nevus"], 1))
+    said = "dataset.{} names lentigo, and no class is called that; the classes are melanoma, nevus"
+    spec = folder(malignant=["melanoma", "lentigo", "bcc"])
+    assert list(spec.load(tmp_path).notes) == [said.format("malignant")]
+    spec = folder(melanoma=["melanoma", "lentigo"])
+    assert list(spec.load(tmp_path).notes) == [said.format("melanoma")]
+
+
 def test_nothing_is_said_of_classes_that_deny_it(folder, tmp_path):
     draw(tmp_path, dict.fromkeys(["melanoma", "non-melanoma", "nonmalignant", "not cancer"], 1))
     assert not folder().load(tmp_path).notes
