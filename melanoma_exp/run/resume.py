@@ -20,7 +20,7 @@ from melanoma_exp.distribution.liveness import LostWorkerError
 from melanoma_exp.spec import UserError, validate_json
 from melanoma_exp.system import provenance
 from melanoma_exp.system.disk import why_unwritable
-from melanoma_exp.system.files import partial_of, read_text, write
+from melanoma_exp.system.files import partial_of, read_text, sync
 from melanoma_exp.tracking.off import FolderRun, Off
 from melanoma_exp.tracking.store import StoreError
 from melanoma_exp.training.checkpoint import CheckpointStore, SavedCheckpoint
@@ -69,9 +69,10 @@ def find_started_run(folder: Path) -> StartedRun | None:
 def save_started_run(folder: Path, started: StartedRun) -> None:
     """Writes `run.json`: a kill during the sync must not lose the id, so it is renamed before."""
     folder.mkdir(parents=True, exist_ok=True)
-    (partial := partial_of(folder / STARTED)).write_text(text := json.dumps(asdict(started)))
+    partial = partial_of(folder / STARTED)
+    partial.write_text(json.dumps(asdict(started)), encoding="utf-8")
     partial.replace(folder / STARTED)
-    write(folder / STARTED, text)
+    sync(folder / STARTED)
 
 
 def complete(experiment: Experiment, folder: Path, started: StartedRun) -> StartedRun:
