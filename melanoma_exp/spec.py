@@ -13,11 +13,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+)
 
 T = TypeVar("T")
+
+
+def _named(value: Any) -> Any:
+    """Refuses what a shell makes of a variable that is not set: the current folder, by `Path`."""
+    if value == "":
+        raise ValueError("should name a file or folder")
+    return value
+
+
 # Of a file or folder that the user names; `~` is the home folder.
-UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+UserPath = Annotated[Path, BeforeValidator(_named), AfterValidator(Path.expanduser)]
 _PASSWORD = re.compile(r"(//[^/@:]*:)[^/@]*@")  # within a URL
 SHOWN = 200  # characters of a wrong value that a message repeats
 _MISSING: Any = object()

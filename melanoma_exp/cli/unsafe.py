@@ -1,6 +1,9 @@
 """Refuses what Hydra and OmegaConf would do that no experiment needs."""
 
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -10,13 +13,16 @@ from melanoma_exp.spec import UserError
 
 RERUN = "--experimental-rerun"
 WITHIN = ("hydra.output_subdir", "hydra.sweep.subdir", "hydra.job.name")  # of the run's folder
+LOGGING = ("hydra.job_logging.", "hydra.hydra_logging.")
+_OWN = re.compile(r"\$\{(hydra[.:]job\.\w+|now:[^${}/.]*)\}")  # Hydra's own names and times
 
 
 def refuse(words: list[str]) -> None:
     """Checks a command line before Hydra reads it.
 
     `${oc.env:NAME}` would print a secret with the config and record it with the run, Hydra's own
-    rerun unpickles a file, and names of folders within the run's could lead out of it.
+    rerun unpickles a file, a `_target_` is called, and so is what a setting of logging names; names
+    of folders within the run's could lead out of it.
 
     Args:
         words: Of the command line.
@@ -37,10 +43,24 @@ def refuse(words: list[str]) -> None:
                 f"{word}: is refused, it unpickles a file; repeat a run with: melanoma-exp rerun "
                 "RUN_ID"
             )
-        elif word.lstrip("+").startswith(WITHIN) and _leads_out(word):
-            lines.append(f"{word}: should be a name within the run's folder, without ..")
+        else:
+            reasons = (_why_not(key, value) for key, value in _settings(word))
+            lines += [f"{word}: {reason}" for reason in filter(None, reasons)][:1]
     if lines:
         raise UserError(*lines)
+
+
+def _why_not(key: str, value: str) -> str:
+    """Returns why Hydra must not be told this, "" where it may."""
+    if not key.startswith("hydra."):
+        return ""
+    if "_target_" in key.split("."):
+        return "would run what it names; code of yours is an extension, extend=FILE"
+    if key.startswith(LOGGING) and not key.endswith(".level"):
+        return "of logging only a level can be set; hydra.run.dir=FOLDER says where the log lies"
+    if key in WITHIN and _leads_out(value):
+        return "should be a name within the run's folder, without .."
+    return ""
 
 
 def refuse_written(words: list[str]) -> None:
@@ -59,23 +79,32 @@ def refuse_written(words: list[str]) -> None:
     if cluster.is_worker():  # which shares the folder with its chief
         return
     for word in words:
-        key = word.partition("=")[0].lstrip("+")
-        for folder in _values(word) if key in ("hydra.run.dir", "hydra.sweep.dir") else ():
-            if "${" not in folder:
+        for key, folder in _settings(word):
+            if key in ("hydra.run.dir", "hydra.sweep.dir") and "${" not in folder:
                 check = one_writer.check_job if "run" in key else sweep_folder.check_unlocked
                 check(Path(folder))
 
 
-def _leads_out(word: str) -> bool:
-    paths = [PurePath(value) for value in _values(word)]
-    return any(path.is_absolute() or ".." in path.parts for path in paths)
+def _leads_out(value: str) -> bool:
+    path = PurePath(_OWN.sub("", value))
+    return path.is_absolute() or ".." in path.parts or "${" in str(path)
 
 
-def _values(word: str) -> list[str]:
+def _settings(word: str) -> Iterator[tuple[str, str]]:
+    """Yields key and value of all that a word sets; a dictionary sets several, a sweep in turn."""
     try:
         override = OverridesParser.create().parse_override(word)
-        if override.is_sweep_override():
-            return list(override.sweep_string_iterator())
-        return [str(override.value())]
+        is_sweep = override.is_sweep_override()
+        values = list(override.sweep_iterator()) if is_sweep else [override.value()]
     except HydraException:
-        return []  # reported where it is composed
+        return  # reported where it is composed
+    for value in values:
+        yield from _flat(override.key_or_group, value)
+
+
+def _flat(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _flat(f"{key}.{name}", inner)
+    else:
+        yield key, str(value)

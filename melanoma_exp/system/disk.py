@@ -1,9 +1,11 @@
-"""Distinguishes a full disk, a used-up quota or a missing permission from other failures."""
+"""Distinguishes what cannot be written, by the disk or by its path, from other failures."""
 
 import errno
 import os
 
 UNWRITABLE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EROFS)
+# A file where a folder should be or be made, a link to itself, a name that is too long.
+UNWRITABLE += (errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG)
 REASONS = [os.strerror(number) for number in (errno.EDQUOT, errno.ENOSPC, errno.EROFS)]
 
 

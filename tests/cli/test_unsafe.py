@@ -54,9 +54,20 @@ def test_a_config_tells_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "hydra.output_subdir=/tmp/x",
         "hydra.sweep.subdir=a,../b",
         "hydra.job.name=../x",
+        "hydra.job={name: ../x}",
+        "++hydra={sweep: {subdir: a/../../b}}",
+        "hydra.sweep={subdir: a},{subdir: ../b}",
+        "hydra.output_subdir=${name}",
+        "hydra.output_subdir=${now:../..}",
+        "hydra.output_subdir=${hydra.runtime.cwd}",
+        "hydra.job_logging.handlers.file.filename=/tmp/x.log",
+        "+hydra.hydra_logging.handlers.x={class: subprocess.Popen, args: ls}",
+        "+hydra.callbacks.x._target_=os.mkdir",
+        "+hydra.callbacks={x: {_target_: os.mkdir, path: x}}",
+        "hydra.launcher._target_=os.system",
     ],
 )
-def test_what_unpickles_or_leads_out_is_refused(word: str) -> None:
+def test_what_unpickles_runs_code_or_leads_out_is_refused(word: str) -> None:
     with pytest.raises(UserError) as refused:
         unsafe.refuse(["seed=1", word, "model=m2"])
     assert refused.value.lines[0].startswith(f"{word}: ")
@@ -66,4 +77,6 @@ def test_everything_else_passes() -> None:
     unsafe.refuse(
         ["hydra.output_subdir=null", "hydra.sweep.subdir=${hydra.job.num}", "-m", "--cfg"]
     )
+    unsafe.refuse(["hydra.job_logging.root.level=DEBUG", "hydra.verbose=true", "model={a: ..}"])
+    unsafe.refuse(["hydra.output_subdir=${now:%H}-${hydra.job.num}", "hydra/launcher=slurm"])
     unsafe.refuse(["hydra.run.dir=../there", "--multirun", "name=a..b", "hydra.job.name=x"])

@@ -14,6 +14,7 @@ from stopped_run import run_command
 from melanoma_exp.report import console
 from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
+from melanoma_exp.system import exit_status
 from melanoma_exp.system.disk import why_unwritable
 from melanoma_exp.training.interfaces import ProgressListener
 from melanoma_exp.training.metric_log import MetricLog
@@ -102,3 +103,15 @@ def test_what_cannot_be_written_is_told_from_other_failures() -> None:
     assert why_unwritable(folder) == "cannot write a file: Disk quota exceeded"
     assert why_unwritable(FileNotFoundError(errno.ENOENT, "no such file", "x")) == ""
     assert why_unwritable(ValueError("No space left on device")) == ""
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "loop/below", "n" * 300])
+def test_a_place_that_can_be_no_folder_is_one_line(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    folder = tmp_path / place
+    assert exit_status.exit_code(lambda: os.makedirs(folder)) == 2  # as Hydra makes it
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"cannot write {tmp_path}/{place[:4]}")

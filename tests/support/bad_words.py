@@ -31,6 +31,8 @@ VALUES = (
     "evaluation.prevalence.melanoma=0",
     "cache.max_gib=-1",
     "name=''",
+    "dataset.root=''",
+    "cache.dir=''",
 )
 GROUPS = (
     "model=m9",
@@ -59,6 +61,10 @@ REFUSED = (
     "hydra.output_subdir=../..",
     "hydra.sweep.subdir=a,../b",
     "hydra.job.name=/tmp/x",
+    "hydra.job={name: ../x}",
+    "hydra.output_subdir=${name}",
+    "hydra.job_logging.handlers.file.filename=/tmp/x",
+    "+hydra.callbacks.x._target_=os.mkdir",
 )
 COMMANDS = (
     "adit dataset=demo",
