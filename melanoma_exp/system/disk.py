@@ -3,9 +3,11 @@
 import errno
 import os
 
-UNWRITABLE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EROFS)
-# A file where a folder should be or be made, a link to itself, a name that is too long.
-UNWRITABLE += (errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG)
+UNWRITABLE = (
+    *(errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EROFS),
+    # A file where a folder should be or be made, a link to itself, a name that is too long.
+    *(errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
+)
 REASONS = [os.strerror(number) for number in (errno.EDQUOT, errno.ENOSPC, errno.EROFS)]
 
 

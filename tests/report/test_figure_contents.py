@@ -1,5 +1,7 @@
 """What the figures show: which images, which numbers, and what is undefined."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from figure_parts import pictures, texts, worth
@@ -121,6 +123,29 @@ def test_no_mistakes_says_so() -> None:
         pictures(2, 64, 64), ["u", "v"], truth, truth, np.eye(2), ["a", "b"], "Test"
     )
     assert any("Test, no mistakes" in text for text in texts(figure))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", [r"a$\bad{$", "IMG_$1_$2", "\x1b[31mred", "5 $ and 6 $"])
+def test_a_name_is_drawn_as_it_is_without_formulas_and_control_characters(
+    name: str, tmp_path: Path
+) -> None:
+    truth, classes = np.array([0, 1]), [name, "b"]
+    points = {"val/loss": [(1, 0.5)]}
+    for k, figure in enumerate(
+        (
+            figures.examples(pictures(2, 64, 64), truth, classes),
+            figures.class_counts(classes, np.array([2, 3]), np.array([0, 0])),
+            figures.confusion(np.eye(2, dtype=int), classes, "Test"),
+            figures.mistakes(
+                pictures(2, 64, 64), classes, truth, 1 - truth, np.eye(2)[::-1], classes, "Test"
+            ),
+            figures.sweep_curves([figures.SweepCurve(name, False, points)]),
+        )
+    ):
+        figures.save(figure, tmp_path / f"{k}.png")
+        shown = name.replace("$", r"\$").replace("\x1b", "\ufffd")
+        assert any(shown in text for text in texts(figure)), texts(figure)
 
 
 def test_images_of_another_dtype_are_refused() -> None:

@@ -12,6 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from melanoma_exp.system.shown import without_control
+
 if TYPE_CHECKING:
     from melanoma_exp.evaluation.metrics.interval import Estimate
 
@@ -51,7 +53,7 @@ def new_figure(width: float, height: float, *, fixed_aspect: bool = False) -> Fi
 
 
 def wrap(text: str, inches: float, points: float) -> str:
-    """Break a text into lines that fit a width.
+    """Break a text into lines that fit a width, as `plain` leaves it.
 
     Args:
         text: Words separated by blanks; a word longer than a line is broken, a no-break space kept.
@@ -59,7 +61,15 @@ def wrap(text: str, inches: float, points: float) -> str:
         points: Size of the font, above 0.
     """
     letters = int(inches * 72 / (points * _EMS_PER_LETTER))
-    return textwrap.fill(text, max(letters, 1), break_on_hyphens=False)
+    return plain(textwrap.fill(text, max(letters, 1), break_on_hyphens=False))
+
+
+def plain(text: str) -> str:
+    """Return a name as it is drawn: without control characters, and never a formula.
+
+    Matplotlib takes what is between two dollars for one, and fails where it is none.
+    """
+    return without_control(text).replace("$", r"\$")
 
 
 def plain_axes(axes: Axes, *, frame: tuple[str, ...] = ("left", "bottom")) -> None:

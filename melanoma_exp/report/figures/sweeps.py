@@ -14,6 +14,7 @@ from melanoma_exp.report.figures.style import (
     TITLE,
     WIDTH,
     new_figure,
+    plain,
     plain_axes,
 )
 
@@ -67,7 +68,7 @@ def sweep_curves(curves: Sequence[SweepCurve]) -> Figure:
                 linewidth=1.2 if is_named else 0.6,
                 marker="o" if is_named else None,
                 markersize=2,
-                label=f"{curve.name}{' (leaky)' * curve.leaky}",
+                label=plain(f"{curve.name}{' (leaky)' * curve.leaky}"),
             )
         panel.set_title(title, fontsize=TITLE, loc="left")
         panel.set_xlabel("epoch", fontsize=BODY)
