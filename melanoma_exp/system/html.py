@@ -38,12 +38,11 @@ def templates(folder: Path, escape: bool = True) -> "jinja2.Environment":
 
 def _visible(value: Any) -> Any:
     """Returns what a template prints, without characters that hide or turn others."""
-    plain = isinstance(value, str) and not hasattr(value, "__html__")
-    return without_control(value) if plain else value
+    return value if hasattr(value, "__html__") else without_control(str(value))
 
 
-def _markdown(value: Any) -> Any:
-    return markdown(value) if isinstance(value, str) else value
+def _markdown(value: Any) -> str:
+    return markdown(value)
 
 
 def data_uri(picture: Image.Image | np.ndarray, side: int) -> str:

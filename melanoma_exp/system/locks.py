@@ -92,6 +92,7 @@ def unshared(path: Path) -> IO[bytes]:
         FileNotFoundError: There is none.
         OSError: It cannot be locked: another user's, on a network drive.
     """
+    lock: IO[bytes]
     try:
         lock = path.open("r+b")
     except OSError as error:  # another user's: most file systems lock it all the same

@@ -115,12 +115,14 @@ def test_an_error_is_one_line_and_cannot_control_the_screen(capsys) -> None:
     assert not CONTROL.search(err) and len(err.splitlines()) == len(HOSTILE)
 
 
-def test_cards_and_pages_hold_no_html_of_a_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [str, Path])
+def test_cards_and_pages_hold_no_html_of_a_name(tmp_path: Path, kind: type) -> None:
     (tmp_path / "x.j2").write_text("{% for name in names %}- {{ name }}\n{% endfor %}")
-    card = templates(tmp_path, escape=False).get_template("x.j2").render(names=HOSTILE)
+    names = [kind(name) for name in HOSTILE]
+    card = templates(tmp_path, escape=False).get_template("x.j2").render(names=names)
     assert "<" not in card and "](" not in card and not CONTROL.search(card)
     assert len(card.splitlines()) == len(HOSTILE)
-    page = templates(tmp_path).get_template("x.j2").render(names=HOSTILE)
+    page = templates(tmp_path).get_template("x.j2").render(names=names)
     assert "<" not in page and "\x1b" not in page and "\u202e" not in page
     page.encode()
 
