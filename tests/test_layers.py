@@ -18,6 +18,7 @@ ORDER = (  # a package imports from those before it alone
     "demo",
     "augment",
     "data",
+    "download",
     "models",
     "training",
     "distribution",
