@@ -56,6 +56,13 @@ def quoted(word: str) -> str | None:
     return text if _value(text) == value else None
 
 
+def typed(word: str) -> str:
+    """Returns an override of one value as it is typed in a shell, in Hydra's quotes if need be."""
+    if _value(word) == word.partition("=")[2]:
+        return shlex.quote(word)
+    return shown(quoted(word) or word)
+
+
 def shown(word: str) -> str:
     """Returns a word as it is typed in a shell."""
     return shlex.quote(word) if re.search(r'["$`\\!]', word) else f'"{word}"'

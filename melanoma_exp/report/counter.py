@@ -3,27 +3,38 @@
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from melanoma_exp.report.console import PLAIN_EVERY
+from melanoma_exp.system.shown import file_size
 
 
 class Counter:
     """Shows how many items of a long computation are done; shows nothing before the first."""
 
-    def __init__(self, screen: Console, what: str) -> None:
+    def __init__(self, screen: Console, what: str, of_bytes: bool = False) -> None:
         """Prepares the line.
 
         Args:
             screen: Where to.
             what: Is counted.
+            of_bytes: Whether bytes are, which are shown in larger units.
         """
-        self._screen, self._what = screen, what
+        self._screen, self._what, self._of_bytes = screen, what, of_bytes
         self._start = self._printed = time.monotonic()
+        counts = (DownloadColumn(binary_units=True), TransferSpeedColumn())
         self._bar = Progress(
             TextColumn(what),
             BarColumn(),
-            MofNCompleteColumn(),
+            *(counts if of_bytes else (MofNCompleteColumn(),)),
             TimeRemainingColumn(),
             console=screen,
             transient=True,
@@ -47,4 +58,5 @@ class Counter:
         if self._screen.is_terminal or (now - self._printed < PLAIN_EVERY and done < total):
             return
         self._printed = now
-        self._screen.print(f"{self._what} {done}/{total}, {now - self._start:.0f} s")
+        one, all_of_it = (file_size(n) if self._of_bytes else str(n) for n in (done, total))
+        self._screen.print(f"{self._what} {one}/{all_of_it}, {now - self._start:.0f} s")

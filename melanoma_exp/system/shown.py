@@ -56,6 +56,16 @@ def from_cell(text: Any) -> Any:
     return text[1:] if quoted else text
 
 
+def file_size(count: int) -> str:
+    """Returns a number of bytes for people to read: `3.4 GiB`."""
+    value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1024
+        units.pop(0)
+    decimals = 0 if units[0] == "B" or value >= 100 else 1
+    return f"{value:.{decimals}f} {units[0]}"
+
+
 class TableWriter:
     """Writes CSV of cells."""
 

@@ -15,11 +15,15 @@ HELD = 6  # images of each other part
 HAM = ["akiec", "bcc", "bkl", "df", "mel", "nv"]
 
 
+def pixels(seed: int) -> Image.Image:
+    """Returns noise, which is like no other seed's."""
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (12, 16, 3), np.uint8))
+
+
 def picture(path: Path, seed: int) -> None:
     """Writes noise, which is like no other seed's."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (12, 16, 3), np.uint8)
-    Image.fromarray(pixels).save(path)
+    pixels(seed).save(path)
 
 
 def write(path: Path, heading: str, rows: Iterable[Sequence[object]], separator: str = ",") -> None:

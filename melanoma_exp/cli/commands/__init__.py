@@ -9,6 +9,7 @@ from collections.abc import Callable
 from melanoma_exp.cli.commands.audit import audit
 from melanoma_exp.cli.commands.cache import cache
 from melanoma_exp.cli.commands.compare import compare
+from melanoma_exp.cli.commands.download import download
 from melanoma_exp.cli.commands.ensemble import ensemble
 from melanoma_exp.cli.commands.evaluate import evaluate
 from melanoma_exp.cli.commands.export import export
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "sync": sync,
     "launch": launch,
     "find-lr": find_lr,
+    "download": download,
     "audit": audit,
     "cache": cache,
     "compare": compare,

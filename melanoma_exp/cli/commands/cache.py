@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from melanoma_exp.cli.arguments import Parser, compose_storage
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.shown import file_size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,7 +74,7 @@ def _show(
             item.key[:16],
             escape(item.belongs),
             images,
-            _size(item.bytes),
+            file_size(item.bytes),
             _ago(time.time() - item.used),
             state,
         )
@@ -84,7 +85,7 @@ def _show(
         console.print(table)
     total = sum(item.bytes for item in found)
     limit = "no limit" if max_gib is None else f"limit {max_gib:g} GiB (cache.max_gib)"
-    console.print(f"{len(found)} entries, {_size(total)}; {limit}; {root}", soft_wrap=True)
+    console.print(f"{len(found)} entries, {file_size(total)}; {limit}; {root}", soft_wrap=True)
 
 
 def _clear(console: "Console", root: Path, found: "Sequence[CachedItem]", partial: int) -> None:
@@ -96,7 +97,7 @@ def _clear(console: "Console", root: Path, found: "Sequence[CachedItem]", partia
         outcome = "removed" if removed else "in use, left"
         console.print(f"{outcome}: {_name(item)}", soft_wrap=True)
     left = f", and {partial} partial entries of processes that died" if partial else ""
-    console.print(f"{_size(gone)} removed from {root}{left}", soft_wrap=True)
+    console.print(f"{file_size(gone)} removed from {root}{left}", soft_wrap=True)
 
 
 def _verify(console: "Console", root: Path, found: "Sequence[CachedItem]") -> bool:
@@ -112,19 +113,9 @@ def _verify(console: "Console", root: Path, found: "Sequence[CachedItem]") -> bo
             damaged += 1
             outcome = "removed" if _removed(item) else "in use: the next run makes it again"
             console.print(f"damaged: {_name(item)}: {damage}; {outcome}", soft_wrap=True)
-    read = _size(sum(item.bytes for item in entries))
+    read = file_size(sum(item.bytes for item in entries))
     console.print(f"{len(entries)} entries read, {read}; {damaged} damaged", soft_wrap=True)
     return not damaged
-
-
-def _size(count: int) -> str:
-    """Returns a number of bytes for people to read: `3.4 GiB`."""
-    value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while value >= 1000 and len(units) > 1:
-        value /= 1024
-        units.pop(0)
-    decimals = 0 if units[0] == "B" or value >= 100 else 1
-    return f"{value:.{decimals}f} {units[0]}"
 
 
 def _ago(seconds: float) -> str:
@@ -135,7 +126,7 @@ def _ago(seconds: float) -> str:
 
 
 def _name(item: "CachedItem") -> str:
-    return f"{item.kind} {item.key} ({item.belongs or UNREAD}, {_size(item.bytes)})"
+    return f"{item.kind} {item.key} ({item.belongs or UNREAD}, {file_size(item.bytes)})"
 
 
 def _removed(item: "CachedItem") -> bool:

@@ -92,6 +92,6 @@ class Folder(FolderDataset):
             return (
                 'get the 9-class ISIC set (on Kaggle "Skin Cancer ISIC", nodoubttome/'
                 "skin-cancer9-classesisic) and pass dataset.root=FOLDER, the folder of Train/ "
-                "and Test/"
+                "and Test/; melanoma-exp download isic9 fetches it with its metadata.csv"
             )
         return "pass dataset.root=FOLDER, a folder that holds one folder per class"

@@ -27,6 +27,11 @@ SOURCES = {
     "ph2": "PH2 from https://www.fc.up.pt/addi/ph2%20database.html, unpack it",
     "derm7pt": "Derm7pt from https://derm.cs.sfu.ca, unpack it",
 }
+# By kind what `melanoma-exp download` is followed by.
+COMMANDS = {
+    **{kind: kind for kind in ("ham10000", "isic2018", "isic2019", "isic2020")},
+    "isic_archive": "isic --collection ID",
+}
 # Sets of which some releases lack a column of lesions or patients, or a table that has it.
 LENIENT = ("isic2018", "isic2019", "isic2020", "isic_archive")
 
@@ -143,5 +148,7 @@ class Table(FolderDataset):
     def how_to_get(self) -> str:
         """Returns how to get the images and which folder to name."""
         if self.kind in SOURCES:
-            return f"get {SOURCES[self.kind]} and pass dataset.root=FOLDER"
+            command = COMMANDS.get(self.kind)
+            fetched = f"; melanoma-exp download {command} fetches it" if command else ""
+            return f"get {SOURCES[self.kind]} and pass dataset.root=FOLDER{fetched}"
         return "pass dataset.root=FOLDER, which holds the table and, in any folders, the images"
