@@ -16,6 +16,7 @@ import numpy as np
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.audit.findings import FAULTS, KINDS
 from melanoma_exp.data.datamodule import DataModule
+from melanoma_exp.download.record import describe
 from melanoma_exp.evaluation.evaluate import PartEvaluation
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.metrics.interval import Estimate
@@ -77,6 +78,7 @@ def write(
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         source=provenance.collect(),
         origin=ORIGINS.get(experiment.dataset.kind, UNKNOWN),
+        fetched=describe(getattr(experiment.dataset, "root", None)),
         parts=_parts(datamodule),
         columns=sorted({key for row in datamodule.data.metadata.values() for key in row}),
         label_source=_label_source(datamodule),

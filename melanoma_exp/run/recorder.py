@@ -23,7 +23,7 @@ from melanoma_exp.prediction import manifest, saved_model
 from melanoma_exp.prediction.manifest import Manifest
 from melanoma_exp.report import figures, model_card, results
 from melanoma_exp.report.artifacts import Artifacts
-from melanoma_exp.run import data_figures
+from melanoma_exp.run import data_figures, origin
 from melanoma_exp.system import provenance
 from melanoma_exp.system.extensions import record
 from melanoma_exp.tracking.base import Run
@@ -104,8 +104,7 @@ class Recorder:
                 "parameters": cost.parameters,
             }
         )
-        source = str(getattr(experiment.dataset, "root", None) or "generated")
-        self._run.log_dataset(experiment.dataset.kind, data.digest, source, counts)
+        origin.record(self._run, experiment.dataset, data.digest, counts)
         policy = experiment.augment if self._trains else None
         data_figures.record(self._files, datamodule, policy, experiment.seed)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.datamodule import DataModule
+from melanoma_exp.download.record import describe
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.metrics.interval import wilson
 from melanoma_exp.evaluation.worth import DRAWN
@@ -32,6 +33,7 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
     when = "every epoch" if experiment.augment.online else "children only"
     mixed = "".join(f", then {step.kind}" for step in experiment.augment.batch)
     alert, doubts = alert_facts(experiment, datamodule)
+    source = describe(getattr(experiment.dataset, "root", None))
     facts = {
         "alert": alert,
         "alerts on": "; ".join(
@@ -43,6 +45,7 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
         "run": experiment.run_name,
         "data": f"{experiment.dataset.kind}, {height}x{width} pixels, digest "
         f"{datamodule.data.digest}, split {experiment.split.kind} {datamodule.split_digest}",
+        **({"source": source} if source else {}),
         "augment": (augment if augment == "none" else f"{augment} ({when})") + mixed,
         "balance": experiment.balance.kind,
         "model": f"{experiment.model.name}, {parameters:,} parameters, {train.precision}",

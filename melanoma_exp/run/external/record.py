@@ -18,6 +18,7 @@ from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.out_of_distribution import OutOfDistribution
 from melanoma_exp.report import external_html
 from melanoma_exp.report.external_screen import ClassRow
+from melanoma_exp.run import origin
 from melanoma_exp.run.external.class_map import LEFT_OUT, Mapped
 from melanoma_exp.run.external.overlap import REASONS, Overlap
 from melanoma_exp.run.recorder import Recorder
@@ -171,9 +172,8 @@ class ExternalRecorder(Recorder):
             }
         )
         self._run.log_metrics({**judged.counts, **self._datamodule.leak})
-        source = str(getattr(experiment.dataset, "root", None) or "generated")
         counts = {"external_images": len(judged.part)}
-        self._run.log_dataset(experiment.dataset.kind, data.digest, source, counts)
+        origin.record(self._run, experiment.dataset, data.digest, counts)
 
     def finish(
         self, model: "keras.Model", history: Mapping[str, list[float]]
