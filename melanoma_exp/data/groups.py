@@ -3,9 +3,11 @@
 import itertools
 import re
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 
+SameLesion = Literal["off", "review", "sure"]  # not looked for, for review alone, as groups
 _ISIC = re.compile(r"ISIC_\d{7}(?!\d)", re.IGNORECASE)
 
 

@@ -72,6 +72,8 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             Added("balance.from_epoch", 1, ("class_weight", "sampling")),
             AddedToStep("colour", "gain", [0.0, 0.0]),
             Added("dataset.inputs", None),
+            Added("dataset.same_lesion", "off"),
+            Added("dataset.decisions", None),
             Added("dataset.group_folders", True, ("folder", "isic9")),
             Added("split.official_val", True, ("holdout",)),
             Renamed("dataset.csv", "dataset.table", ("ham10000",)),

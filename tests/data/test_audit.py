@@ -97,7 +97,7 @@ def test_the_page_needs_no_network_and_says_what_it_caps(faulty, tmp_path, monke
     survey = faulty.survey(tmp_path / "cache")
     found = findings.find(survey)
     monkeypatch.setattr(audit_html, "SHOWN", 2)
-    audit_html.write(survey, found, tmp_path / "audit.html")
+    audit_html.write(survey, findings.KINDS, found, tmp_path / "audit.html")
     text = (tmp_path / "audit.html").read_text()
     assert not re.search(r"(src|href)=\"(?!data:image/jpeg;base64,|#)|https?:|@import|url\(", text)
     pictures = text.count("data:image/jpeg")

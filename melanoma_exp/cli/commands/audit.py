@@ -18,15 +18,33 @@ def audit(words: list[str]) -> None:
     """dataset=...: finds duplicate, contradictory and odd images; writes audit.csv and .html."""
     parser = Parser("audit", audit.__doc__, "melanoma-exp audit dataset=isic9 dataset.root=DIR")
     parser.add_argument("--out", default=".", help="folder for audit.csv and audit.html")
+    parser.add_argument(
+        "--quick", action="store_true", help="do not look for lesions that were photographed again"
+    )
+    parser.add_argument(
+        "--from-sweep",
+        metavar="ID",
+        help="rank labels that are likely wrong, by the runs of a k-fold sweep (its tag `sweep`)",
+    )
     given, overrides = parser.split(words)
-    from melanoma_exp.data.audit import cached, findings
+    from melanoma_exp.data.audit import cached, label_errors
     from melanoma_exp.report import console
 
     experiment = compose_experiment(overrides)
     screen, cache = console.console(), experiment.cache.root()
+    dataset = experiment.dataset
+    if given.quick or dataset.same_lesion == "off":
+        again = "off" if given.quick else "review"
+        dataset = dataset.model_copy(update={"same_lesion": again})
+    predicted = None
+    if given.from_sweep is not None:
+        from melanoma_exp.prediction import out_of_fold
+
+        predicted = out_of_fold.read(experiment.tracking.archive(), given.from_sweep)
     with screen.status("looking at every image"):
-        survey = experiment.dataset.survey(cache)
-        made = cached.audit(survey, cache)
+        survey = dataset.survey(cache)
+        suspects = None if predicted is None else label_errors.find(survey, predicted)
+        made = cached.audit(survey, cache, suspects)
     out = Path(given.out)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -35,8 +53,10 @@ def audit(words: list[str]) -> None:
                 shutil.copyfile(path, partial)
     except OSError as error:
         raise UserError(f"--out: cannot write {out}: {error.strerror}") from error
-    notes = survey.listing.notes
-    console.print_audit(screen, findings.KINDS, made.findings, len(survey.listing.paths), notes)
+    notes = list(survey.listing.notes)
+    if predicted is not None:
+        notes += label_errors.unjudged(survey, predicted)
+    console.print_audit(screen, made.kinds, made.findings, len(survey.listing.paths), notes)
     found = f"every finding: {out / 'audit.csv'}; with pictures: {out / 'audit.html'}"
     screen.print(found, soft_wrap=True)
     if experiment.tracking.kind != "off":
@@ -45,7 +65,6 @@ def audit(words: list[str]) -> None:
 
 def _record(experiment: "Experiment", survey: "Survey", made: "Audit") -> str:
     """Records the audit as a run of a separate experiment, and returns where."""
-    from melanoma_exp.data.audit.findings import KINDS
     from melanoma_exp.tracking.mlflow_tracking import MlflowTracking
 
     tracking = experiment.tracking
@@ -56,7 +75,7 @@ def _record(experiment: "Experiment", survey: "Survey", made: "Audit") -> str:
     of_dataset = {k: v for k, v in experiment.flat().items() if k.startswith("dataset.")}
     run.log_params(of_dataset)
     run.set_tags({"audit_digest": survey.digest})
-    counts = {kind: sum(f.kind == kind for f in made.findings) for kind in KINDS}
+    counts = {kind: sum(f.kind == kind for f in made.findings) for kind in made.kinds}
     run.log_metrics({f"findings/{kind.replace(' ', '_')}": n for kind, n in counts.items()})
     for path in made.files:
         run.log_file(path)

@@ -1,37 +1,47 @@
 """The audit as one HTML file: no network, images inside, light and dark, for screen and paper."""
 
+import base64
+import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from melanoma_exp.data.audit.findings import KINDS, Finding
+from melanoma_exp.data.audit.findings import LABEL, Finding
 from melanoma_exp.data.duplicates.survey import Survey
 from melanoma_exp.data.image_file import open_rgb, read_unchanged
 from melanoma_exp.system.html import data_uri, templates
 
 SHOWN = 40  # findings of a kind that are shown; the CSV has all
+SUSPECTS = 100  # of likely wrong labels, whose order says something
 IMAGES = 6  # images of one finding that are shown
 SIDE = 160  # longest side of an image in pixels
 
 
-def write(survey: Survey, findings: Sequence[Finding], path: Path) -> None:
+def write(
+    survey: Survey, kinds: Mapping[str, str], findings: Sequence[Finding], path: Path
+) -> None:
     """Writes the page.
 
-    Of each kind at most `SHOWN` findings are shown, the first ones of every detail and labels.
+    Of each kind at most `SHOWN` findings are shown, the first ones of every detail and labels; of
+    labels that are likely wrong the first `SUSPECTS`.
 
     Args:
         survey: The files the findings are about.
+        kinds: What was looked for, and what a finding of each kind means.
         findings: All of them.
         path: Of the page.
     """
-    sections = [_section(survey, kind, findings) for kind in KINDS]
+    sections = [_section(survey, kind, meaning, findings) for kind, meaning in kinds.items()]
+    script = Path(__file__).with_name("decide.js").read_text(encoding="utf-8")
     text = (
         templates(Path(__file__).parent)
         .get_template("audit.html.j2")
         .render(
             images=len(survey.listing.paths),
-            classes=len(survey.listing.samples.classes),
+            names=survey.listing.samples.classes,
+            script=script,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             digest=survey.digest,
             notes=survey.listing.notes,
             sections=sections,
@@ -41,15 +51,20 @@ def write(survey: Survey, findings: Sequence[Finding], path: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _section(survey: Survey, kind: str, findings: Sequence[Finding]) -> dict[str, Any]:
+def _section(
+    survey: Survey, kind: str, meaning: str, findings: Sequence[Finding]
+) -> dict[str, Any]:
     of_kind = [finding for finding in findings if finding.kind == kind]
-    shown = _spread(of_kind)
+    shown = of_kind[:SUSPECTS] if kind == LABEL else _spread(of_kind)
     return {
         "kind": kind,
-        "meaning": KINDS[kind],
+        "meaning": meaning,
         "total": len(of_kind),
         "details": Counter(finding.detail for finding in of_kind).most_common(),
-        "shown": [{"finding": f, "images": _images(survey, f)} for f in shown],
+        "shown": [
+            {"finding": f, "images": _images(survey, f), "beside": _beside(survey, f)}
+            for f in shown
+        ],
         "capped": len(of_kind) > len(shown),
     }
 
@@ -76,6 +91,18 @@ def _images(survey: Survey, finding: Finding) -> list[dict[str, str]]:
             "data": _data(listing.paths[row], survey.file_digests[row]),
         }
         for k, row in enumerate(finding.rows[:IMAGES])
+    ]
+
+
+def _beside(survey: Survey, finding: Finding) -> list[dict[str, str]]:
+    """Returns images of known look, with the class that each stands for."""
+    samples = survey.listing.samples
+    return [
+        {
+            "label": samples.classes[samples.label[row]],
+            "data": _data(survey.listing.paths[row], survey.file_digests[row]),
+        }
+        for row in finding.beside
     ]
 
 

@@ -12,18 +12,21 @@ from melanoma_exp.data.duplicates.near_duplicates import TURNS
 from melanoma_exp.data.duplicates.survey import Survey
 from melanoma_exp.system.shown import TableWriter
 
+LABEL, AGAIN = "likely wrong label", "same lesion"
 KINDS = {
     "unreadable": "files that cannot be decoded",
     "two labels": "one image under different labels",
     "train and test": "one image, lesion or patient in two official parts",
     "official label": "images in a folder that the official label contradicts",
     "doubled": "one image or a near-duplicate of it twice within one class and part",
+    LABEL: "networks that never saw the image believe in another class; look at it",
+    AGAIN: "photographs of what seems one lesion, not known to be one; look at them",
     "class count": "classes whose number of images is not the published one",
     "colour": outliers.COLOUR_RULE,
     "size": outliers.SIZE_RULE,
     "sharpness": outliers.SHARPNESS_RULE,
 }
-FAULTS = ("unreadable", "two labels", "train and test", "official label", "doubled")
+FAULTS = ("unreadable", "two labels", "train and test", "official label", "doubled", AGAIN)
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Finding:
         rows: Their rows in the listing; none where there is no image to show.
         note: What is particular about this one.
         distance: Of near-duplicates, 0 to 1; else None.
+        beside: Rows of images to compare it with: typical ones of its label and of the other
+            class.
     """
 
     kind: str
@@ -47,6 +52,7 @@ class Finding:
     rows: tuple[int, ...] = ()
     note: str = ""
     distance: float | None = None
+    beside: tuple[int, ...] = ()
 
 
 def find(survey: Survey) -> list[Finding]:
@@ -58,6 +64,7 @@ def find(survey: Survey) -> list[Finding]:
         *_unreadable(survey),
         *_repeated(survey),
         *_mislabelled(survey),
+        *_photographed_again(survey),
         *_counts(survey),
         *(
             Finding(kind, detail, *_named(survey, (row,)), note)
@@ -157,6 +164,31 @@ def _mislabelled(survey: Survey) -> Iterator[Finding]:
         named = _named(survey, (row,))
         if names and named[1][0] not in names:
             yield Finding("official label", f"officially {names[0]}", *named)
+
+
+def _photographed_again(survey: Survey) -> Iterator[Finding]:
+    """Yields pairs that nothing else ties: by no lesion id, as no copies of one picture."""
+    again, pairs, listing = survey.same_lesions, survey.fingerprints.pairs, survey.listing
+    if again is None:
+        return
+    copies = set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
+    same = dict(zip(survey.samples.image.tolist(), survey.identity.tolist(), strict=True))
+    for k in np.argsort(-again.agreeing, kind="stable").tolist():
+        a, b = rows = int(again.first[k]), int(again.second[k])
+        ids, labels, _ = named = _named(survey, rows)
+        lesions = listing.lesions[a], listing.lesions[b]
+        if rows in copies or same[a] == same[b] or (lesions[0] and lesions[0] == lesions[1]):
+            continue
+        note = f"{again.agreeing[k]} structures agree, turned by {again.turn[k]:.0f}°"
+        note += f", {again.scale[k]:.2f} times as large"
+        if all(lesions):
+            note += f"; lesions {' and '.join(lesions)}"
+        if len(set(listing.samples.official[list(rows)].tolist())) > 1:
+            note += "; in two official parts"
+        detail = ("sure" if again.sure[k] else "suspected") + ", two labels" * (
+            len(set(labels)) > 1
+        )
+        yield Finding(AGAIN, detail, *named, note)
 
 
 def _counts(survey: Survey) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from melanoma_exp.data import class_names
+from melanoma_exp.data.groups import SameLesion
 from melanoma_exp.data.inputs.spec import Inputs
 from melanoma_exp.data.labels import Conflicts, Labels
 from melanoma_exp.data.samples import Samples
@@ -70,6 +71,8 @@ class Dataset(Spec):
     max_pixels: int = Field(ge=64, le=1_000_000_000)
     labels: Labels
     conflicts: Conflicts
+    same_lesion: SameLesion  # lesions photographed again: looked for, and whether they group
+    decisions: UserPath | None  # what a person decided on the page of an audit
     inputs: Inputs | None  # columns of the metadata that the network sees beside the image
 
     @property
@@ -107,11 +110,16 @@ class Dataset(Spec):
             cache: The folder that holds what was seen between runs.
 
         Raises:
-            UserError: The folder or its CSV is missing or wrong, or a class is empty.
+            UserError: The folder or its CSV is missing or wrong, a class is empty, or a decision is
+                about no image of it.
         """
+        from melanoma_exp.data.audit import decisions
         from melanoma_exp.data.duplicates.survey import survey
 
-        return survey(self.find(cache), self.max_pixels, cache)
+        listing = self.find(cache)
+        if self.decisions is not None:
+            listing = decisions.apply(listing, decisions.read(self.decisions))
+        return survey(listing, self.max_pixels, cache, self.same_lesion)
 
     def load(self, cache: Path) -> LoadedDataset:
         """Finds, checks and decodes the images, and settles their labels.

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from melanoma_exp.data import image_file
-from melanoma_exp.data.duplicates import fingerprints
+from melanoma_exp.data.duplicates import fingerprints, same_lesion
 from melanoma_exp.data.duplicates.fingerprints import Fingerprints
-from melanoma_exp.data.groups import unite
+from melanoma_exp.data.duplicates.same_lesion import SameLesions
+from melanoma_exp.data.groups import SameLesion, unite
 from melanoma_exp.data.listing import Listing
 from melanoma_exp.data.samples import Samples
 from melanoma_exp.spec import digest
@@ -22,11 +23,14 @@ class Survey:
 
     Attributes:
         listing: All files.
-        samples: The readable rows, grouped by lesion, image id, equal bytes, equal pixels and
-            near-identical pictures. `samples.image` is the row of the listing.
+        samples: The readable rows, grouped by lesion, image id, equal bytes, equal pixels,
+            near-identical pictures and, where asked for, lesions surely photographed again.
+            `samples.image` is the row of the listing.
         identity: str (len(samples),), rows of one image share it: equal bytes, pixels or image id.
         file_digests: SHA-256 of each file of the listing, "" where it cannot be opened.
         fingerprints: What the files show.
+        same_lesions: Pairs of rows that seem to show one lesion, None where nobody looked. Of
+            several files with equal pixels the first stands for all.
         digest: Identifies files, labels, groups and metadata, not where they lie.
     """
 
@@ -35,6 +39,7 @@ class Survey:
     identity: np.ndarray
     file_digests: tuple[str, ...]
     fingerprints: Fingerprints
+    same_lesions: SameLesions | None
     digest: str
 
     @property
@@ -48,13 +53,15 @@ class Survey:
         return tuple(f"{self.listing.paths[k]}: {why}" for k, why in self.fingerprints.bad.items())
 
 
-def survey(listing: Listing, max_pixels: int, cache: Path) -> Survey:
+def survey(listing: Listing, max_pixels: int, cache: Path, again: SameLesion) -> Survey:
     """Returns what the files of a listing show and which of them belong together.
 
     Args:
         listing: The files.
         max_pixels: Larger images count as unreadable.
         cache: The folder of cached data.
+        again: Whether lesions that were photographed again are looked for, for review alone or
+            also to group the sure ones.
 
     Raises:
         UserError: A file changed while it was read, or the cache cannot be written.
@@ -66,6 +73,12 @@ def survey(listing: Listing, max_pixels: int, cache: Path) -> Survey:
     seen = replace(seen, bad=dict(sorted({**seen.bad, **closed}.items())))
     identity = unite([file_digests, seen.pixels, listing.image_ids])
     links = np.stack([seen.pairs.first, seen.pairs.second], axis=1)
+    found = (
+        None if again == "off" else _same_lesions(listing, file_digests, seen, max_pixels, cache)
+    )
+    if found is not None and again == "sure":
+        sure = np.stack([found.first, found.second], axis=1)[found.sure]
+        links = np.concatenate([links, sure])
     group = unite([listing.samples.group.tolist(), file_digests, seen.pixels], links)
     everything = replace(listing.samples, group=group)
     readable = np.array([k not in seen.bad for k in range(len(listing.paths))], bool)
@@ -79,8 +92,29 @@ def survey(listing: Listing, max_pixels: int, cache: Path) -> Survey:
         sorted(zip(map(str, s.source), listing.lesions, listing.confirmed, strict=True)),
     ]
     return Survey(
-        listing, everything.take(readable), identity[readable], file_digests, seen, digest(content)
+        listing=listing,
+        samples=everything.take(readable),
+        identity=identity[readable],
+        file_digests=file_digests,
+        fingerprints=seen,
+        same_lesions=found,
+        digest=digest(content),
     )
+
+
+def _same_lesions(
+    listing: Listing,
+    file_digests: tuple[str, ...],
+    seen: Fingerprints,
+    max_pixels: int,
+    cache: Path,
+) -> SameLesions:
+    """Returns pairs of rows, of several files with equal pixels the first alone."""
+    names, first = np.unique(seen.pixels, return_index=True)
+    rows = np.sort(first[names != ""])
+    paths = [listing.paths[row] for row in rows]
+    found = same_lesion.find(paths, [file_digests[row] for row in rows], max_pixels, cache)
+    return replace(found, first=rows[found.first], second=rows[found.second])
 
 
 def _file_digest(path: Path, max_pixels: int) -> str | ValueError:
