@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from melanoma_exp.data.layouts import csv_text
-from melanoma_exp.data.layouts.image_files import SUFFIXES
+from melanoma_exp.data.layouts.image_files import SUFFIXES, names_mask
 from melanoma_exp.spec import UserError
 
 
@@ -18,11 +18,13 @@ class Sources:
         files: Each once, in the order of the paths; files of a folder by name.
         absent: Named on the command line or in a CSV, but missing.
         ignored: Files in folders that are not images by their suffix.
+        masks: Of the files, those in folders whose names say masks or segmentations.
     """
 
     files: tuple[Path, ...]
     absent: tuple[Path, ...]
     ignored: int
+    masks: tuple[Path, ...] = ()
 
 
 def find(paths: Sequence[Path]) -> Sources:
@@ -35,12 +37,14 @@ def find(paths: Sequence[Path]) -> Sources:
     """
     found: dict[Path, None] = {}
     absent: list[Path] = []
+    masks: list[Path] = []
     ignored = 0
     for path in paths:
         if path.is_dir():
             for file in _below(path):
                 if file.suffix.lower() in SUFFIXES:
                     found[file] = None
+                    masks += [file] * _is_mask(file.relative_to(path))
                 else:
                     ignored += 1
             continue
@@ -56,7 +60,13 @@ def find(paths: Sequence[Path]) -> Sources:
             f"predict: found no image ({'/'.join(SUFFIXES)}) in {where}{missing}; "
             "name files, folders or a CSV with a column path"
         )
-    return Sources(tuple(found), tuple(absent), ignored)
+    return Sources(tuple(found), tuple(absent), ignored, tuple(dict.fromkeys(masks)))
+
+
+def _is_mask(path: Path) -> bool:
+    return names_mask(path.stem, folder=False) or any(
+        names_mask(name, folder=True) for name in path.parts[:-1]
+    )
 
 
 def _below(folder: Path) -> Iterator[Path]:

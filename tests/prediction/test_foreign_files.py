@@ -15,7 +15,7 @@ from small_run import experiment
 
 from melanoma_exp import config
 from melanoma_exp.cli.commands import COMMANDS
-from melanoma_exp.prediction import saved_model, served_model
+from melanoma_exp.prediction import saved_model, served_model, sources
 from melanoma_exp.prediction.manifest import Manifest
 from melanoma_exp.prediction.predict import NO_NUMBER, Prediction, predict, predict_batch
 from melanoma_exp.prediction.saved_model import SavedModel
@@ -155,3 +155,24 @@ def test_predict_names_what_is_no_file(finished: Any, images: Path, tmp_path: Pa
     os.mkfifo(tmp_path / "list.csv")
     with pytest.raises(UserError, match=r"list\.csv: cannot be read: is a pipe"):
         COMMANDS["predict"]([run.info.run_id, str(tmp_path / "list.csv")])
+
+
+def test_rerun_repeats_no_experiment_but_the_runs_own(finished: Any, tmp_path: Path) -> None:
+    workdir, run, _ = finished
+    shutil.copytree(workdir / "mlruns", tmp_path / "mlruns")
+    folder = tmp_path / "mlruns" / "artifacts" / run.info.run_id / "artifacts"
+    text = (folder / "experiment.json").read_text()
+    (folder / "experiment.json").write_text(text.replace('"seed": 1', '"seed": 2'))
+    with pytest.raises(UserError, match=r"experiment\.json: is not the file this run wrote"):
+        COMMANDS["rerun"]([run.info.run_id, f"tracking.folder={tmp_path}/mlruns"])
+
+
+def test_masks_among_the_images_are_named(tmp_path: Path) -> None:
+    names = ["a.png", "a_segmentation.png", "masks/a.png", "unmasked/b.png"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = sources.find([tmp_path, tmp_path / "masks"])
+    assert sorted(found.files) == sorted(tmp_path / name for name in names)
+    assert sorted(found.masks) == [tmp_path / "a_segmentation.png", tmp_path / "masks" / "a.png"]
+    assert not sources.find([tmp_path / "masks" / "a.png"]).masks  # named one by one

@@ -57,6 +57,13 @@ def predict(words: list[str]) -> None:
     terminal.print_worklist(screen, found)
     if sought.ignored:
         screen.print(f"ignored {sought.ignored} files in folders that are no images")
+    if sought.masks:
+        screen.print(
+            f"{len(sought.masks)} of the images are masks or segmentations by their names, not "
+            f"photographs: {sought.masks[0]}",
+            markup=False,
+            soft_wrap=True,
+        )
     if given.out:
         found.write(given.out)
         screen.print(f"all images: {given.out}", soft_wrap=True)

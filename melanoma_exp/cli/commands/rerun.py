@@ -1,6 +1,12 @@
 """The command `rerun`."""
 
+from typing import TYPE_CHECKING
+
 from melanoma_exp.cli.arguments import Parser, compose_storage
+from melanoma_exp.spec import UserError
+
+if TYPE_CHECKING:
+    from melanoma_exp.tracking.archive import Archive
 
 
 def rerun(words: list[str]) -> None:
@@ -17,7 +23,7 @@ def rerun(words: list[str]) -> None:
     here = compose_storage("rerun", overrides)
     archive = here.tracking.archive()
     archive.run(given.run_id).check_trained()
-    before = config.parse_json(archive.text(given.run_id, "experiment.json"))
+    before = config.parse_json(_recorded(archive, given.run_id))
     tags = {"rerun_of": given.run_id}
     if isinstance(before.model, Ensemble):
         from melanoma_exp.comparison import selection
@@ -30,3 +36,21 @@ def rerun(words: list[str]) -> None:
         return
     again = before.model_copy(update={"tracking": here.tracking, "cache": here.cache})
     runner.run(again, resume.new_job_folder(), tags)
+
+
+def _recorded(archive: "Archive", run_id: str) -> str:
+    """Returns a run's `experiment.json`, which must be the one that its `model.json` names.
+
+    A run that did not come to its end has no `model.json`, and one that lost it is repeated too.
+
+    Raises:
+        UserError: It is another, or is not there.
+    """
+    from melanoma_exp.prediction import manifest
+
+    try:
+        described = archive.file(run_id, manifest.NAME)
+    except UserError:
+        return archive.text(run_id, manifest.EXPERIMENT)
+    path = archive.file(run_id, manifest.EXPERIMENT)
+    return manifest.Manifest.read(described).read_text(manifest.EXPERIMENT, path)
