@@ -38,7 +38,7 @@ def offer(
     Raises:
         UserError: There is no such collection, or the archive answers nothing of use.
     """
-    named = isic_archive.collections(client, source.api, asked.collections)
+    named = isic_archive.collections(client, source.api, asked.collections, source.page)
     seen = "images listed by the archive"
     images = isic_archive.images(
         client, source.api, asked.collections, lambda k, n: shown(seen, k, n)
@@ -125,8 +125,7 @@ def _one(client: Client, asked: Asked, source: Archive, image: ArchiveImage) -> 
     if _is_there(path, image):
         return record.saved(path)
     content = client.content(url, size, source.api)
-    magic = MAGIC.get(path.suffix)
-    if len(content) != size or (magic and not content.startswith(magic)):
+    if len(content) != size or not content.startswith(_magic(path)):
         what = f"{len(content)} bytes instead of {size}" if len(content) != size else "no image"
         raise UserError(f"{url}: gives {what} for {image.isic_id}; type the same command again")
     partial = asked.work / f"{path.name}.tmp"
@@ -136,7 +135,14 @@ def _one(client: Client, asked: Asked, source: Archive, image: ArchiveImage) -> 
 
 
 def _is_there(path: Path, image: ArchiveImage) -> bool:
-    return path.is_file() and path.stat().st_size == image.files.full.size
+    if not path.is_file() or path.stat().st_size != image.files.full.size:
+        return False
+    with path.open("rb") as file:  # a power cut may have left zeros
+        return file.read(len(_magic(path))) == _magic(path)
+
+
+def _magic(path: Path) -> bytes:
+    return MAGIC[path.suffix]
 
 
 def _path(asked: Asked, image: ArchiveImage) -> Path:

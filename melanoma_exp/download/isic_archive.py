@@ -71,8 +71,14 @@ class Collection(_Answer):
     name: str
 
 
-def collections(client: Client, api: str, ids: Sequence[int]) -> list[Collection]:
+def collections(client: Client, api: str, ids: Sequence[int], page: str) -> list[Collection]:
     """Returns the named collections.
+
+    Args:
+        client: Asks.
+        api: The address of the API.
+        ids: Their numbers.
+        page: Where a person finds all of them.
 
     Raises:
         UserError: One is not there.
@@ -86,7 +92,7 @@ def collections(client: Client, api: str, ids: Sequence[int]) -> list[Collection
                 raise
             raise UserError(
                 f"--collection {number}: the ISIC Archive has no public collection of that number; "
-                "https://api.isic-archive.com/collections/ lists them"
+                f"{page} lists them"
             ) from None
     return _valid(Collection, found, api)
 

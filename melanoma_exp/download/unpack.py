@@ -17,7 +17,7 @@ RATIO, SLACK = 20, 1 << 28  # images hardly shrink: more than this many times th
 ENTRIES = 2_000_000
 CHUNK = 1 << 20
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\:]")
-_JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db")
+_JUNK = ("__MACOSX", "Thumbs.db")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def unpack(
     aside: Path,
     moved: Callable[[int], None],
 ) -> dict[str, Saved]:
-    """Unpacks a ZIP; files that are there already and whole are left as they are.
+    """Unpacks a ZIP but for hidden files; those that are there already and whole stay as they are.
 
     Args:
         archive: The ZIP.
@@ -102,13 +102,13 @@ def _safe(
 ) -> Iterator[Member]:
     for info in infos:
         path = PurePosixPath(info.filename)
-        if set(path.parts).intersection(_JUNK):
+        outside = path.is_absolute() or ".." in path.parts or _UNSAFE.search(info.filename)
+        hidden = any(part.startswith(".") for part in path.parts)
+        if not outside and (hidden or set(path.parts).intersection(_JUNK)):
             continue
         kind = stat.S_IFMT(info.external_attr >> 16)
         harmless = kind in (0, stat.S_IFREG) and not info.flag_bits & 1
-        outside = path.is_absolute() or ".." in path.parts or _UNSAFE.search(info.filename)
-        hidden = any(part.startswith(".") for part in path.parts)
-        if outside or not harmless or hidden or not path.parts:
+        if outside or not harmless or not path.parts:
             why = "leads out of its folder" if outside else "is no plain file"
             raise UserError(
                 f"{archive.name}: its entry {ascii(info.filename)} {why}; nothing was unpacked"

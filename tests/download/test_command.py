@@ -1,44 +1,14 @@
-"""The command `download` as a user meets it: asked, interrupted, started twice, out of disk."""
-
-import io
-import os
-import signal
-import subprocess
-import sys
-import time
-import zipfile
-from pathlib import Path
+"""The command `download` as a user meets it: asked, refused, out of disk, once more."""
 
 import pytest
-from launched import ENVIRONMENT
-from offered_sets import archive, offer
-from web import Page, Web
+from offered_sets import archive, refused, words
 
 from melanoma_exp.cli import main
 from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.download import job, record
-from melanoma_exp.download.client import CHUNK
 from melanoma_exp.spec import UserError
 
 PART_1 = "/ham10000/HAM10000_images_part_1.zip"
-
-
-@pytest.fixture
-def table(server, tmp_path):
-    """A table of sources: HAM10000 on the server."""
-    (tmp_path / "drawn").mkdir()
-    return offer(server, "ham10000", tmp_path / "drawn")
-
-
-def words(table: Path, folder: Path, *more: str) -> list[str]:
-    return ["ham10000", "--to", str(folder), "--sources", str(table), *more]
-
-
-def refused(*asked: str) -> str:
-    with pytest.raises(UserError) as error:
-        COMMANDS["download"](list(asked))
-    (line,) = error.value.lines
-    return line
 
 
 def test_nothing_is_fetched_before_the_licence_is_accepted(server, table, tmp_path, capsys):
@@ -186,60 +156,3 @@ def test_a_table_of_sources_that_is_none_is_named_by_its_keys(tmp_path, table):
     assert any("sets.ham10000.preset: is missing" in line for line in lines)
     wrong.write_text("{: -")
     assert "wrong.yaml: is no YAML" in refused("ham10000", "--sources", str(wrong))
-
-
-def slowly(handler: object, page: Page) -> None:
-    """Sends half of a page, and the rest after a minute."""
-    handler.head(200, len(page.body), {"ETag": page.tag})  # type: ignore[attr-defined]
-    handler.wfile.write(page.body[: len(page.body) // 2])  # type: ignore[attr-defined]
-    handler.wfile.flush()  # type: ignore[attr-defined]
-    time.sleep(60)
-
-
-def start(table: Path, folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "melanoma_exp", "download", *words(table, folder, "--yes")],
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def started(server: Web, table: Path, folder: Path) -> subprocess.Popen[str]:
-    """Returns a process that has fetched a piece of a ZIP and waits for the next."""
-    page = server.pages[PART_1]
-    with zipfile.ZipFile(body := io.BytesIO(page.body), "a") as archive:
-        archive.writestr("notes.txt", os.urandom(300_000))
-    page.body = body.getvalue()
-    server.faults[PART_1] = [slowly]
-    process = start(table, folder)
-    part = folder / record.WORK / ".HAM10000_images_part_1.zip.part"
-    while process.poll() is None and not (part.exists() and part.stat().st_size == 2 * CHUNK):
-        time.sleep(0.05)
-    assert process.poll() is None, process.communicate()[0]
-    return process
-
-
-def test_a_killed_download_goes_on_and_two_at_once_are_told_apart(server, table, tmp_path):
-    folder = tmp_path / "set"
-    first = started(server, table, folder)
-    line = refused(*words(table, folder, "--yes"))
-    assert line.startswith(f"{folder} is being written by process {first.pid}, since ")
-    assert record.tags(folder) == {"source": "a download that has not ended"}
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    assert not list(folder.rglob("*.jpg"))
-    COMMANDS["download"](words(table, folder, "--yes"))
-    assert server.ranges(PART_1)[-1] == f"bytes={2 * CHUNK}-"
-    assert (folder / record.SOURCE).exists() and not (folder / record.WORK).exists()
-    assert len(list(folder.rglob("*.jpg"))) == 24
-    assert record.tags(folder)["source_licence"].startswith("CC BY-NC 4.0")
-
-
-def test_ctrl_c_says_how_to_go_on(server, table, tmp_path):
-    process = started(server, table, tmp_path / "set")
-    process.send_signal(signal.SIGINT)
-    said = process.communicate()[0]
-    assert process.returncode == 130 and "Traceback" not in said
-    assert said.splitlines()[-1].endswith("type the same command again to go on")

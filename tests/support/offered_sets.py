@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import drawn_sets
+import pytest
 import yaml
 from drawn_sets import N, isic, picture, write
 from web import Page, Web
 
+from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.download import sources
+from melanoma_exp.spec import UserError
 
 OUTER = "Skin cancer ISIC The International Skin Imaging Collaboration"
 PER_PAGE = 5  # images that a page of the archive lists
@@ -161,3 +164,16 @@ def _image(server: Web, k: int) -> dict[str, Any]:
 
 def _json(content: Any) -> Page:
     return Page(json.dumps(content).encode(), kind="application/json")
+
+
+def words(table: Path, folder: Path, *more: str) -> list[str]:
+    """Returns the words after `download` that fetch HAM10000."""
+    return ["ham10000", "--to", str(folder), "--sources", str(table), *more]
+
+
+def refused(*asked: str) -> str:
+    """Returns the one line in which `download` refuses its words."""
+    with pytest.raises(UserError) as error:
+        COMMANDS["download"](list(asked))
+    (line,) = error.value.lines
+    return line
