@@ -138,7 +138,7 @@ def _bring(
     def seen(count: int) -> None:
         nonlocal unpacked
         unpacked += count
-        shown(f"bytes unpacked of {remote.name}", unpacked, max(total, unpacked))
+        shown("bytes unpacked", unpacked, max(total, unpacked))
 
     inside = unpack.unpack(target, asked.folder, remote.unpack_to, remote.strip, asked.work, seen)
     found = found.model_copy(update={"holds": tuple(sorted({p.split("/")[0] for p in inside}))})

@@ -154,7 +154,7 @@ def _show(screen: "Console", asked: "Asked", offered: "Offered") -> None:
         ("page", offered.page),
         ("from", ", ".join(offered.hosts)),
         ("licence", f"{offered.licence}; {offered.licence_url}"),
-        ("name", offered.attribution),
+        ("credit", offered.attribution),
         ("cite", offered.citation),
         ("size", f"{file_size(offered.to_fetch)}{more} to fetch"),
         ("disk", f"{file_size(offered.needed)} needed, {free} free for {asked.folder}"),
@@ -207,13 +207,13 @@ def _counting(screen: "Console") -> "Iterator[Shown]":
     from melanoma_exp.report.counter import Counter
 
     with ExitStack() as stack:
-        counters: dict[str, Counter] = {}
+        counters: dict[str, Counter] = {}  # the one that is on the screen
 
         def shown(what: str, done: int, total: int) -> None:
             if what not in counters:
                 stack.close()
-                of_bytes = what.startswith("bytes ")
-                name = what.removeprefix("bytes ")
+                counters.clear()
+                name, of_bytes = what.removeprefix("bytes "), what.startswith("bytes ")
                 counters[what] = stack.enter_context(Counter(screen, name, of_bytes))
             counters[what].update(done, total)
 
