@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from melanoma_exp.evaluation.metrics.interval import Estimate
 from melanoma_exp.report import figures
+from melanoma_exp.report.figures.svg import inline_svg
 
 
 def drawn(figure: Figure) -> list[np.ndarray]:
@@ -146,6 +147,13 @@ def test_a_name_is_drawn_as_it_is_without_formulas_and_control_characters(
         figures.save(figure, tmp_path / f"{k}.png")
         shown = name.replace("$", r"\$").replace("\x1b", "\ufffd")
         assert any(shown in text for text in texts(figure)), texts(figure)
+
+
+def test_what_a_line_says_of_itself_in_a_page_is_text_alone() -> None:
+    figure = Figure()
+    figure.subplots().plot([1, 2], [1, 2], gid="line")
+    drawn = inline_svg(figure, {}, {"line": "\x1b[31m<b>run"})
+    assert "<title>\ufffd[31m&lt;b&gt;run</title>" in drawn
 
 
 def test_images_of_another_dtype_are_refused() -> None:

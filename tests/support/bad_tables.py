@@ -151,6 +151,16 @@ def one_group(place: Path) -> Any:
     prepare(place, dataset(place, **GROUP))
 
 
+def pipes(kind: str, *names: str) -> Case:
+    def given(place: Path) -> Any:
+        for name in names:
+            (place / "data" / name).parent.mkdir(parents=True)
+            os.mkfifo(place / "data" / name)
+        option("dataset", kind, AnyDataset, root=place / "data").find(place / "cache")
+
+    return given
+
+
 def many(*classes: tuple[str, int]) -> Sequence[str]:
     return [f"{name}/{name.replace('/', '_')}{k}.png" for name, n in classes for k in range(n)]
 
@@ -169,6 +179,10 @@ FOLDERS: dict[str, Case] = {
     "one patient": one_group,
     "two pictures of one name": namesakes,
     "a name that is not UTF-8": not_utf8,
+    "an .npz that is a pipe": pipes("dermamnist", "a/dermamnist.npz"),
+    "two tables of one name that are pipes": pipes(
+        "ham10000", "a/HAM10000_metadata.csv", "b/HAM10000_metadata.csv"
+    ),
     "no class of the task": folders(*many(("a", 6), ("b", 6)), task="melanoma"),
     "official labels that are not there": folders(*many(("a", 6), ("b", 6)), labels="verified"),
 }

@@ -73,9 +73,11 @@ def _arrays(path: Path, *names: str) -> Iterator[np.ndarray]:
         UserError: It cannot be read or lacks one.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with files.open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
             for name in names:
                 yield arrays[name]
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
     except KeyError as error:
         raise UserError(f"{path}: lacks the array {error.args[0].split()[0]}") from error
     except Exception as error:  # a damaged archive can make NumPy raise anything

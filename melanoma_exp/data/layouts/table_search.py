@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 from melanoma_exp.data.layouts import table_file
+from melanoma_exp.data.layouts.csv_text import MOST
 from melanoma_exp.data.layouts.image_files import is_passed_over
 from melanoma_exp.spec import UserError
+from melanoma_exp.system.files import read_named
 
 SHOWN = 5  # tables that a message lists
 
@@ -84,7 +86,8 @@ def _only(same: Sequence[Path]) -> Path:
     """Returns the nearest of files of one name, which must all be the same."""
     first, *others = sorted(same, key=lambda path: (len(path.parts), path))
     for other in others:
-        if first.stat().st_size != other.stat().st_size or first.read_bytes() != other.read_bytes():
+        same_size = first.stat().st_size == other.stat().st_size
+        if not same_size or read_named(first, MOST) != read_named(other, MOST):
             raise UserError(
                 f"{first} and {other} are different tables of one name: name one of them by its "
                 "path below dataset.root, dataset.table=FILE"

@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 import matplotlib
 from matplotlib.figure import Figure
 
+from melanoma_exp.system.shown import without_control
+
 _NAMESPACE = re.compile(r"^\{[^}]*\}")
 _DROPPED = ("metadata", "defs")  # date and version; clipping, which no figure here needs
 
@@ -56,5 +58,5 @@ def _clean(
             _clean(child, colours, titles)
     if gid in titles:
         title = ElementTree.Element("title")
-        title.text = titles[gid]
+        title.text = without_control(titles[gid])
         node.insert(0, title)
