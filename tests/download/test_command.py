@@ -126,6 +126,7 @@ def test_a_folder_of_something_else_is_left_alone(server, table, tmp_path):
     assert line == f"--to: {folder} holds ham10000; name another folder for isic --collection 7"
     (tmp_path / "file").write_text("")
     assert "is a file; name a folder" in refused(*words(table, tmp_path / "file"))
+    assert "Not a directory" in refused(*words(table, tmp_path / "file" / "below"))
     (folder / record.SOURCE).write_text('{"set": 1}')
     assert "source.json: is damaged at set" in refused(*words(table, folder, "--yes"))
 

@@ -89,7 +89,7 @@ def download(words: list[str]) -> None:
     if given.set != ARCHIVE and given.set not in table.sets:
         raise UserError(f"{given.sources}: has no set {given.set} (it has {', '.join(table.sets)})")
     screen = console.console()
-    with job.claimed(asked), _advice(folder):
+    with _advice(folder), job.claimed(asked):
         _bring(screen, asked, table, given.yes)
 
 
@@ -223,16 +223,15 @@ def _counting(screen: "Console") -> "Iterator[Shown]":
 @contextmanager
 def _advice(folder: Path) -> Iterator[None]:
     """Says of what stopped a download that the same command goes on with it."""
-    from melanoma_exp.system.disk import why_unwritable
-
     again = "what was fetched is kept: type the same command again to go on"
     try:
         yield
     except OSError as error:
-        if not (why := why_unwritable(error)):
+        if not error.strerror:
             raise
-        reason = why.rpartition(": ")[2]
-        raise UserError(f"cannot write in {folder.absolute()}: {reason}; {again}") from error
+        raise UserError(
+            f"cannot write in {folder.absolute()}: {error.strerror}; {again}"
+        ) from error
     except KeyboardInterrupt as error:
         error.message = again  # type: ignore[attr-defined]
         raise
