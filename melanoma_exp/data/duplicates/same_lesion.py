@@ -27,7 +27,7 @@ MATCHES = 64  # the clearest ones; every pair of them is tried
 APART = 20.0  # least distance in pixels between two matches that propose a similarity
 SCALES = (1 / 3, 3.0)  # of a photograph against another of the same lesion
 NEAR = 5.0  # pixels within which a match agrees with a similarity
-WIDTH = 8.0  # least deviation in pixels across the line along which agreeing matches lie: a ruler
+WIDTH = 5.0  # pixels that half of the agreeing matches must be off their line, which is a ruler's
 SUSPECTED = 7  # agreeing matches
 SURE = 12  # agreeing matches: see docs/decisions on same lesions
 BLOCK = 2**14  # pairs of one entry of the cache
@@ -200,9 +200,10 @@ def _similarity(z: NDArray[np.complex128], w: NDArray[np.complex128]) -> tuple[i
 
 
 def _width(points: NDArray[np.complex128]) -> float:
-    """Returns the standard deviation of points across the line that they lie along most."""
-    spread = np.linalg.eigvalsh(np.cov(points.real, points.imag))
-    return float(np.sqrt(max(spread[0], 0.0)))
+    """Returns the median distance of points from the line that they lie along most."""
+    centred = points - points.mean()
+    _, axes = np.linalg.eigh(np.cov(centred.real, centred.imag))
+    return float(np.median(np.abs(centred.real * axes[0, 0] + centred.imag * axes[1, 0])))
 
 
 def _in_order(found: NDArray, order: NDArray[np.int64]) -> SameLesions:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from melanoma_exp.data.duplicates.local_features import SIZE
 
-NEAREST = 30  # images that each image is compared with
+NEAREST = 60  # images that each image is compared with
 SAMPLE = 2**17  # descriptors that the vocabulary is learned from
+WEIGHTS = (1.0, 0.5, 0.25)  # of the words that are nearest to a descriptor, by rank
 WORD = 8  # descriptors of the sample for each word
 MOST_CELLS = 128  # of each level
 ROUNDS = 8  # of k-means
@@ -45,9 +46,11 @@ def _nearest(descriptors: Sequence[NDArray[np.uint8]]) -> NDArray[np.int64]:
     n = len(descriptors)
     tree = _Vocabulary(_sample(descriptors))
     blocks = [descriptors[start : start + ROWS] for start in range(0, n, ROWS)]
-    flat = np.concatenate([tree.words(np.concatenate(block)) for block in blocks])
+    words = np.concatenate([tree.words(np.concatenate(block)) for block in blocks])
     image = np.repeat(np.arange(n), [len(of_image) for of_image in descriptors])
-    counts = csr_array((np.ones(len(flat), np.float32), (image, flat)), (n, tree.size))
+    weights = np.tile(np.array(WEIGHTS, np.float32), len(words))
+    place = np.repeat(image, len(WEIGHTS)), words.ravel()
+    counts = csr_array((weights, place), (n, tree.size))
     held = np.bincount(counts.indices, minlength=tree.size)  # images that have the word
     # A hair or a ruler repeats one word: the root keeps it from outweighing all others.
     rare = np.log(n / np.maximum(held, 1)).astype(np.float32)
@@ -94,15 +97,24 @@ class _Vocabulary:
         self.size = int(self._begins[-1])
 
     def words(self, descriptors: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Returns the word of each descriptor, int64 (m,)."""
-        cell = _assign(descriptors, self._coarse)
-        order = np.argsort(cell, kind="stable")
-        ends = np.cumsum(np.bincount(cell, minlength=len(self._fine)))[:-1]
-        found = np.empty(len(descriptors), np.int64)
-        for k, some in enumerate(np.split(order, ends)):
-            if len(some):
-                found[some] = self._begins[k] + _assign(descriptors[some], self._fine[k])
-        return found
+        """Returns the nearest words of each descriptor, int64 (m, len(WEIGHTS)), nearest first.
+
+        They are looked for in the two nearest cells: one alone often misses the nearest word.
+        """
+        cells, far = _two_nearest(descriptors, self._coarse)
+        words = np.zeros((len(descriptors), 4), np.int64)
+        distance = np.full(words.shape, np.inf, np.float32)
+        for k, fine in enumerate(self._fine):
+            for column in (0, 1):
+                some = np.flatnonzero((cells[:, column] == k) & (far[:, column] < np.inf))
+                if len(some):
+                    near, distances = _two_nearest(descriptors[some], fine)
+                    words[some, 2 * column : 2 * column + 2] = self._begins[k] + near
+                    distance[some, 2 * column : 2 * column + 2] = distances
+        order = np.argsort(distance, axis=1, kind="stable")[:, : len(WEIGHTS)]
+        words = np.take_along_axis(words, order, axis=1)
+        known = np.take_along_axis(distance, order, axis=1) < np.inf
+        return np.where(known, words, words[:, :1])
 
 
 def _centres(rows: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
@@ -121,6 +133,23 @@ def _centres(rows: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
         sums = np.add.reduceat(rows[order].astype(np.int64), begins, axis=0)
         centres = np.rint(sums / held[held > 0, None]).astype(np.uint8)
     return centres
+
+
+def _two_nearest(
+    rows: NDArray[np.uint8], centres: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Returns the two nearest centres of each row and, up to a constant, how far they are.
+
+    Where there is one centre alone, the second is as far as can be.
+    """
+    whole = centres.astype(np.float32)
+    distance = (whole**2).sum(axis=1) - 2 * (rows.astype(np.float32) @ whole.T)
+    each = np.arange(len(rows))
+    first = distance.argmin(axis=1)
+    nearest = distance[each, first]
+    distance[each, first] = np.inf
+    second = distance.argmin(axis=1)
+    return np.stack([first, second], axis=1), np.stack([nearest, distance[each, second]], axis=1)
 
 
 def _assign(rows: NDArray[np.uint8], centres: NDArray[np.uint8]) -> NDArray[np.int64]:
