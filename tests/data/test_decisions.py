@@ -41,6 +41,10 @@ def test_labels_change_images_go_and_lesions_are_tied(spec, folder, tmp_path) ->
     assert all(name == source[0] for source, name in names.items())
     group = dict(zip(samples.source, samples.group, strict=True))
     assert group["b/1.png"] == group["a/4.png"] and len(set(group.values())) == 6
+    lesion = dict(
+        zip(loaded.survey.listing.samples.source, loaded.survey.listing.lesions, strict=True)
+    )
+    assert lesion.pop("b/1.png") == lesion.pop("a/4.png") != "" and set(lesion.values()) == {""}
     assert loaded.digest != before.digest
     assert {p: p.read_bytes() for p in (tmp_path / "data").rglob("*.png")} == files
     sha256 = hashlib.sha256((HEAD + rows).encode()).hexdigest()

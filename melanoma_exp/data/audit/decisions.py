@@ -118,8 +118,12 @@ def apply(listing: Listing, decisions: Decisions) -> Listing:
             guess = did_you_mean(name, samples.classes)
             raise UserError(f"{KEY}: {source}: the dataset has no class {name}{guess}")
         label[row_of[source]] = samples.classes.index(name)
-    links = np.array([[row_of[a], row_of[b]] for a, b in decisions.tied], np.int64)
+    links = np.array([[row_of[a], row_of[b]] for a, b in decisions.tied], np.int64).reshape(-1, 2)
     group = unite([samples.group.tolist()], links) if len(links) else samples.group
+    lesion = unite([listing.lesions, samples.source.tolist()], links)
+    # Whoever shares a lesion id with a tied image is of that lesion, too.
+    known = np.isin(lesion, lesion[links.ravel()])
+    lesions = np.where(known, lesion, np.array(listing.lesions, dtype=str))
     stay = ~np.isin(samples.source, list(decisions.dropped))
     if not stay.any():
         raise UserError(f"{KEY}: leaves out every image")
@@ -130,7 +134,7 @@ def apply(listing: Listing, decisions: Decisions) -> Listing:
         samples=replace(kept, image=np.arange(len(rows))),
         paths=tuple(listing.paths[row] for row in rows),
         notes=(*listing.notes, decisions.sentence),
-        lesions=tuple(listing.lesions[row] for row in rows),
+        lesions=tuple(lesions[rows].tolist()),
         image_ids=tuple(listing.image_ids[row] for row in rows),
         confirmed=tuple(listing.confirmed[row] for row in rows),
         groups={name: tuple(of[row] for row in rows) for name, of in listing.groups.items()},
