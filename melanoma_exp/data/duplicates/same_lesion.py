@@ -31,7 +31,7 @@ WIDTH = 5.0  # pixels that half of the agreeing matches must be off their line, 
 SUSPECTED = 7  # agreeing matches
 SURE = 12  # agreeing matches: see docs/decisions on same lesions
 BLOCK = 2**14  # pairs of one entry of the cache
-VERSION = 1  # raise it when the same features would give other pairs
+VERSION = 2  # raise it when the same features would give other pairs
 
 
 @dataclass(frozen=True)
