@@ -58,7 +58,8 @@ def main(words: list[str], folder: Path = HERE) -> None:
         setups = {row: found[k * repeats :][:repeats] for k, row in enumerate(study.rows)}
         for name, (rows, views) in study.ensembles.items():
             members = [run for row in rows for run in setups[row]]
-            setups[name] = ensembles(archive, name, members, views, common)
+            for_each_seed = "seed" in study.repeats
+            setups[name] = ensembles(archive, name, members, for_each_seed, views, common)
         compared = compare(archive, study, setups)
     except UserError as error:
         sys.exit("\n".join(error.lines))
@@ -129,19 +130,21 @@ def ensembles(
     archive: Archive,
     name: str,
     members: Sequence[StoredRun],
+    for_each_seed: bool,
     views: Sequence[str],
     common: Sequence[str],
 ) -> list[StoredRun]:
-    """Returns the newest finished ensemble of the runs of each seed; makes it if there is none.
+    """Returns the newest finished ensemble of runs, or of each seed's; makes it if there is none.
 
     Raises:
         UserError: One could not be made; the command has said why.
     """
-    seeds = list(dict.fromkeys(run.params["seed"] for run in members))
+    joined: dict[str, list[str]] = {}  # ids of runs by the suffix of their ensemble's name
+    for run in members:
+        joined.setdefault(f"-s{run.params['seed']}" if for_each_seed else "", []).append(run.id)
     made = []
-    for seed in seeds:
-        ids = [run.id for run in members if run.params["seed"] == seed]
-        title = name if len(seeds) == 1 else f"{name}-s{seed}"
+    for suffix, ids in joined.items():
+        title = name + suffix
         if not _newest_ensemble(archive, title, ids):
             places = [word for word in common if word.startswith(("tracking", "cache"))]
             words = [*ids, "--name", title, *views, *places]

@@ -137,7 +137,7 @@ def test_a_study_of_nothing_yet_begins(
         study.main(["02-leak", str(tmp_path), f"tracking.folder={tmp_path / 'new'}"], tmp_path)
 
 
-def test_an_ensemble_of_each_seed_is_made_once(
+def test_ensembles_are_of_each_seed_or_of_all_and_made_once(
     study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path / "mlruns")
@@ -153,18 +153,21 @@ def test_an_ensemble_of_each_seed_is_made_once(
 
     def make(command: list[str]) -> None:
         commands.append(command)
-        tags = {"ensemble_of": " ".join(command[4:6])}
-        store.write("experiment=m1", seed=3, tags=tags, name=command[7])
+        name = command.index("--name")
+        tags = {"ensemble_of": " ".join(command[4:name])}
+        store.write("experiment=m1", seed=3, tags=tags, name=command[name + 1])
 
     monkeypatch.setattr(study.subprocess, "run", make)
     words = ["dataset.root=elsewhere", place, "train.epochs=1"]
     views = ["inference=flips"]
-    made = study.ensembles(archive, "both", members, views, words)
-    assert study.ensembles(archive, "both", members, views, words) == made
+    made = study.ensembles(archive, "both", members, True, views, words)
+    assert study.ensembles(archive, "both", members, True, views, words) == made
     assert [run.name for run in made] == ["both-s1", "both-s2"]
     first = ["melanoma_exp", "ensemble", ids[0], ids[2], "--name", "both-s1", *views, place]
     second = ["melanoma_exp", "ensemble", ids[1], ids[3], "--name", "both-s2", *views, place]
     assert [command[2:] for command in commands] == [first, second]
+    (of_all,) = study.ensembles(archive, "four", members, False, views, words)
+    assert of_all.name == "four" and of_all.tags["ensemble_of"] == " ".join(ids)
     monkeypatch.setattr(study.subprocess, "run", lambda command: None)
     with pytest.raises(study.UserError, match="failed: reversed"):
-        study.ensembles(archive, "reversed", members[:1], [], words)
+        study.ensembles(archive, "reversed", members[:1], True, [], words)
