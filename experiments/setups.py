@@ -55,8 +55,6 @@ M3_ALONE = ("experiment=m3", "train.epochs=20")
 
 # recipe/scratch at a quarter of its pixels and multiplications: what five folds on a CPU allow.
 SCRATCH = ("experiment=recipe/scratch", *SMALL_NET)
-FEATURES = ("experiment=recipe/features", "inference.prior_correction=1.0")
-TRANSFER = ("experiment=recipe/transfer", *TRAINED)
 
 
 # Fewer images take more epochs: (epochs, batch size) by images of a class.
@@ -68,8 +66,8 @@ LENGTHS = {
 }
 WAYS = {
     "scratch": (*SCRATCH, "dataset.image_size=[60,80]", *TRAINED),
-    "features": FEATURES,
-    "transfer": TRANSFER,
+    "features": ("experiment=recipe/features", "inference.prior_correction=1.0"),
+    "transfer": ("experiment=recipe/transfer", *TRAINED),
 }
 
 

@@ -14,7 +14,6 @@ from forest import draw_recipes_against
 from setups import (
     ADDED,
     EIGHT_VIEWS,
-    FEATURES,
     FOLDS,
     FOUR_VIEWS,
     IMAGES,
@@ -27,7 +26,6 @@ from setups import (
     SMALL,
     SMALL_NET,
     SMALL_RECIPE,
-    TRANSFER,
     WAYS,
     of_images,
     with_images,
@@ -171,15 +169,15 @@ STUDIES = {
         {
             **SMALL,
             **WAYS,
-            "features-seed-2": (*FEATURES, "seed=2"),
-            "transfer-seed-2": (*TRANSFER, "seed=2"),
+            "scratch-seed-2": (*WAYS["scratch"], "seed=2"),
+            "features-seed-2": (*WAYS["features"], "seed=2"),
         },
         {
             "scratch-8-views": (("scratch",), EIGHT_VIEWS),
             "transfer-8-views": (("transfer",), EIGHT_VIEWS),
             "ensemble-4-views": (("features", "transfer"), FOUR_VIEWS),
             "ensemble-of-five": (
-                ("scratch", "features", "transfer", "features-seed-2", "transfer-seed-2"),
+                ("scratch", "features", "transfer", "scratch-seed-2", "features-seed-2"),
                 FOUR_VIEWS,
             ),
         },
