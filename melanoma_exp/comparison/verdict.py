@@ -56,7 +56,7 @@ def decide(
     if pair is None:
         headline = f"{first.name} is first; it could not be tested against {second.name}."
     else:
-        headline = _headline(pair, tested, question)
+        headline = f"{_headline(pair, tested, question)}{_of_alert(pair, question)}"
     headline = f"{no_best} {headline}" if no_best else headline
     return Verdict(headline, _answers(tested, question, reference or first), caveats)
 
@@ -125,6 +125,18 @@ def _headline(pair: Pair, tested: Sequence[Tested], question: Question) -> str:
         return f"{sentence}. It could not be tested on the test images."
     confirmed = describe(other.outcomes[question.tested_metric], other, len(test.pairs))
     return f"{sentence}. On the test images, {confirmed}."
+
+
+def _of_alert(pair: Pair, question: Question) -> str:
+    """Returns a shown difference in alerted lesions found, which no reader may miss; or nothing."""
+    outcome = pair.outcomes.get("sensitivity")
+    if question.tested_metric == "sensitivity" or outcome is None or not outcome.significant:
+        return ""
+    ahead = pair.first if outcome.estimate > 0 else pair.second
+    words = (
+        f"{question.title('sensitivity')} {ahead.letter} is ahead by {abs(outcome.estimate):.3f}"
+    )
+    return f" In {words}."
 
 
 def _answers(tested: Sequence[Tested], question: Question, chosen: Row) -> list[str]:

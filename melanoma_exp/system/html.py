@@ -21,13 +21,13 @@ def templates(folder: Path, escape: bool = True) -> "jinja2.Environment":
     """Returns the templates of a folder.
 
     Args:
-        folder: Holds `*.j2` files.
+        folder: Holds `*.j2` files; they may include `page.css`, the looks of a page.
         escape: For HTML; Markdown keeps its own characters, but no HTML, links and pictures.
     """
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=escape,
         finalize=_visible if escape else _markdown,
         undefined=jinja2.StrictUndefined,

@@ -64,7 +64,7 @@ def test_the_page_says_what_differs_and_only_that(store, sweep, tmp_path) -> Non
     text = compared(store, tmp_path, *sweep[:6])
     differs = text[text.index("What differs") : text.index("<h2>Curves")]
     assert re.findall(r"<code>([^<]*)</code>", differs) == ["model.dropout"]
-    assert re.findall(r"<td>([^<]*)</td>", differs) == ["0.2", "0.1"]
+    assert re.findall(r'<td data-name="[AB]">([^<]*)</td>', differs) == ["0.2", "0.1"]
 
 
 def test_pictures_come_from_the_dataset_and_a_missing_one_is_reported(
@@ -80,7 +80,7 @@ def test_pictures_come_from_the_dataset_and_a_missing_one_is_reported(
     ]
     text = compared(store, tmp_path, *ids, "--images", "5")
     assert text.count("data:image/jpeg;base64,") == 5 and "MFLOPs" in text
-    assert '<td class="n">2.5</td>' in text  # of the recorded FLOPs
+    assert 'data-name="MFLOPs per image">2.5</td>' in text  # of the recorded FLOPs
     assert "data:image" not in compared(store, tmp_path, *ids, "--images", "0")
     config = store.artifact(ids[0], "experiment.json")
     gone = [store.artifact(run, "experiment.json") for run in ids]

@@ -9,13 +9,15 @@ appear in the order given. An input that contradicts the stated shapes raises `V
 """
 
 from melanoma_exp.report.figures.alerts import alert_curves, decision_curves
-from melanoma_exp.report.figures.comparison import Chart, SetupCurves, comparison_charts
+from melanoma_exp.report.figures.comparison import SetupCurves, comparison_charts
 from melanoma_exp.report.figures.explanations import explanations
 from melanoma_exp.report.figures.galleries import augmentation_preview, examples, mistakes
 from melanoma_exp.report.figures.learning_rate import range_test
 from melanoma_exp.report.figures.reliability import reliability
 from melanoma_exp.report.figures.scoring import class_scores, confusion
+from melanoma_exp.report.figures.search import Trial, search_charts
 from melanoma_exp.report.figures.style import save
+from melanoma_exp.report.figures.svg import Chart
 from melanoma_exp.report.figures.sweeps import SweepCurve, sweep_curves
 from melanoma_exp.report.figures.training import class_counts, curves
 
@@ -23,6 +25,7 @@ __all__ = [
     "Chart",
     "SetupCurves",
     "SweepCurve",
+    "Trial",
     "alert_curves",
     "augmentation_preview",
     "class_counts",
@@ -36,6 +39,7 @@ __all__ = [
     "mistakes",
     "reliability",
     "save",
+    "search_charts",
     "range_test",
     "sweep_curves",
 ]

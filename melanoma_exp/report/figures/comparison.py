@@ -9,20 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from melanoma_exp.report.figures.style import new_figure
-from melanoma_exp.report.figures.svg import inline_svg
+from melanoma_exp.report.figures.svg import QUIET, SERIES, Chart, decorate, inline_svg
 
 SIZE = (4.6, 3.1)  # inches; the page scales it
 APART = 0.05  # of the height, between the letters at the ends of lines
-INK, QUIET, RULE = "#010101", "#020202", "#030303"
-# What the page draws for the colours of a figure: a line has the colour of its setup.
-_SETUP = [f"#0000{k:02x}" for k in range(16, 25)]
-_COLOURS = {
-    INK: "var(--ink)",
-    QUIET: "var(--quiet)",
-    RULE: "var(--rule)",
-    **{colour: f"var(--c{k})" for k, colour in enumerate(_SETUP)},
-}
-
 Points = Sequence[tuple[int, float]]  # (epoch, value)
 
 
@@ -39,15 +29,6 @@ class SetupCurves:
     letter: str
     label: str
     series: Mapping[str, Sequence[Points]]
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One chart: its title, a note on how to read it, and an `<svg>` element."""
-
-    title: str
-    note: str
-    svg: str
 
 
 @dataclass(frozen=True)
@@ -108,7 +89,7 @@ def _draw(title: str, lines: Sequence[_Line]) -> str:
     for k, (line, mean) in enumerate(zip(lines, means, strict=True)):
         if not mean:
             continue
-        colour = _SETUP[line.setup]
+        colour = SERIES[line.setup]
         style = (0, (5, 3)) if line.dashed else "-"
         for run in line.runs if len(line.runs) > 1 else []:
             _plot(axes, run, colour, style, 0.8, 0.28)
@@ -118,7 +99,9 @@ def _draw(title: str, lines: Sequence[_Line]) -> str:
             ends.append((mean[-1], line.letter, colour))
     if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]:
         axes.axhline(0, color=QUIET, linewidth=0.8, zorder=1)
-    _decorate(axes)
+    decorate(axes)
+    axes.set_xlabel("epoch", color=QUIET, fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     low, high = axes.get_ylim()
     heights = _spread([(point[1] - low) / (high - low) for point, _, _ in ends])
     for (point, letter, colour), height in zip(ends, heights, strict=True):
@@ -134,9 +117,7 @@ def _draw(title: str, lines: Sequence[_Line]) -> str:
             parse_math=False,
             annotation_clip=False,
         )
-    return inline_svg(figure, _COLOURS, titles).replace(
-        "<svg ", f'<svg role="img" aria-label="{title} by epoch" ', 1
-    )
+    return inline_svg(figure, f"{title} by epoch", titles)
 
 
 def _plot(
@@ -161,17 +142,6 @@ def _plot(
         solid_capstyle="round",
         gid=gid or None,
     )
-
-
-def _decorate(axes: Axes) -> None:
-    axes.set_xlabel("epoch", color=QUIET, fontsize=9)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.tick_params(length=0, labelsize=9, labelcolor=QUIET)
-    axes.tick_params(which="both", bottom=False, left=False)
-    axes.grid(axis="y", color=RULE, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[:].set_visible(False)
 
 
 def _mean(runs: Sequence[Points]) -> list[tuple[int, float]]:

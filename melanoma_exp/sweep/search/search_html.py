@@ -1,38 +1,32 @@
-"""The results of a search: a self-contained HTML file of plots, drawn by Optuna."""
+"""The results of a search: one self-contained HTML page."""
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from optuna import visualization
-from optuna.trial import TrialState
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, TrialState
 
 from melanoma_exp.evaluation.objectives import Objective
+from melanoma_exp.report import console, figures
 from melanoma_exp.sweep.search import config
 from melanoma_exp.sweep.search.study import Study
 from melanoma_exp.system import html
 from melanoma_exp.system.files import write
 
 FILE = "search.html"
-PLOTS: dict[str, tuple[Callable[..., Any], str]] = {
-    "Jobs": (
-        visualization.plot_optimization_history,
-        "Finished jobs, and the best until then.",
-    ),
-    "Which setting matters": (
-        visualization.plot_param_importances,
-        "The share of the scores' variance that each setting explains (PED-ANOVA); with few jobs a "
-        "guess.",
-    ),
-    "One setting at a time": (visualization.plot_slice, "The darker, the later in the search."),
-    "Settings together": (
-        visualization.plot_parallel_coordinate,
-        "A line a job; drag along an axis to pick some.",
-    ),
-}
 FEWEST = 2  # finished jobs from which there is something to see
+FEWEST_FOR_IMPORTANCE = 10  # below, PED-ANOVA splits too few jobs to say anything
+LISTED = 200  # jobs in the table, the best ones
+STATES = {
+    TrialState.COMPLETE: "finished",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
 
 
 def write_html(folder: Path, sweep: str, results: Path, objective: Objective) -> None:
@@ -49,40 +43,55 @@ def write_html(folder: Path, sweep: str, results: Path, objective: Objective) ->
     """
     search = config.read(folder)
     study = Study(search, folder, sweep)
-    states = Counter(trial.state for trial in study.trials)
-    if states[TrialState.COMPLETE] < FEWEST:
+    rule = search.options.pruner
+    sign = study.sign(objective.directions[rule.monitor]) if rule else 1.0
+    trials = [_trial(trial, sign) for trial in study.trials]
+    finished = [trial for trial in trials if trial.score is not None]
+    if len(finished) < FEWEST:
         return
+    higher = search.direction == "maximize"
+    ranked = sorted(finished, key=lambda trial: trial.score or 0.0, reverse=higher)
+    others = [trial for trial in trials if trial.score is None]
     score = f"{objective.label} on validation"
-    plots = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of parameters that had one value alone
-        for title, (plot, caption) in PLOTS.items():
-            plots.append((title, caption, plot(study.optuna, target_name=score)))
-        if rule := search.options.pruner:
-            figure = visualization.plot_intermediate_values(study.optuna)
-            minus = "minus " if study.sign(objective.directions[rule.monitor]) < 0 else ""
-            figure.update_layout(xaxis_title="epoch", yaxis_title=f"{minus}{rule.monitor}")
-            plots.append(("Epochs", "Lines that end early were pruned.", figure))
-    template = html.templates(Path(__file__).parent).get_template("search.html.j2")
+    charts = figures.search_charts(
+        trials,
+        {key: bool(content.get("log")) for key, content in search.space.items()},
+        _importances(study) if len(finished) >= FEWEST_FOR_IMPORTANCE else {},
+        score,
+        higher,
+        rule.monitor if rule else "",
+    )
+    states = Counter(trial.state for trial in trials)
+    environment = html.templates(Path(__file__).parent)
+    environment.filters["short"] = lambda v: f"{v:.4g}" if isinstance(v, float) else v
+    template = environment.get_template("search.html.j2")
     write(
         results / FILE,
         template.render(
             sweep=sweep,
-            counts=f"{states[TrialState.COMPLETE]} finished, {states[TrialState.PRUNED]} pruned",
+            counts=", ".join(f"{states[state]} {state}" for state in dict.fromkeys(states)),
             score=score,
             space={key: _describe(content) for key, content in search.space.items()},
-            plots=[
-                # No network is needed: the first plot brings the library.
-                (title, caption, _html(figure, with_library=not k))
-                for k, (title, caption, figure) in enumerate(plots)
-            ],
+            best=ranked[0],
+            listed=[*ranked, *others][:LISTED],
+            jobs=len(trials),
+            charts=charts,
+            fewest=FEWEST_FOR_IMPORTANCE if len(finished) < FEWEST_FOR_IMPORTANCE else None,
+            disclaimer=console.DISCLAIMER,
         ),
     )
 
 
-def _html(figure: Any, with_library: bool) -> str:
-    figure.update_layout(title=None, width=None, autosize=True, margin={"t": 30})
-    return str(figure.to_html(full_html=False, include_plotlyjs=with_library, default_height=420))
+def _trial(trial: FrozenTrial, sign: float) -> figures.Trial:
+    score = trial.value if trial.state == TrialState.COMPLETE else None
+    epochs = [(epoch, sign * value) for epoch, value in sorted(trial.intermediate_values.items())]
+    return figures.Trial(trial.number, STATES[trial.state], score, trial.params, epochs)
+
+
+def _importances(study: Study) -> Mapping[str, float]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of parameters that had one value alone
+        return get_param_importances(study.optuna, evaluator=PedAnovaImportanceEvaluator())
 
 
 def _describe(content: Mapping[str, Any]) -> str:

@@ -1,0 +1,94 @@
+"""A real Chromium, and every page that the program writes."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stored_runs import SWEEP, Store, compared, write_sweep
+
+from melanoma_exp.cli.commands import COMMANDS
+
+sync_api = pytest.importorskip("playwright.sync_api")
+QUIET = (  # nothing of Chromium's own on the network, which a closed one would answer with delays
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Gives a browser; skips where there is none, which `.ci/run` installs."""
+    if not (path := shutil.which("chromium") or shutil.which("google-chrome")):
+        pytest.skip("needs Chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a file in a window of a width and a colour scheme; what it logs is an error."""
+    contexts, said = [], []
+
+    def open_page(path: Path, width: int = 1280, scheme: str = "light") -> Any:
+        size = {"width": width, "height": 900}
+        contexts.append(chromium.new_context(viewport=size, color_scheme=scheme))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not said
+
+
+@pytest.fixture(scope="session")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a comparison of four setups, one of them leaky."""
+    place = tmp_path_factory.mktemp("comparison")
+    store = Store(place / "mlruns")
+    write_sweep(store)
+    compared(store, place, "--sweep", SWEEP)
+    return place / "comparison.html"
+
+
+@pytest.fixture(scope="session")
+def worklist(finished: Any, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a prediction, with a file that cannot be read."""
+    place = tmp_path_factory.mktemp("worklist")
+    for k in range(3):
+        shutil.copy(images / "melanoma" / f"melanoma{k}.png", place)
+    (place / "empty.png").touch()
+    page = place / "worklist.html"
+    store = f"tracking.folder={finished[0] / 'mlruns'}"
+    COMMANDS["predict"]([finished[1].info.run_id, store, str(place), "--html", str(page)])
+    return page
+
+
+@pytest.fixture(scope="session")
+def audit(finished: Any) -> Path:
+    """The page of an audit, as a run leaves it."""
+    return finished[2] / "audit.html"
+
+
+@pytest.fixture(scope="session")
+def search(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a search."""
+    raise NotImplementedError
+
+
+@pytest.fixture(params=["comparison", "worklist", "audit"])
+def page(request: pytest.FixtureRequest) -> Path:
+    """Each page in turn."""
+    path: Path = request.getfixturevalue(request.param)
+    return path
