@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from rich.console import Console
 
-from melanoma_exp.data.image_file import read_unchanged
+from melanoma_exp.data.image_file import open_rgb, read_unchanged
 from melanoma_exp.evaluation.gradcam import grad_cam
 from melanoma_exp.prediction import terminal
 from melanoma_exp.prediction.predict import BATCH, Prediction
@@ -19,7 +19,8 @@ from melanoma_exp.spec import UserError
 from melanoma_exp.system.html import data_uri, templates
 
 SHOWN = 200  # images with pictures; more would make the page too heavy for a mail
-SIDE = 200  # pixels of the longer side of a picture
+SIDE = 320  # pixels of the longer side of a picture
+MAP_SIDE = 200  # of a map, which is no finer
 CLASSES = 3  # that are named: the predicted one, then the most probable ones
 
 
@@ -27,8 +28,9 @@ CLASSES = 3  # that are named: the predicted one, then the most probable ones
 class Card:
     """One image on the page.
 
-    Pictures are data URIs. Both are "" where the file is no longer what was predicted, the map also
-    where the network has none.
+    Pictures are data URIs, the first of the file itself, the map over what the network saw of it.
+    Both are "" where the file is no longer what was predicted, the map also where the network has
+    none.
     """
 
     rank: int
@@ -73,15 +75,17 @@ def write(path: Path, worklist: Worklist, saved: SavedModel, console: Console) -
 
 
 def _cards(predictions: Sequence[Prediction], before: int, saved: SavedModel) -> list[Card]:
-    read = [_pixels(p, saved) for p in predictions]
-    same = [k for k, pixels in enumerate(read) if pixels is not None]
+    read = [_content(p, saved) for p in predictions]
+    same = [k for k, content in enumerate(read) if content]
     pictures = dict.fromkeys(range(len(read)), ("", ""))
+    most = saved.experiment.dataset.max_pixels
     if same:
-        images = np.stack([pixels for pixels in read if pixels is not None])
+        images = np.stack([saved.decode(read[k]) for k in same])
         maps = _maps([predictions[k] for k in same], saved, images)
         for row, k in enumerate(same):
-            heat = data_uri(_overlaid(images[row], maps[row]), SIDE) if len(maps) else ""
-            pictures[k] = data_uri(images[row], SIDE), heat
+            heat = data_uri(_overlaid(images[row], maps[row]), MAP_SIDE) if len(maps) else ""
+            original = open_rgb(read[k], most, (2 * SIDE, 2 * SIDE))
+            pictures[k] = data_uri(original, SIDE), heat
     return [
         Card(
             before + k + 1,
@@ -95,13 +99,13 @@ def _cards(predictions: Sequence[Prediction], before: int, saved: SavedModel) ->
     ]
 
 
-def _pixels(prediction: Prediction, saved: SavedModel) -> np.ndarray | None:
-    """Returns what was predicted, uint8 (h, w, 3), None where the file has changed since."""
+def _content(prediction: Prediction, saved: SavedModel) -> bytes:
+    """Returns the file that was predicted, b"" where it has changed since."""
     most = saved.experiment.dataset.max_pixels
     try:
-        return saved.decode(read_unchanged(prediction.path, prediction.sha256, most))
+        return read_unchanged(prediction.path, prediction.sha256, most)
     except UserError:
-        return None
+        return b""
 
 
 def _named(prediction: Prediction, classes: Sequence[str]) -> list[int]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import drawn_search
 import pytest
 from stored_runs import SWEEP, Store, compared, write_sweep
 
@@ -83,11 +84,13 @@ def audit(finished: Any) -> Path:
 
 @pytest.fixture(scope="session")
 def search(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a search."""
-    raise NotImplementedError
+    """The page of a search of twenty jobs, one of which diverged and some were pruned."""
+    place = tmp_path_factory.mktemp("search")
+    drawn_search.write(place)
+    return place / "search.html"
 
 
-@pytest.fixture(params=["comparison", "worklist", "audit"])
+@pytest.fixture(params=["comparison", "worklist", "audit", "search"])
 def page(request: pytest.FixtureRequest) -> Path:
     """Each page in turn."""
     path: Path = request.getfixturevalue(request.param)

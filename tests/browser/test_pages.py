@@ -10,6 +10,7 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 pytestmark = pytest.mark.slow
 WIDTHS = (390, 1280)
+PAPER = 794  # CSS pixels of A4's 210 mm
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -25,13 +26,25 @@ def test_axe_finds_no_violation(
 def test_the_page_is_no_wider_than_the_window(
     page: Path, opened: Callable[..., Any], width: int
 ) -> None:
-    shown = opened(page, width)
-    assert shown.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened(page, width).evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_printed_page_is_no_wider_than_paper(page: Path, opened: Callable[..., Any]) -> None:
+    shown = opened(page, PAPER)
     shown.emulate_media(media="print")
-    assert shown.evaluate("document.documentElement.scrollWidth") <= width
+    assert shown.evaluate("document.documentElement.scrollWidth") <= PAPER
 
 
 def test_a_dark_page_is_dark(page: Path, opened: Callable[..., Any]) -> None:
     shown = opened(page, scheme="dark")
     background = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
     assert max(shown.evaluate(background)[:3]) < 64
+
+
+def test_each_figure_is_on_the_screen_of_a_telephone(
+    comparison: Path, search: Path, opened: Callable[..., Any]
+) -> None:
+    beyond = """[...document.querySelectorAll("td, svg")].filter(
+        e => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth).length"""
+    for path in (comparison, search):
+        assert opened(path, 390).evaluate(beyond) == 0
