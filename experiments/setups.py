@@ -15,8 +15,8 @@ FOUR_VIEWS = ("inference=flips", "inference.scales=[1.0]", "inference.prior_corr
 TRAINED = ("inference=flips", "inference.scales=[1.0]", "inference.prior_correction=0.5")
 
 
-# The parts of recipe/scratch at 48x64 pixels, half as wide, as overrides of M3 and back to M3.
-SMALL_NET = ("model=resnet", "model.widths=[16,32,64,128]", "model.stem.filters=16")
+# The parts of recipe/scratch at 48x64 pixels, as overrides of M3 and back to M3.
+RESNET = ("model=resnet_small", "model.name=resnet")
 ADDED = {
     "augment": ("augment=recipe", "balance=none", "train.epochs=20"),  # in place of Augmentor
     "sampling": ("augment=none", "balance=sampling", "train.epochs=20"),
@@ -30,7 +30,7 @@ ADDED = {
     "smoothing": ("train.loss.label_smoothing=0.1",),
     "ema": ("train.ema=0.995",),
     "mixup": ("augment.batch=[{kind:mixup,alpha:0.2,probability:1.0}]",),
-    "resnet": SMALL_NET,
+    "resnet": RESNET,
 }
 REMOVED = {
     "augment": ("augment=none",),  # mixup stays
@@ -53,10 +53,6 @@ SHORT_M3 = ("experiment=m3", "train.epochs=10")
 M3_ALONE = ("experiment=m3", "train.epochs=20")
 
 
-# recipe/scratch at a quarter of its pixels and multiplications: what five folds on a CPU allow.
-SCRATCH = ("experiment=recipe/scratch", *SMALL_NET)
-
-
 # Fewer images take more epochs: (epochs, batch size) by images of a class.
 IMAGES = ("10", "30", "100", "all")
 LENGTHS = {
@@ -65,7 +61,7 @@ LENGTHS = {
     "transfer": {"10": (20, 8), "30": (20, 16), "100": (12, 32), "all": (8, 32)},
 }
 WAYS = {
-    "scratch": (*SCRATCH, "dataset.image_size=[60,80]", *TRAINED),
+    "scratch": ("experiment=recipe/scratch", *TRAINED),
     "features": ("experiment=recipe/features", "inference.prior_correction=1.0"),
     "transfer": ("experiment=recipe/transfer", *TRAINED),
 }

@@ -20,11 +20,9 @@ from setups import (
     M3_ALONE,
     RECIPES,
     REMOVED,
-    SCRATCH,
     SEEDS,
     SHORT_M3,
     SMALL,
-    SMALL_NET,
     SMALL_RECIPE,
     WAYS,
     of_images,
@@ -128,11 +126,10 @@ STUDIES = {
     ),
     "05-recipe": Study(
         {
-            "recipe": (*SMALL_RECIPE, *SMALL_NET),
+            "recipe": SMALL_RECIPE,
             "m3": SHORT_M3,
             **{
-                f"recipe-without-{part}": (*SMALL_RECIPE, *SMALL_NET, *words)
-                for part, words in REMOVED.items()
+                f"recipe-without-{part}": (*SMALL_RECIPE, *words) for part, words in REMOVED.items()
             },
             "recipe-without-resnet": (*SMALL_RECIPE, "model=m3"),
             "m3-without-augmentor": (*M3_ALONE, "augment=none", "balance=none"),
@@ -186,7 +183,7 @@ STUDIES = {
     "07-best-isic9": _best(
         {
             **SMALL,
-            "scratch": (*SCRATCH, "dataset.image_size=[64,64]"),
+            "scratch": ("experiment=recipe/scratch", "dataset.image_size=[64,64]"),
             "features": ("experiment=recipe/features", "dataset.image_size=[176,176]"),
             "transfer": ("experiment=recipe/transfer", "dataset.image_size=[128,128]"),
         },
