@@ -114,7 +114,7 @@ def test_a_network_from_elsewhere_is_compared_by_what_its_run_recorded(store, tm
     store.client.log_metric(ids[0], "flops_per_image", 12_300_000)
     text = compared(store, tmp_path, *ids)
     costs = text[text.index("<h2>Cost") :]
-    assert 'per image">12.3</td>' in costs and 'per image">–</td>' in costs
+    assert 'per image">12.3</td>' in costs and '">–</td>' in costs
 
 
 def test_csv_and_markdown_hold_the_table(store, sweep, tmp_path) -> None:
