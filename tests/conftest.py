@@ -4,6 +4,7 @@ import fcntl
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,8 @@ ROOT = Path(__file__).parents[1]
 # the assertions of all tests: 0.2 CPU-s for each command, 3 for each worker.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# A suite in the background of a shell would have all the commands it starts ignore an interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 process.use_onednn()  # as the command line does; a test may be the first to import TensorFlow
 GROUPS: dict[str, Any] = {
     "augment": AnyPolicy,
