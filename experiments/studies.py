@@ -187,10 +187,7 @@ STUDIES = {
             "features": ("experiment=recipe/features", "dataset.image_size=[176,176]"),
             "transfer": ("experiment=recipe/transfer", "dataset.image_size=[128,128]"),
         },
-        {
-            "ensemble": (("features", "transfer"), ()),
-            "ensemble-of-three": (("scratch", "features", "transfer"), ()),
-        },
+        {"ensemble": (("features", "transfer"), ())},
         ("dataset=isic9", "dataset.labels=verified", "split=kfold"),
     ),
 }
