@@ -16,6 +16,7 @@ TINY = {  # of 16x16 images
     "backbone": "levels=2 pool=avg_max normalize=true hidden=[4] drop_path=0.2",
     "resnet": "widths=[4,8] blocks=[1,1] strides=[1,2] stem.filters=4 squeeze_excitation=2 "
     "stochastic_depth=0.3 pool=avg_max",
+    "resnet_small": "widths=[4,8] blocks=[1,1] strides=[1,2]",
 }
 OPTIONS = sorted(path.stem for path in (conf_folder() / "model").glob("*.yaml"))
 
