@@ -106,8 +106,9 @@ class Line:
             except OSError:
                 return
             if self.mode in ("cut", "drop"):
-                _close(client)
-                self.mode = "whole" if self.mode == "drop" else "cut"
+                if self.mode == "drop":
+                    self.mode = "whole"
+                _close(client)  # last: whoever notices may set the mode at once
                 continue
             self._open.append(client)
             if self.mode == "silent":
