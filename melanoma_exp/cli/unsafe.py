@@ -51,7 +51,7 @@ def refuse(words: list[str]) -> None:
 
 
 def _why_not(key: str, value: str) -> str:
-    """Returns why Hydra must not be told this, "" where it may."""
+    """Returns why this word must not reach Hydra, "" where it may."""
     if not key.startswith("hydra."):
         return ""
     if "_target_" in key.split("."):

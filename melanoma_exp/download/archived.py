@@ -30,7 +30,7 @@ def offer(
         client: Asks.
         asked: The collections and the folder.
         source: Where the archive is.
-        shown: Is told how many images are known.
+        shown: Called with the number of images known.
 
     Returns:
         What fetching means, and the images.
@@ -79,7 +79,7 @@ def fetch(
         asked: The collections and the folder.
         source: Where the archive is.
         images: What it holds.
-        shown: Is told how many images are there.
+        shown: Called with the number of images that are there.
 
     Raises:
         UserError: The archive does not give an image, or gives something else.

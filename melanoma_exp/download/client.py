@@ -39,7 +39,7 @@ class Client:
         """Prepares the client.
 
         Args:
-            say: Is told in a line why it waits.
+            say: Called with a line that says why it waits.
         """
         self._say = say
         self._local = threading.local()

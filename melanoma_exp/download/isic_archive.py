@@ -106,7 +106,7 @@ def images(
         client: Asks.
         api: The address of the API.
         ids: Of the collections.
-        seen: Is told how many are known and how many there are.
+        seen: Called with the numbers of known and of all images.
 
     Raises:
         UserError: The API gives none, or something else than it should.
@@ -124,7 +124,7 @@ def named(
         client: Asks.
         api: The address of the API.
         ids: Such as ISIC_0000000.
-        seen: Is told how many were asked for and how many there are.
+        seen: Called with the numbers of requested and of all images.
 
     Raises:
         UserError: As of `images`.

@@ -140,7 +140,7 @@ def damaged(asked: Asked, shown: Shown) -> list[str] | None:
 
     Args:
         asked: The set.
-        shown: Is told how many files were read.
+        shown: Called with the number of files read.
     """
     source, sums = record.read_source(asked.folder), record.read_sums(asked.folder)
     if source is None:

@@ -66,7 +66,7 @@ def fetch(
         source: Where it is.
         api: Of the ISIC Archive.
         offered: What is missing.
-        shown: Is told how far it is.
+        shown: Called with the progress.
 
     Raises:
         UserError: A server does not give a file, or it is not what it should be.

@@ -57,17 +57,17 @@ def write_isic9(
     """
     truth, lesions = _read(helpers / TRUTH), _read(helpers / LESIONS)
     archived = {image.isic_id: image for image in images}
-    told = [archived[name].columns if name in archived else {} for name in names]
+    known_columns = [archived[name].columns if name in archived else {} for name in names]
     official = [_plain(lesions.get(name, {})) for name in names]
     united = unite(
         [
             [row.get("lesion_id", "") for row in official],
-            [known(row.get("lesion_id")) for row in told],
+            [known(row.get("lesion_id")) for row in known_columns],
             names,
         ]
     )
     rows = []
-    for name, group, own, row in zip(names, united, official, told, strict=True):
+    for name, group, own, row in zip(names, united, official, known_columns, strict=True):
         lesion = "" if group == name else str(group)
         marked = [c for c, cell in truth.get(name, {}).items() if cell in ("1", "1.0")]
         of = archived.get(name)

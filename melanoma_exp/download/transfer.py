@@ -67,7 +67,7 @@ def save(client: Client, remote: Remote, target: Path, moved: Callable[[int], No
         client: Asks for it.
         remote: What and from where.
         target: Where to; a file there that is the one of the table is not fetched again.
-        moved: Is told how many bytes have arrived since it was told last; negative where they have
+        moved: Called with the bytes that arrived since the last call; negative where they have
             to be fetched again.
 
     Raises:
@@ -78,12 +78,12 @@ def save(client: Client, remote: Remote, target: Path, moved: Callable[[int], No
         moved(target.stat().st_size)
         return checks.examined(target, target, remote)
     part = _Part(target, remote)
-    told = 0
+    reported = 0
 
     def tell() -> None:
-        nonlocal told
-        moved(part.size - told)
-        told = part.size
+        nonlocal reported
+        moved(part.size - reported)
+        reported = part.size
 
     client.retried(remote.url, lambda: part.extend(client, tell), lambda: part.size >> 20)
     saved = checks.examined(part.path, target, remote)

@@ -49,7 +49,7 @@ def unpack(
         into: The folder below it, "." for itself.
         strip: A folder around everything, which is left out; None for none.
         aside: A folder on the same disk for files on their way.
-        moved: Is told how many bytes were unpacked since it was told last.
+        moved: Called with the bytes unpacked since the last call.
 
     Returns:
         By path below the folder the length and the checksum.

@@ -222,7 +222,7 @@ def _counting(screen: "Console") -> "Iterator[Shown]":
 
 @contextmanager
 def _advice(folder: Path) -> Iterator[None]:
-    """Says of what stopped a download that the same command goes on with it."""
+    """Adds to an error that the same command resumes the download."""
     again = "what was fetched is kept: type the same command again to go on"
     try:
         yield

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from melanoma_exp.report.figures.style import new_figure
 from melanoma_exp.report.figures.svg import QUIET, SERIES, Chart, decorate, inline_svg
@@ -99,9 +98,7 @@ def _draw(title: str, lines: Sequence[_Line]) -> str:
             ends.append((mean[-1], line.letter, colour))
     if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]:
         axes.axhline(0, color=QUIET, linewidth=0.8, zorder=1)
-    decorate(axes)
-    axes.set_xlabel("epoch", color=QUIET, fontsize=9)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    decorate(axes, counted="epoch")
     low, high = axes.get_ylim()
     heights = _spread([(point[1] - low) / (high - low) for point, _, _ in ends])
     for (point, letter, colour), height in zip(ends, heights, strict=True):

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from melanoma_exp.report.figures.style import new_figure
-from melanoma_exp.report.figures.svg import INK, QUIET, RULE, SERIES, Chart, decorate, inline_svg
+from melanoma_exp.report.figures.svg import INK, RULE, SERIES, Chart, decorate, inline_svg
 
 SIZE = (4.6, 3.1)  # inches; the page scales it
 FINISHED, PRUNED = SERIES[0], SERIES[1]
@@ -100,9 +100,7 @@ def _jobs(
     numbers = [trial.number for trial in finished]
     axes.step(numbers, best, where="post", color=INK, linewidth=1.2)
     _dots(axes, numbers, shown, list(_titles(finished)))
-    axes.set_xlabel("job", color=QUIET, fontsize=9)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
-    decorate(axes)
+    decorate(axes, counted="job")
     svg = inline_svg(figure, f"{score} of each job", _titles(finished))
     return Chart("Jobs", f"{score} of each job; the line is the best until then", svg)
 
@@ -171,8 +169,6 @@ def _epochs(trials: Sequence[Trial], monitor: str) -> Chart:
             gid=f"epochs{trial.number}",
         )
         titles[f"epochs{trial.number}"] = f"job {trial.number}, {trial.state}"
-    axes.set_xlabel("epoch", color=QUIET, fontsize=9)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
-    decorate(axes)
+    decorate(axes, counted="epoch")
     note = f"{monitor} by epoch; orange lines were pruned"
     return Chart("Epochs", note, inline_svg(figure, f"{monitor} by epoch", titles))

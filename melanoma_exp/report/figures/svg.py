@@ -58,8 +58,17 @@ def inline_svg(figure: Figure, label: str, titles: Mapping[str, str]) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def decorate(axes: Axes) -> None:
-    """Gives axes the quiet look of the pages: labels without marks, a grid of heights, no frame."""
+def decorate(axes: Axes, counted: str = "") -> None:
+    """Gives axes the quiet look of the pages: labels without marks, a grid of heights, no frame.
+
+    Args:
+        axes: Changed in place.
+        counted: What the x axis counts in whole numbers, its label; "" leaves that axis alone.
+    """
+    if counted:
+        axes.set_xlabel(counted, color=QUIET, fontsize=9)
+        whole = MaxNLocator(6, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+        axes.xaxis.set_major_locator(whole)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.tick_params(length=0, labelsize=9, labelcolor=QUIET)
     axes.tick_params(which="both", bottom=False, left=False)
