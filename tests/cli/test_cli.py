@@ -127,7 +127,7 @@ def test_tab_completion_knows_groups_and_options() -> None:
         [script, "--shell-completion", "install=bash"], capture_output=True, text=True, timeout=60
     )
     assert "complete" in install.stdout and "melanoma-exp" in install.stdout
-    names = ["backbone", "m1", "m2", "m3", "resnet", "resnet_small"]
+    names = ["backbone", "keras_hub", "m1", "m2", "m3", "resnet", "resnet_small"]
     ours = [f"model={name}" for name in names]
     extend = f"extend={ROOT / 'examples' / 'preact_resnet.py'} "
     known = {"": ours, "extend=no_such.py ": ours, extend: sorted([*ours, "model=preact_resnet"])}

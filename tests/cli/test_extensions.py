@@ -54,7 +54,7 @@ def test_its_classes_are_options_that_survive_their_own_json(lab: Path) -> None:
 
 def test_it_is_checked_like_ours_in_the_same_lines(lab: Path) -> None:
     assert lines("model=tiny")[0].startswith(
-        "model=tiny: there is no such option (there are backbone, m1"
+        "model=tiny: there is no such option (there are backbone, keras_hub, m1"
     )
     word = f"extend={lab}"
     assert lines(word, "model=tiny", "model.filters=0") == [
@@ -64,8 +64,8 @@ def test_it_is_checked_like_ours_in_the_same_lines(lab: Path) -> None:
         "model.filtres: there is no such key; did you mean model.filters?"
     ]
     assert lines(word, "model=tiny", "model.kind=tinny") == [
-        "model.kind: should be one of backbone, cnn, resnet, ensemble, tiny (got tinny); did you "
-        "mean tiny?"
+        "model.kind: should be one of backbone, cnn, keras_hub, resnet, ensemble, tiny "
+        "(got tinny); did you mean tiny?"
     ]
     assert lines(word, "model=tinny")[0].startswith(
         "model=tinny: there is no such option; did you mean tiny?"

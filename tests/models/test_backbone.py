@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from melanoma_exp.models import applications
 from melanoma_exp.models.backbone import Backbone
+from melanoma_exp.models.pretrained import applications
 from melanoma_exp.spec import UserError, validate
 
 BASE: dict[str, Any] = {
@@ -183,7 +183,7 @@ def test_stages_go_from_the_stem_through_the_blocks_to_the_head() -> None:
 def test_levels_add_features_of_higher_resolutions() -> None:
     model = spec(pool="avg_max", levels=3).build((64, 48, 3), 3)
     assert model.get_layer("embedding").output.shape == (None, 2 * (1280 + 672 + 240))
-    with pytest.raises(UserError, match="model.levels: ConvNeXtTiny has 4 resolutions"):
+    with pytest.raises(UserError, match="model.levels: the network has 4 resolutions"):
         spec(architecture="ConvNeXtTiny", levels=5).build((64, 64, 3), 3)
 
 

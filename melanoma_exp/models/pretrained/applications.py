@@ -1,5 +1,7 @@
 """The networks of keras.applications: their names, their input scaling, their weights."""
 
+import functools
+import inspect
 import os
 import re
 import warnings
@@ -70,9 +72,9 @@ def feature_maps(architecture: str, images: Any) -> Any:
     if architecture in _B:
         # Its normalisation reads its statistics when a file is loaded, not when weights are set.
         network = _network(architecture, tuple(images.shape[1:]))
-        return _rebuilt(network, network.get_layer("stem_conv_pad").input, x)
+        return rebuilt(network, network.get_layer("stem_conv_pad").input, x)
     network = _network(architecture, tuple(images.shape[1:]), input_tensor=x)
-    return _rebuilt(network, x, x) if architecture in _CONVNEXT else network.output
+    return rebuilt(network, x, x) if architecture in _CONVNEXT else network.output
 
 
 def load(architecture: str, weights: Path | str, model: "keras.Model") -> None:
@@ -91,12 +93,17 @@ def load(architecture: str, weights: Path | str, model: "keras.Model") -> None:
         network = _downloaded(architecture, shape)
     else:
         network = _network(architecture, shape)
-        _read(network, Path(weights), architecture)
+        read(network, Path(weights), f"{architecture} without its top (include_top=False)")
     _check_scaling(network, weights)
+    copy_weights(network, model)
+
+
+def copy_weights(network: "keras.Model", model: "keras.Model") -> None:
+    """Gives a model the weights of the network whose layers it has, `rebuilt` or as they were."""
     ours, theirs = (weighted(net) for net in (model, network))
     for mine, source in zip(ours, theirs, strict=True):
         kernels = source.get_weights()
-        if type(mine) is not type(source):  # a grouped convolution, see `_rebuilt`
+        if type(mine) is not type(source):  # a grouped convolution, see `rebuilt`
             kernels[0] = np.swapaxes(kernels[0], 2, 3)
         mine.set_weights(kernels)
 
@@ -106,8 +113,18 @@ def weighted(network: "keras.Model") -> list["keras.layers.Layer"]:
     return [one for one in network.layers if one.weights and type(one).__name__ != "Normalization"]
 
 
-def _read(network: "keras.Model", path: Path, architecture: str) -> None:
-    """Reads all weights of a network from a file, or refuses the file."""
+def read(network: "keras.Model", path: Path, what: str, key: str = "model.weights") -> None:
+    """Reads all weights of a network from a file.
+
+    Args:
+        network: Its weights are replaced.
+        path: As Keras saved it.
+        what: The network's name in the message.
+        key: Of the configuration, which names the file.
+
+    Raises:
+        UserError: The file holds something else, or not all.
+    """
     for layer in weighted(network):  # what Keras does not find in a file it leaves as it was
         layer.set_weights([np.full_like(array, np.nan) for array in layer.get_weights()])
     try:
@@ -121,10 +138,7 @@ def _read(network: "keras.Model", path: Path, architecture: str) -> None:
         found = reason[:200]
         if lost:
             found = f"it has no numbers for the layer {lost[0]} and {len(lost) - 1} more"
-        raise UserError(
-            f"model.weights: {path} does not hold the weights of {architecture} without its top "
-            f"(include_top=False): {found}"
-        )
+        raise UserError(f"{key}: {path} does not hold the weights of {what}: {found}")
 
 
 def _flat(layer: "keras.layers.Layer") -> list[np.ndarray]:
@@ -158,7 +172,7 @@ def _network(architecture: str, shape: tuple[int, ...], **options: Any) -> "kera
         raise UserError(f"model.architecture={architecture}: {reason[:200]}") from error
 
 
-def _rebuilt(network: "keras.Model", start: Any, x: Any) -> Any:
+def rebuilt(network: "keras.Model", start: Any, x: Any) -> Any:
     """Applies the layers of a network behind one of its tensors to another tensor.
 
     Convolutions with a group for each channel become depthwise ones: the same function, which also
@@ -172,6 +186,7 @@ def _rebuilt(network: "keras.Model", start: Any, x: Any) -> Any:
     Returns:
         What becomes of the network's output.
     """
+    import keras
     from keras import layers
 
     known = {id(start): x}
@@ -185,11 +200,29 @@ def _rebuilt(network: "keras.Model", start: Any, x: Any) -> Any:
             kind = layers.DepthwiseConv2D
             names = ("name", "dtype", "kernel_size", "strides", "padding", "use_bias")
             config = {name: config[name] for name in names}
-        copy, new = kind.from_config(config), [known[id(tensor)] for tensor in tensors]
+        copy, new = _made(kind, config), [known[id(tensor)] for tensor in tensors]
         # A layer that merges takes a list; an operation such as + takes one tensor after the other.
         merges = isinstance(given, list) and isinstance(operation, layers.Layer)
-        known[id(operation.output)] = copy(new) if merges else copy(*new)
-    return known[id(network.output)]
+        made = keras.tree.flatten(copy(new) if merges else copy(*new))
+        given = keras.tree.flatten(operation.output)
+        known.update((id(old), tensor) for old, tensor in zip(given, made, strict=True))
+    output = network.output
+    # Networks of several outputs name them, the last feature maps last.
+    return known[id(list(output.values())[-1] if isinstance(output, dict) else output)]
+
+
+def _made(kind: Any, config: dict[str, Any]) -> Any:
+    """Returns a layer of this configuration, which can be copied again."""
+    try:
+        return kind.from_config(config)
+    except TypeError:
+        # Layers of KerasHub name what they derive, such as a count of patches, and refuse it. What
+        # copies or saves the network later shall not meet that again.
+        own = {"name", "trainable", "dtype", *inspect.signature(kind.__init__).parameters}
+        accepted = {key: value for key, value in config.items() if key in own}
+        layer = kind.from_config(accepted)
+        layer.get_config = functools.partial(dict, accepted)
+        return layer
 
 
 def _downloaded(architecture: str, shape: tuple[int, ...]) -> "keras.Model":

@@ -1,0 +1,1 @@
+"""Networks of others: their layers, the scaling of their pixels, their published weights."""
