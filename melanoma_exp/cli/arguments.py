@@ -3,6 +3,8 @@
 import argparse
 import os
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from melanoma_exp.spec import UserError
@@ -15,6 +17,7 @@ READS_RUN = """
 tracking=... and cache... say where runs are recorded and images are cached. A run that used options
 of your own needs their file again: extend=my_lab.py"""
 STORAGE = ("tracking=", "tracking.", "cache.", "extend=")
+_FOLDER = re.compile(r"tracking\.folder=([\w./-]+)")  # anything else is Hydra's to read
 _OVERRIDE = re.compile(r"[+~]*[A-Za-z_][\w.@/]*=")
 
 
@@ -58,6 +61,37 @@ class Parser(argparse.ArgumentParser):
 
     def _is_file(self, word: str) -> bool:
         return self._reads_run and not word.startswith(STORAGE) and os.path.lexists(word)
+
+
+def check_run_ids(run_ids: Sequence[str], overrides: Sequence[str]) -> None:
+    """Refuses ids that the local store does not have, before anything that takes time is imported.
+
+    Where runs are recorded elsewhere, or the store cannot be read so, whoever opens it finds out.
+
+    Args:
+        run_ids: Of the command line.
+        overrides: Of tracking, cache and extend; any other leaves it to whoever reads them.
+
+    Raises:
+        UserError: A line for each id that is not there.
+    """
+    from melanoma_exp.tracking import place
+    from melanoma_exp.tracking.store import DEFAULT_FOLDER
+
+    folder = DEFAULT_FOLDER
+    for word in overrides:
+        if named := _FOLDER.fullmatch(word):
+            folder = Path(named[1])
+        elif word != "tracking=local" and not word.startswith(("cache.", "extend=")):
+            return
+    if not (folder / place.DATABASE).exists():
+        return
+    if lines := [
+        place.no_run(f"sqlite:///{(folder / place.DATABASE).as_posix()}", run_id)
+        for run_id in dict.fromkeys(run_ids)
+        if not place.has_run(folder, run_id)
+    ]:
+        raise UserError(*lines)
 
 
 def compose_storage(command: str, overrides: list[str]) -> "Experiment":

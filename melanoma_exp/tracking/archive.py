@@ -1,21 +1,25 @@
-"""Runs that were recorded, read back."""
+"""Runs that were recorded, read back.
 
+One run of a local store and its files are read without MLflow, whose import takes a second.
+"""
+
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-from mlflow.artifacts import download_artifacts
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
+from typing import TYPE_CHECKING, Any
 
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import migrations
 from melanoma_exp.system.files import read_text
 from melanoma_exp.tracking import place
-from melanoma_exp.tracking.connection import connect, describe_error, store_errors
 from melanoma_exp.tracking.journal import Journal
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 EVALUATION_OF = "evaluation_of"  # tag of a run that judged another one on another set
 
@@ -86,8 +90,15 @@ class Archive:
         self._store = place.store_of(uri)
         if self._store is not None:
             place.settle_if_possible(self._store)
-        self._client = connect(uri)
         self._uri, self._experiment, self._journals = uri, experiment, journals
+        if self._store is None:
+            self._client  # noqa: B018  # a server that does not answer is reported here
+
+    @cached_property
+    def _client(self) -> "MlflowClient":
+        from melanoma_exp.tracking.connection import connect
+
+        return connect(self._uri)
 
     def run(self, run_id: str) -> StoredRun:
         """Returns one run.
@@ -95,6 +106,16 @@ class Archive:
         Raises:
             UserError: There is no such run.
         """
+        if self._store is not None:
+            with suppress(sqlite3.Error):  # MLflow then says what is wrong
+                if (row := place.read_run(self._store, run_id)) is None:
+                    raise UserError(place.no_run(self._uri, run_id))
+                return _from_row(run_id, row)
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from melanoma_exp.tracking.connection import describe_error
+
         try:
             return _stored(self._client.get_run(run_id))
         except (MlflowException, SQLAlchemyError) as error:
@@ -110,6 +131,8 @@ class Archive:
         Raises:
             UserError: There is no such experiment, or the filter is invalid.
         """
+        from melanoma_exp.tracking.connection import store_errors
+
         name = experiment or self._experiment
         with store_errors(self._uri):
             found = self._client.get_experiment_by_name(name)
@@ -129,17 +152,23 @@ class Archive:
 
     def experiments(self) -> list[str]:
         """Returns the names of all experiments, newest first."""
+        from melanoma_exp.tracking.connection import store_errors
+
         with store_errors(self._uri):
             return [known.name for known in self._client.search_experiments()]
 
     def series(self, run_id: str, key: str) -> list[tuple[int, float]]:
         """Returns the (step, value) pairs of a metric by step; empty where it was not logged."""
+        from melanoma_exp.tracking.connection import store_errors
+
         with store_errors(self._uri):
             points = self._client.get_metric_history(run_id, key)
         return sorted((point.step, point.value) for point in points)
 
     def mark_killed(self, run_id: str) -> None:
         """Ends a run whose process is gone, unless it has ended since."""
+        from melanoma_exp.tracking.connection import store_errors
+
         with store_errors(self._uri):
             if self._client.get_run(run_id).info.status == "RUNNING":
                 self._client.set_terminated(run_id, "KILLED")
@@ -159,6 +188,11 @@ class Archive:
         for folder_here in self._places(known):
             if (folder_here / path).exists():
                 return folder_here / path
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        from melanoma_exp.tracking.connection import describe_error
+
         try:
             target = str(folder) if folder else None
             uri = f"{known.artifacts}/{path}"
@@ -185,14 +219,30 @@ class Archive:
 
 def _stored(run: Any) -> StoredRun:
     info, data = run.info, run.data
-    return StoredRun(
+    return _from_row(
         info.run_id,
-        info.run_name or info.run_id[:8],
-        info.status,
-        info.start_time,
-        migrations.upgrade_params(data.params),
-        data.metrics,
-        data.tags,
-        info.artifact_uri,
-        info.lifecycle_stage != "active",
+        place.Row(
+            info.run_name,
+            info.status,
+            info.start_time,
+            info.artifact_uri,
+            info.lifecycle_stage,
+            data.params,
+            data.metrics,
+            data.tags,
+        ),
+    )
+
+
+def _from_row(run_id: str, row: place.Row) -> StoredRun:
+    return StoredRun(
+        run_id,
+        row.name or run_id[:8],
+        row.status,
+        row.start_time,
+        migrations.upgrade_params(row.params),
+        row.metrics,
+        row.tags,
+        row.artifact_uri,
+        row.lifecycle_stage != "active",
     )

@@ -4,9 +4,11 @@ MLflow keeps the absolute place of every artifact. A copy would write into the o
 all when that goes.
 """
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
@@ -22,6 +24,23 @@ WHERE experiment_id = :experiment AND substr(artifact_location, 1, :end - 1) = :
 
 _RUN = "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?"
 _FOLDER = "UPDATE tags SET value = ? WHERE key = 'folder' AND run_uuid = ?"
+
+
+_NAME = "mlflow.runName"  # tag of what the column of the name may lack
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run as the database has it; fields are those of MLflow's run."""
+
+    name: str
+    status: str
+    start_time: int
+    artifact_uri: str
+    lifecycle_stage: str
+    params: dict[str, str]
+    metrics: dict[str, float]
+    tags: dict[str, str]
 
 
 def settle(folder: Path) -> None:
@@ -72,6 +91,41 @@ def has_run(folder: Path, run_id: str) -> bool:
             return found.fetchone() is not None
     except sqlite3.OperationalError:
         return (folder / DATABASE).exists()
+
+
+def read_run(folder: Path, run_id: str) -> Row | None:
+    """Returns a run of a store, None where it has none such; without MLflow, which takes a second.
+
+    Raises:
+        sqlite3.Error: The database cannot be read, or is of a version with other tables.
+    """
+    with closing(_connect(folder, "ro")) as database:
+        found = database.execute(
+            "SELECT name, status, start_time, artifact_uri, lifecycle_stage FROM runs "
+            "WHERE run_uuid = ?",
+            (run_id,),
+        ).fetchone()
+        if found is None:
+            return None
+        params, metrics, tags = (
+            dict(
+                database.execute(f"SELECT key, {value} FROM {table} WHERE run_uuid = ?", (run_id,))
+            )
+            for table, value in (
+                ("params", "value"),
+                ("latest_metrics", "CASE WHEN is_nan THEN NULL ELSE value END"),
+                ("tags", "value"),
+            )
+        )
+    name, status, started, artifacts, stage = found
+    known = {key: math.nan if value is None else value for key, value in metrics.items()}
+    name = name or tags.get(_NAME, "")
+    return Row(name, status, started, artifacts, stage, params, known, tags)
+
+
+def no_run(uri: str, run_id: str) -> str:
+    """Returns what is said of an id that a local store does not have."""
+    return f"{uri} has no run {run_id}; to see its runs: mlflow ui --backend-store-uri {uri}"
 
 
 def _connect(folder: Path, mode: str) -> sqlite3.Connection:

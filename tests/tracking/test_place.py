@@ -181,6 +181,23 @@ def test_what_waits_in_a_copied_spool_goes_to_the_copy(
     assert "late" not in local(folder).archive().run(run_id).tags
 
 
+def test_a_run_is_read_without_mlflow_as_mlflow_reads_it(original: tuple[Path, str]) -> None:
+    from melanoma_exp.tracking import archive
+
+    folder, run_id = original
+    client, opened = mlflow_client(folder), local(folder).archive()
+    other = client.create_run("0").info.run_id
+    for key, value in {"a": 0.5, "a/b": float("nan"), "c": float("inf"), "d": -1e300}.items():
+        client.log_metric(other, key, 7.0)
+        client.log_metric(other, key, value, step=2)
+    client.log_param(other, "model.kind", "m1")
+    client.delete_run(other)
+    for one in (run_id, other):
+        assert repr(opened.run(one)) == repr(archive._stored(client.get_run(one)))
+    assert opened.run(other).deleted and opened.run(run_id).name == "first"
+    assert "_client" not in vars(opened)
+
+
 def mlflow_client(folder: Path) -> Any:
     import mlflow
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from melanoma_exp.cli.arguments import Parser, compose_storage
+from melanoma_exp.cli.arguments import Parser, check_run_ids, compose_storage
 from melanoma_exp.spec import UserError
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def compare(words: list[str]) -> None:
     )
     given, overrides = parser.split(words)
     _check(given)
+    check_run_ids(given.run_ids, overrides)
     here = compose_storage("compare", overrides)
     from melanoma_exp.comparison import build, output
     from melanoma_exp.report import console

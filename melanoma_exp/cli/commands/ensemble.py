@@ -1,6 +1,6 @@
 """The command `ensemble`."""
 
-from melanoma_exp.cli.arguments import Parser, compose_storage
+from melanoma_exp.cli.arguments import Parser, check_run_ids, compose_storage
 from melanoma_exp.spec import UserError
 
 DETAILS = """\
@@ -27,6 +27,7 @@ def ensemble(words: list[str]) -> None:
     given, overrides = parser.split(words)
     if bool(given.run_ids) == (given.sweep is not None):
         raise UserError("ensemble: name runs or a --sweep: one of the two")
+    check_run_ids(given.run_ids, [word for word in overrides if not word.startswith("inference")])
     from melanoma_exp.cli.arguments import compose_experiment
     from melanoma_exp.comparison import selection
     from melanoma_exp.run import resume

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from melanoma_exp.cli.arguments import Parser, compose_experiment
+from melanoma_exp.cli.arguments import Parser, check_run_ids, compose_experiment
 from melanoma_exp.spec import UserError
 
 DETAILS = """\
@@ -65,6 +65,7 @@ def evaluate(words: list[str]) -> None:
     _check(overrides)
     if given.by_names and given.trained_root:
         raise UserError("evaluate: --by-names needs no --trained-root: one of the two")
+    check_run_ids([given.run_id], [w for w in overrides if not w.startswith("dataset")])
     from melanoma_exp.run import resume
     from melanoma_exp.run.external import class_map, judge
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from melanoma_exp.cli.arguments import Parser, compose_storage
+from melanoma_exp.cli.arguments import Parser, check_run_ids, compose_storage
 from melanoma_exp.spec import UserError
 
 NAMES = ("keras", "savedmodel", "onnx", "tflite")
@@ -50,6 +50,7 @@ def export(words: list[str]) -> None:
         "repeatable",
     )
     given, overrides = parser.split(words)
+    check_run_ids([given.run_id], overrides)
     _check(given)
     from melanoma_exp.prediction import parity, saved_model
     from melanoma_exp.prediction.export import export as export_as

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from melanoma_exp.cli.arguments import Parser, compose_storage
+from melanoma_exp.cli.arguments import Parser, check_run_ids, compose_storage
 from melanoma_exp.spec import UserError
 
 DETAILS = """\
@@ -36,6 +36,7 @@ def predict(words: list[str]) -> None:
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with pictures")
     given, overrides = parser.split(words)
+    check_run_ids([given.run_id], overrides)
     _check_targets(given.out, given.html)
     from melanoma_exp.prediction import given_metadata, saved_model, sources, terminal, worklist
     from melanoma_exp.prediction.predict import UnreadableFile

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from melanoma_exp.cli.arguments import Parser, compose_storage
+from melanoma_exp.cli.arguments import Parser, check_run_ids, compose_storage
 from melanoma_exp.spec import UserError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ def rerun(words: list[str]) -> None:
     )
     parser.add_argument("run_id", help="of the run to repeat, as MLflow shows it")
     given, overrides = parser.split(words)
+    check_run_ids([given.run_id], overrides)
     from melanoma_exp import config
     from melanoma_exp.models import Ensemble
     from melanoma_exp.run import resume, runner

@@ -5,7 +5,7 @@ import shlex
 from contextlib import ExitStack
 from pathlib import Path
 
-from melanoma_exp.cli.arguments import Parser, compose_storage
+from melanoma_exp.cli.arguments import Parser, check_run_ids, compose_storage
 from melanoma_exp.spec import UserError
 from melanoma_exp.system.watchdog import LAUNCHED
 
@@ -15,6 +15,7 @@ def resume(words: list[str]) -> None:
     parser = Parser("resume", resume.__doc__, "melanoma-exp resume RUN_ID", reads_run=True)
     parser.add_argument("run_id", help="of a run that was stopped or killed, as MLflow shows it")
     given, overrides = parser.split(words)
+    check_run_ids([given.run_id], overrides)
     from melanoma_exp.distribution import cluster
     from melanoma_exp.run import one_writer, runner
     from melanoma_exp.run.resume import load
