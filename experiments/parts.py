@@ -102,8 +102,8 @@ def worth(compared: Comparison, figure: Weighted) -> list[Worth]:
     """Returns what each setup of a family is worth in one figure, on validation.
 
     A figure is computed in each fold and averaged over the folds. Its difference is tested as
-    `comparison.pairing` does it: a bootstrap over groups of images and runs, and Welch's test over
-    the runs for training noise; p is the larger of theirs, and the interval spans both.
+    `comparison.pairing` does it for many images: a bootstrap over groups of images and runs, and
+    Welch's test over the runs for training noise; p is the larger, and the interval spans both.
 
     Args:
         compared: The first setup of its title is what the others are tested against; one whose

@@ -1,10 +1,10 @@
 """Paired tests between rows, on the same images or the same folds.
 
-A rate (balanced accuracy, accuracy, sensitivity, specificity) is tested three ways and called
+A rate (balanced accuracy, accuracy, sensitivity, specificity) is tested four ways and called
 significant when all agree: the bootstrap over groups of images; a permutation test that swaps
-predictions, exact where few images differ; and, where both rows have several runs, Welch's t-test
-over runs, which covers training noise. p is the largest of theirs, the interval spans those of
-bootstrap and Welch.
+predictions, exact where few images differ; an interval for few images, which adds two of them;
+and, where both rows have several runs, Welch's t-test over runs, which covers training noise. p is
+the largest of theirs, and the interval spans those of all but the permutation test, which has none.
 
 Several runs of a row count by their mean; over folds the seeds of a fold are averaged first.
 McNemar's test needs one prediction an image: it is made where both rows have one run. The mean of
@@ -21,10 +21,12 @@ import numpy as np
 from melanoma_exp.comparison.images import Answers, same_images
 from melanoma_exp.comparison.rows import Row
 from melanoma_exp.evaluation.metrics import paired_tests, t_tests
+from melanoma_exp.evaluation.metrics.score_intervals import paired
 
 TESTED = 8  # rows; with more pairs no test has power left after Holm's adjustment
 LEVEL = 0.05
 BOOTSTRAP, SWAPPED = "the bootstrap over images", "the permutation test"
+FEW = "the interval with two images added"
 WELCH = "Welch's test over runs"
 LEAST = 1e-3  # below the resolution of 2,000 resamples
 
@@ -167,11 +169,15 @@ def _metrics(
 
 def _differ(metric: str, a: _Metric, b: _Metric, group: np.ndarray) -> Outcome:
     """Compares a metric in the ways that the module describes."""
-    differences = {BOOTSTRAP: paired_tests.difference(a.resampled, b.resampled)}
+    first, second = (x.hit.mean(axis=0) for x in (a, b))
+    differences = {
+        BOOTSTRAP: paired_tests.difference(a.resampled, b.resampled),
+        FEW: paired.difference(first - second, a.cell, group, paired_tests.CONFIDENCE),
+    }
     if min(len(a.hit), len(b.hit)) > 1:
         runs = [paired_tests.contributions(x.hit, x.cell, x.training) for x in (a, b)]
         differences[WELCH] = t_tests.welch(*runs)
-    swapped = paired_tests.swap_p(a.hit.mean(axis=0), b.hit.mean(axis=0), a.cell, group)
+    swapped = paired_tests.swap_p(first, second, a.cell, group)
     every = {SWAPPED: swapped, **{name: d.p for name, d in differences.items()}}
     p, spans = max(every.values()), differences.values()
     low, high = min(d.low for d in spans), max(d.high for d in spans)

@@ -80,8 +80,9 @@ def describe(outcome: Outcome, pair: Pair, pairs: int) -> str:
             f"({', '.join(filter(None, facts))}{holm})"
         )
     start = f"no significant difference between {a} and {b}"
-    if not outcome.estimate and outcome.low == outcome.high == 0:
-        return f"{start}: it is zero in every resample"
+    if not outcome.estimate:
+        interval = _interval(outcome, 1)
+        return f"{start}: their estimates are equal{f' ({interval})' if interval else ''}"
     facts = [
         f"{a} − {b} = {signed(outcome.estimate)}",
         _interval(outcome, 1),

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from melanoma_exp.spec import UserError
 
+CHUNK = 2**20  # bytes
+
 
 @contextmanager
 def aside(target: Path) -> Iterator[Path]:
@@ -97,7 +99,10 @@ def read(path: Path, most: int) -> bytes:
     """
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
-        content = b"" if size > most else file.read(most + 1)
+        # What may be read is not asked for at once: it would be allocated first.
+        content = b"" if size > most else file.read(size + 1)
+        while size < len(content) <= most and (more := file.read(CHUNK)):  # it has grown since
+            content += more
     if max(size, len(content)) > most:
         raise OSError(errno.EFBIG, f"holds more than {most} bytes", str(path))
     return content
