@@ -190,16 +190,8 @@ def _mcnemar(a: Answers, b: Answers) -> Outcome:
     result = paired_tests.mcnemar(*right)
     estimate = (result.only_first - result.only_second) / len(a.label)
     counts = (result.only_first, result.only_second)
-    return Outcome(
-        "mcnemar",
-        estimate,
-        math.nan,
-        math.nan,
-        result.p,
-        result.p,
-        _alone("McNemar's test", result.p),
-        counts,
-    )
+    objecting, nan = _alone("McNemar's test", result.p), math.nan
+    return Outcome("mcnemar", estimate, nan, nan, result.p, result.p, objecting, counts)
 
 
 def _folds(a: Row, b: Row) -> Outcome | None:
