@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pytest
 from drawn_sets import picture
 
+from melanoma_exp.data.layouts.image_files import LeftOut
 from melanoma_exp.spec import UserError
 
 NOISE = ("benign/a", "benign/b", "malignant/c", "malignant/d")
@@ -238,3 +239,10 @@ def test_no_message_advises_to_empty_a_folder(folder, draw, tmp_path):
     line = refused(folder(), tmp_path)
     assert "the class folder holds no" in line
     assert not any(word in line for word in ("empty it", "delete", "remove", "move its"))
+
+
+def test_the_record_of_a_cache_entry_is_no_stray_file(tmp_path):
+    """The demo images are drawn into one."""
+    left = LeftOut(tmp_path)
+    left.file("entry.json")
+    assert left.notes() == []

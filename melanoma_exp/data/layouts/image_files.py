@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from melanoma_exp.system.cache.entry import MANIFEST
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 # Images too, which nothing here decodes.
 OTHER_FORMATS = (
@@ -93,7 +95,7 @@ class LeftOut:
             self._formats[suffix.lower()] += 1
         elif is_image(name) and names_mask(stem, folder=False):
             self._mask_files.append(name)
-        else:
+        elif name != MANIFEST:  # of the cache, in which the demo images are drawn
             self.entries[name] += 1
 
     def notes(self, entries: bool = True) -> list[str]:
