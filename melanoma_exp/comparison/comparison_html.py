@@ -14,6 +14,7 @@ from melanoma_exp.comparison.build import Comparison
 from melanoma_exp.comparison.pairing import Tested, format_p
 from melanoma_exp.comparison.predictions import PARTS
 from melanoma_exp.comparison.verdict import signed
+from melanoma_exp.data.class_names import short_names
 from melanoma_exp.report import console, figures
 from melanoma_exp.system.html import templates
 from melanoma_exp.tracking.archive import Archive
@@ -55,7 +56,7 @@ def render(archive: Archive, found: Comparison, images: int, cache: Path) -> str
         differences=rows.differences(found.rows),
         charts=figures.comparison_charts(_curves(archive, drawn)),
         per_class=[content for t in found.tested if (content := _per_class(found, t))],
-        short=per_class.short_names(found.classes),
+        short=short_names(found.classes),
         outcomes=_outcomes(found),
         disputed=_disputed(archive, found, images, cache),
         costs=[cost.of_row(archive, row) for row in drawn],

@@ -42,13 +42,3 @@ def confusions(rows: Sequence[Row], part: str, classes: int) -> list[Confusion]:
         images = f"{min(sizes)}" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
         found.append(Confusion(row, count, images))
     return found
-
-
-def short_names(classes: Sequence[str]) -> list[str]:
-    """Returns initials of names of several words, else the first letters; numbers if not unique."""
-    names = [
-        "".join(word[0] for word in words) if len(words := name.split()) > 1 else name[:3]
-        for name in classes
-    ]
-    names = [name.upper() for name in names]
-    return names if len(set(names)) == len(names) else [str(k + 1) for k in range(len(names))]

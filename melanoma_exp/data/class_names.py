@@ -124,3 +124,13 @@ def _may_be(alert: str, wanted: Collection[str], name: str) -> bool:
     if difflib.get_close_matches(text, map(key, wanted), 1, 0.75):
         return True
     return bool(_MELANOMA.search(text) if alert == "melanoma" else _MALIGNANT.search(text))
+
+
+def short_names(classes: Sequence[str]) -> list[str]:
+    """Returns initials of names of several words, else the first letters; numbers if not unique."""
+    names = [
+        "".join(word[0] for word in words) if len(words := name.split()) > 1 else name[:3]
+        for name in classes
+    ]
+    names = [name.upper() for name in names]
+    return names if len(set(names)) == len(names) else [str(k + 1) for k in range(len(names))]

@@ -53,6 +53,8 @@ class Evaluation(Spec):
         prevalence: For predictive values and the number needed to biopsy.
         explained: Most images drawn with Grad-CAM; 0 does without.
         figures: Whether a run's figures are drawn; tables, predictions and scores are the same.
+        report: Whether a finished run gets its page, `report.html`, which `melanoma-exp report`
+            writes at any time.
         ages: Where age bands begin, ascending, in years.
         subgroups: For each attribute the metadata columns it may stand in, the first that exists
             counts; an attribute without any is reported as not assessable.
@@ -71,6 +73,7 @@ class Evaluation(Spec):
     prevalence: Prevalence
     explained: int = Field(ge=0, le=64)
     figures: bool
+    report: bool
     ages: tuple[Annotated[int, Field(ge=1, le=120)], ...]
     subgroups: dict[str, tuple[str, ...]]
 

@@ -75,6 +75,7 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             Added("dataset.same_lesion", "off"),
             Added("dataset.decisions", None),
             Added("dataset.group_folders", True, ("folder", "isic9")),
+            Added("evaluation.report", True),
             Added("split.official_val", True, ("holdout",)),
             Renamed("dataset.csv", "dataset.table", ("ham10000",)),
             *(Added(f"dataset.{key}", value, ("ham10000",)) for key, value in HAM10000.items()),

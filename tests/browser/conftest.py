@@ -91,7 +91,13 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "search.html"
 
 
-@pytest.fixture(params=["comparison", "worklist", "audit", "search"])
+@pytest.fixture(scope="session")
+def report(finished: Any) -> Path:
+    """The page of a run, as it leaves it."""
+    return finished[2] / "report.html"
+
+
+@pytest.fixture(params=["comparison", "worklist", "audit", "search", "report"])
 def page(request: pytest.FixtureRequest) -> Path:
     """Each page in turn."""
     path: Path = request.getfixturevalue(request.param)

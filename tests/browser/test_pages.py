@@ -42,9 +42,31 @@ def test_a_dark_page_is_dark(page: Path, opened: Callable[..., Any]) -> None:
 
 
 def test_each_figure_is_on_the_screen_of_a_telephone(
-    comparison: Path, search: Path, opened: Callable[..., Any]
+    comparison: Path, search: Path, report: Path, opened: Callable[..., Any]
 ) -> None:
     beyond = """[...document.querySelectorAll("td, svg")].filter(
         e => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth).length"""
-    for path in (comparison, search):
+    for path in (comparison, search, report):
         assert opened(path, 390).evaluate(beyond) == 0
+
+
+def test_a_cell_of_the_matrix_opens_its_images_by_keyboard(
+    report: Path, opened: Callable[..., Any]
+) -> None:
+    page = opened(report, 390)
+    for link in page.query_selector_all("a[href='#images-test']"):
+        pair, count = link.get_attribute("data-pair"), int(link.inner_text())
+        link.focus()
+        page.keyboard.press("Enter")
+        gallery = page.locator("#images-test")
+        shown = gallery.locator("figure:visible")
+        assert {f.get_attribute("data-pair") for f in shown.all()} == {pair}
+        assert shown.count() == count  # few enough for all of them
+        assert gallery.locator("[role=status]").inner_text() == f"{count} of {count} shown"
+        assert page.evaluate("document.activeElement.tagName") == "SELECT"
+    select = page.locator("#images-test select")
+    select.select_option("")
+    first, last = (select.locator("option").nth(k).get_attribute("value") for k in (1, -1))
+    assert first.split("-")[0] != first.split("-")[1] and len(set(last.split("-"))) == 1
+    wrong = page.locator("#images-test figure:visible .hit")
+    assert wrong.count() == 0  # mistakes alone

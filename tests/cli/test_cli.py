@@ -213,8 +213,8 @@ def test_a_built_wheel_finds_its_conf_without_the_checkout(tmp_path: Path) -> No
     assert "name: m3" in printed
     assert "augmentor" in python("-m", "melanoma_exp", "--help", env=environment)
     checkout = Path(main.__file__).parents[1]
-    pages = [p for p in checkout.rglob("*") if p.suffix in (".j2", ".css")]
-    assert len(pages) == 7
+    pages = [p for p in checkout.rglob("*") if p.suffix in (".j2", ".css", ".js")]
+    assert len(pages) == 10
     assert all((target / "melanoma_exp" / p.relative_to(checkout)).is_file() for p in pages)
 
 

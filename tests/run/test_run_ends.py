@@ -17,11 +17,32 @@ from small_run import JUDGED, experiment, overrides, runs, store
 
 from melanoma_exp import config
 from melanoma_exp.cli import compose
+from melanoma_exp.cli.commands import COMMANDS
+from melanoma_exp.report.run_page import write
 from melanoma_exp.run import runner
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import provenance
 from melanoma_exp.system.installation import conf_folder
 from melanoma_exp.tracking.local import create_store
+from melanoma_exp.training.signals import Interrupted
+
+
+@pytest.mark.slow
+def test_a_run_that_is_stopped_before_its_page_gets_it_when_it_is_resumed(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> str:
+        raise Interrupted(signal.SIGTERM)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(write, "of_ending", stop)
+        runner.run(experiment(images, tmp_path, "evaluation.report=true"), tmp_path / "job", {})
+    (run,) = runs(tmp_path)
+    page = Path(run.info.artifact_uri.removeprefix("file://")) / "report.html"
+    assert run.info.status == "KILLED" and not page.exists()
+    COMMANDS["resume"]([run.info.run_id, *experiment(images, tmp_path).command_overrides()])
+    (run,) = runs(tmp_path)
+    assert run.info.status == "FINISHED" and "Images, from found to used" in page.read_text()
 
 
 def test_an_unwritable_folder_is_one_clear_line(images: Path, tmp_path: Path) -> None:

@@ -16,10 +16,16 @@ SMALL = [
     "train.epochs=2",
     "train.batch_size=8",
     "evaluation.figures=false",
+    "evaluation.report=false",
     "evaluation.explained=0",
     "evaluation.resamples=100",
 ]
-JUDGED = ["evaluation.figures=true", "evaluation.explained=6", "evaluation.resamples=2000"]
+JUDGED = [
+    "evaluation.figures=true",
+    "evaluation.report=true",
+    "evaluation.explained=6",
+    "evaluation.resamples=2000",
+]
 CHILDREN = ["augment=augmentor", "balance.count=6"]
 
 

@@ -17,6 +17,7 @@ from melanoma_exp.cli.commands.find_lr import find_lr
 from melanoma_exp.cli.commands.launch import launch
 from melanoma_exp.cli.commands.predict import predict
 from melanoma_exp.cli.commands.reconcile import reconcile
+from melanoma_exp.cli.commands.recorded.report import report
 from melanoma_exp.cli.commands.rerun import rerun
 from melanoma_exp.cli.commands.resume import resume
 from melanoma_exp.cli.commands.resume_sweep import resume_sweep
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "download": download,
     "audit": audit,
     "cache": cache,
+    "report": report,
     "compare": compare,
     "ensemble": ensemble,
     "evaluate": evaluate,

@@ -14,6 +14,7 @@ from melanoma_exp.report.figures.explanations import explanations
 from melanoma_exp.report.figures.galleries import augmentation_preview, examples, mistakes
 from melanoma_exp.report.figures.learning_rate import range_test
 from melanoma_exp.report.figures.reliability import reliability
+from melanoma_exp.report.figures.run_page import benefit_chart, reliability_chart, roc_chart
 from melanoma_exp.report.figures.scoring import class_scores, confusion
 from melanoma_exp.report.figures.search import Trial, search_charts
 from melanoma_exp.report.figures.style import save
@@ -28,6 +29,7 @@ __all__ = [
     "Trial",
     "alert_curves",
     "augmentation_preview",
+    "benefit_chart",
     "class_counts",
     "class_scores",
     "comparison_charts",
@@ -38,6 +40,8 @@ __all__ = [
     "explanations",
     "mistakes",
     "reliability",
+    "reliability_chart",
+    "roc_chart",
     "save",
     "search_charts",
     "range_test",

@@ -1,0 +1,1 @@
+"""The page of a run: everything it recorded, as one self-contained HTML file."""
