@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 from bad_inputs import Case, write
+from formats import avif, dicom, heic
 from pictures import picture
 from PIL import Image
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from melanoma_exp.data import image_file
 
@@ -112,6 +114,31 @@ def contents() -> dict[str, bytes]:
             10, 10, chunk(b"iCCP", b"a\0\0" + bomb), rows(310)
         ),
         "a PNG with a part of 4 GB": PNG + b"\xff\xff\xff\xffIDAT",
+        **of_other_formats(jpeg),
+    }
+
+
+def of_other_formats(jpeg: bytes) -> dict[str, bytes]:
+    image = Image.fromarray(NOISE)
+    photo, modern, scan = heic(image), avif(image), dicom(NOISE)
+    box, large = struct.pack(">II", 260, 200), struct.pack(">II", 2**31 - 1, 2**31 - 1)
+    inside = {"kind": "YBR_FULL_422", "Rows": 200, "Columns": 260, "SamplesPerPixel": 3}
+    fractions = io.BytesIO()
+    Image.fromarray(NOISE[..., 0] / np.float32(255)).save(fractions, "TIFF")
+    return {
+        "a TIFF, cut off": saved("TIFF")[:9999],
+        "a TIFF of fractions": fractions.getvalue(),
+        "a HEIC, cut off": photo[: len(photo) // 2],
+        "a HEIC of 2,147,483,647 x 2,147,483,647": photo.replace(box, large),
+        "an AVIF, cut off": modern[: len(modern) // 2],
+        "a film": b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(50),
+        "a DICOM, cut off": scan[:-1],
+        "a DICOM of 65,535 x 65,535": dicom(NOISE, Rows=65535, Columns=65535),
+        "a DICOM taller than its data": dicom(NOISE, Rows=400),
+        "a DICOM, deflated": dicom(NOISE, syntax=DeflatedExplicitVRLittleEndian),
+        "a DICOM of an odd colour space": dicom(NOISE, "YBR_PARTIAL_420"),
+        "a DICOM of a JPEG, cut off and closed": dicom([jpeg[:9999] + END], **inside),
+        "a DICOM without pixels": scan[: scan.index(b"\xe0\x7f\x10\0")],
     }
 
 

@@ -17,8 +17,9 @@ from PIL import Image
 
 from melanoma_exp.data.duplicates import near_duplicates
 from melanoma_exp.data.duplicates.near_duplicates import Pairs
+from melanoma_exp.data.formats.opened import NotInstalledError
 from melanoma_exp.data.image_file import open_rgb, read_unchanged
-from melanoma_exp.spec import digest
+from melanoma_exp.spec import UserError, digest
 from melanoma_exp.system.cache.entry import About, obtain
 from melanoma_exp.system.threads import threaded_map
 
@@ -66,7 +67,8 @@ def load(
         cache: The folder of cached data.
 
     Raises:
-        UserError: The cache cannot be written, or a file is no longer what it was.
+        UserError: The cache cannot be written, a file is no longer what it was, or a library that
+            reads its format is not installed.
     """
     key = digest([VERSION, FORM, near_duplicates.VERSION, max_pixels, list(file_digests)])
     about = About(os.path.commonpath([path.absolute() for path in paths]), len(paths))
@@ -106,6 +108,8 @@ def _build(
         content = read_unchanged(paths[row], file_digests[row], max_pixels)
         try:
             image = open_rgb(content, max_pixels)
+        except NotInstalledError as error:  # the file is no worse for it
+            raise UserError(f"{paths[row]}: {error}") from error
         except ValueError as error:
             bad[row] = str(error)
             return

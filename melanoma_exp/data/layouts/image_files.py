@@ -12,11 +12,14 @@ from pathlib import Path
 
 from melanoma_exp.system.cache.entry import MANIFEST
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"),
+    *(".heic", ".heif", ".avif", ".dcm", ".dicom"),
+)
 # Images too, which nothing here decodes.
 OTHER_FORMATS = (
     *(".gif", ".jfif", ".jpe", ".jp2", ".j2k", ".jxl"),
-    *(".heic", ".heif", ".avif", ".dcm", ".dicom", ".nii", ".dng", ".cr2", ".nef", ".arw"),
+    *(".nii", ".dng", ".cr2", ".nef", ".arw"),
 )
 IGNORED_FOLDERS = ("output", "__macosx")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
