@@ -131,3 +131,25 @@ def test_another_folder_than_the_sets_is_refused_in_one_line(kind, option, tmp_p
     (line,) = refused.value.lines
     seen = "holds no .npz file" if kind == "dermamnist" else "it has mine.csv"
     assert seen in line and str(tmp_path) in line
+
+
+def test_the_text_and_the_workbook_of_ph2_say_the_same(option, tmp_path):
+    pytest.importorskip("openpyxl")
+    LAYOUTS["ph2"].draw(tmp_path)
+    spec = option("dataset", "ph2", root=tmp_path, image_size=(12, 16))
+    text = tmp_path / "PH2_dataset.txt"
+    of_text = spec.survey(tmp_path / "cache")
+    assert of_text.listing.metadata["IMD004"]["Light-Brown"] == "X"
+    written = text.read_text()
+    for line, wrong in ((2, "||                  7 ||"), (3, "|| 1 |")):
+        lines = written.splitlines()
+        lines[line] = "|| IMD003 ||  " + wrong
+        text.write_text("\n".join(lines))
+        with pytest.raises(
+            UserError, match=rf"PH2_dataset\.txt, line {line + 1}: is no case of PH2"
+        ):
+            spec.survey(tmp_path / "cache")
+    text.unlink()
+    of_workbook = spec.survey(tmp_path / "cache")
+    assert of_workbook.listing.metadata == of_text.listing.metadata
+    assert of_workbook.digest == of_text.digest

@@ -183,16 +183,32 @@ def ph2(root: Path) -> None:
     for title in ("PH2 Database", "", "Legends", *[""] * 9):
         sheet.append([title])
     names = ["Common Nevus", "Atypical Nevus", "Melanoma"]
-    criteria = ["Asymmetry\n(0/1/2)", "Pigment Network\n(AT/T)", "White"]
-    sheet.append(["Image Name", "Histological Diagnosis", *names, *criteria])
+    criteria = ["Asymmetry\n(0/1/2)", "Pigment Network\n(AT/T)", "Dots/Globules\n(A/AT/T)"]
+    criteria += ["Streaks\n(A/P)", "Regression Areas\n(A/P)", "Blue-Whitish Veil\n(A/P)"]
+    colours = ["White", "Red", "Light-Brown", "Dark-Brown", "Blue-Gray", "Black"]
+    sheet.append(["Image Name", "Histological Diagnosis", *names, *criteria, *colours])
+    lines = [
+        "||   Name || Histological Diagnosis || Clinical Diagnosis || Asymmetry | Pigment Network "
+        "| Dots/Globules | Streaks | Regression Areas | Blue-Whitish Veil ||           Colors ||"
+    ]
     for k in range(N):
         case = f"IMD{k + 2:03d}"
         folder = root / "PH2 Dataset images" / case
         picture(folder / f"{case}_Dermoscopic_Image" / f"{case}.bmp", k)
         picture(folder / f"{case}_lesion" / f"{case}_lesion.bmp", 300 + k)
+        tissue = "Melanoma" if k % 3 == 2 else ""
+        told, seen = [k % 3, "AT", "A", "P", "A", "A"], (3, 1 + k % 2)
         marked = ["X" if j == k % 3 else None for j in range(3)]
-        sheet.append([case, "Melanoma" if k % 3 == 2 else None, *marked, k % 3, "AT", "X"])
+        shades = ["X" if j in seen else None for j in range(1, 7)]
+        sheet.append([case, tissue or None, *marked, *told, *shades])
+        middle = " | ".join(f"{cell:>10}" for cell in told)
+        shown = "  ".join(map(str, seen))
+        lines.append(f"|| {case} || {tissue:22} || {k % 3:18} || {middle} || {shown:>16} ||")
     book.save(root / "PH2_dataset.xlsx")
+    legend = (
+        "\n\nLegends:\n    Clinical Diagnosis: 0 - Common Nevus; 1 - Atypical Nevus; 2 - Melanoma\n"
+    )
+    (root / "PH2_dataset.txt").write_text("\n".join(lines) + legend)
 
 
 def dermamnist(root: Path) -> None:

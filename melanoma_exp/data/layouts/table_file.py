@@ -1,4 +1,4 @@
-"""Reads a table whatever it was saved as: CSV and its kin, an Excel workbook or Parquet.
+"""Reads a table whatever it was saved as: CSV and its kin, an Excel workbook, Parquet, PH2's text.
 
 The content decides, not the suffix. Every cell is text: a number without decimals is written
 without them, an empty cell is "".
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from melanoma_exp.data.layouts import csv_text
+from melanoma_exp.data.layouts import csv_text, ph2_text
 from melanoma_exp.data.layouts.csv_text import MOST, CsvRow
 from melanoma_exp.spec import UserError
 from melanoma_exp.system import files
@@ -26,9 +26,9 @@ def read(path: Path, needed: Collection[str]) -> list[CsvRow]:
     """Reads all rows of a table; those without any text are left out.
 
     Args:
-        path: A CSV as `csv_text.read` takes it, a workbook of Excel or a Parquet file. In a
-            workbook the first sheet that has the needed columns counts, and its heading may stand
-            below a title.
+        path: A CSV as `csv_text.read` takes it, a workbook of Excel, a Parquet file or the text of
+            PH2. In a workbook the first sheet that has the needed columns counts, and its heading
+            may stand below a title.
         needed: Columns it must have.
 
     Raises:
@@ -37,6 +37,9 @@ def read(path: Path, needed: Collection[str]) -> list[CsvRow]:
     kind = _kind(path)
     if kind == "csv":
         return csv_text.read(path, needed)
+    if kind == "ph2":
+        csv_text.check_heading(path, list(ph2_text.COLUMNS), needed)
+        return ph2_text.read(path)
     sheets = [list(sheet) for sheet in _sheets(path, kind)]
     found = [_heading(sheet, needed) for sheet in sheets]
     best = max(range(len(sheets)), key=lambda k: len(set(needed) & set(found[k][1])), default=None)
@@ -56,13 +59,15 @@ def headings(path: Path) -> list[str]:
     try:
         if (kind := _kind(path)) == "csv":
             return csv_text.headings(path)
+        if kind == "ph2":
+            return list(ph2_text.COLUMNS)
         return next((_heading(list(sheet), ())[1] for sheet in _sheets(path, kind)), [])
     except UserError:
         return []
 
 
 def _kind(path: Path) -> str:
-    """Returns what a file is by its content: csv, parquet or xlsx."""
+    """Returns what a file is by its content: csv, parquet, ph2 or xlsx."""
     try:
         with files.open_file(path) as file:
             start = file.read(4)
@@ -70,6 +75,8 @@ def _kind(path: Path) -> str:
                 return "xlsx"
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if start.startswith(ph2_text.START):
+        return "ph2"
     return "parquet" if start == b"PAR1" else "csv"
 
 
