@@ -10,6 +10,7 @@ from PIL import Image
 from melanoma_exp import __version__
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.report.console import DISCLAIMER
+from melanoma_exp.report.metric_text import format_estimate, words
 from melanoma_exp.system.html import data_uri, templates
 
 NAMES = {"val": "own validation", "test": "own test", "external": "this set"}
@@ -53,7 +54,7 @@ def render(
         figures: The folder of drawn figures.
     """
     environment = templates(Path(__file__).parent)
-    environment.filters |= {"estimate": format_estimate}
+    environment.filters |= {"estimate": format_estimate, "words": words}
     parts = {**own, "external": here}
     drawn = [(text, figures / f"{name}.png") for name, text in FIGURES.items()]
     return environment.get_template("external.html.j2").render(
@@ -100,15 +101,6 @@ def render(
         version=__version__,
         disclaimer=DISCLAIMER,
     )
-
-
-def format_estimate(estimate: Mapping[str, float | None] | None) -> str:
-    """Returns a value of an evaluation's JSON with its interval, as far as both are defined."""
-    if estimate is None or estimate["value"] is None:
-        return "–"
-    if estimate["low"] is None or estimate["high"] is None:
-        return f"{estimate['value']:.3f}"
-    return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
 
 
 def _across(parts: Mapping[str, Mapping[str, Any]], table: str, key: str) -> list[Any]:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import drawn_search
+import numpy as np
 import pytest
+from PIL import Image
 from stored_runs import SWEEP, Store, compared, write_sweep
 
 from melanoma_exp.cli.commands import COMMANDS
@@ -97,7 +99,25 @@ def report(finished: Any) -> Path:
     return finished[2] / "report.html"
 
 
-@pytest.fixture(params=["comparison", "worklist", "audit", "search", "report"])
+@pytest.fixture(scope="session")
+def external(finished: Any, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a run that was judged on another set, one class of which it does not know."""
+    place = tmp_path_factory.mktemp("external")
+    shutil.copytree(finished[0] / "mlruns", place / "mlruns")
+    random = np.random.default_rng(7)
+    for name in ("mel", "naevus", "wart"):
+        (place / "set" / name).mkdir(parents=True)
+        for k in range(9):
+            pixels = random.integers(0, 180, (20, 24, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(place / "set" / name / f"{k}.png")
+    words = f"dataset.root={place / 'set'}", f"tracking.folder={place / 'mlruns'}"
+    words += "dataset=folder", f"cache.dir={place / 'cache'}", "--classes=wart=-"
+    COMMANDS["evaluate"]([finished[1].info.run_id, *words])
+    (page,) = (place / "mlruns" / "artifacts").glob("*/artifacts/external.html")
+    return page
+
+
+@pytest.fixture(params=["comparison", "worklist", "audit", "search", "report", "external"])
 def page(request: pytest.FixtureRequest) -> Path:
     """Each page in turn."""
     path: Path = request.getfixturevalue(request.param)

@@ -42,11 +42,11 @@ def test_a_dark_page_is_dark(page: Path, opened: Callable[..., Any]) -> None:
 
 
 def test_each_figure_is_on_the_screen_of_a_telephone(
-    comparison: Path, search: Path, report: Path, opened: Callable[..., Any]
+    comparison: Path, search: Path, report: Path, external: Path, opened: Callable[..., Any]
 ) -> None:
     beyond = """[...document.querySelectorAll("td, svg")].filter(
         e => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth).length"""
-    for path in (comparison, search, report):
+    for path in (comparison, search, report, external):
         assert opened(path, 390).evaluate(beyond) == 0
 
 

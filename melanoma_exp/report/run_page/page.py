@@ -13,7 +13,7 @@ from melanoma_exp import __version__
 from melanoma_exp.data.class_names import short_names
 from melanoma_exp.report import figures
 from melanoma_exp.report.console import DISCLAIMER
-from melanoma_exp.report.external_html import format_estimate
+from melanoma_exp.report.metric_text import format_estimate, words
 from melanoma_exp.report.run_page import flow, gallery
 from melanoma_exp.report.run_page.gallery import Thumbnails
 from melanoma_exp.report.run_page.record import PARTS, RunRecord, grouped
@@ -36,7 +36,6 @@ PLAN = {
     "precision": {"train.precision": "{}"},
     "seed": {"seed": "{}"},
 }
-CAPITALS = {"auc": "AUC", "ppv": "PPV", "npv": "NPV", "f1": "F1"}
 COST = {
     "seconds/fit": ("training, s", 0),
     "seconds/fit_cpu": ("training, CPU s", 0),
@@ -66,7 +65,7 @@ def render(
     decision = record.decision()
     script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
     environment = templates(Path(__file__).parent)
-    environment.filters |= {"estimate": format_estimate, "number": _number, "words": _words}
+    environment.filters |= {"estimate": format_estimate, "number": _number, "words": words}
     stored, params = record.stored, record.stored.params
     content = {
         "run": stored,
@@ -187,10 +186,6 @@ def _explained(record: RunRecord, evaluations: Mapping[str, Any]) -> str:
 
 def _number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
-
-
-def _words(name: str) -> str:
-    return " ".join(CAPITALS.get(word, word) for word in name.split("_"))
 
 
 def _size(value: str) -> str:
