@@ -94,8 +94,9 @@ def describe(outcome: Outcome, pair: Pair, pairs: int) -> str:
 def _objection(outcome: Outcome, pairs: int) -> str:
     """Names what keeps a difference from being shown; its interval alone may exclude zero."""
     if outcome.objecting:
-        names = " and ".join(outcome.objecting)
-        return f"{names} object{'s' * (len(outcome.objecting) == 1)}"
+        *others, last = outcome.objecting
+        names = f"{', '.join(others)} and {last}" if others else last
+        return f"{names} object{'' if others else 's'}"
     return f"{format_p(outcome.p)} alone, but not among {pairs} pairs"
 
 
