@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,11 +15,9 @@ from melanoma_exp.system.shown import escape
 from melanoma_exp.training.interfaces import ProgressListener
 
 if TYPE_CHECKING:
-    from melanoma_exp.data.audit.findings import Finding
     from melanoma_exp.training.checkpoint import SavedCheckpoint
 
 DISCLAIMER = "Research software, not a medical device: no figure here supports a diagnosis."
-EXAMPLE = 3  # images of a finding that are named
 ADVICE = (
     "the images come too slowly for the model: keep cache.dir on a local disk, leave a core free "
     "for them or use a cheaper augment policy"
@@ -84,41 +81,6 @@ def print_resumed(screen: Console, run_id: str, saved: "SavedCheckpoint | None")
         where = f"after epoch {saved.state['epoch']}"
         where += f", step {saved.state['step']}" if saved.state["step"] else ""
         screen.print(f"run {run_id} resumes {where}", soft_wrap=True)
-
-
-def print_audit(
-    screen: Console,
-    kinds: Mapping[str, str],
-    findings: "Sequence[Finding]",
-    images: int,
-    notes: Sequence[str],
-) -> None:
-    """Prints the number of findings of each kind and detail, with an example.
-
-    Args:
-        screen: Where to.
-        kinds: What each kind of finding means, most serious first.
-        findings: All of them.
-        images: How many images were checked.
-        notes: What else a reader should know.
-    """
-    table = Table(title=f"Audit of {images} images", title_justify="left")
-    for head in ("finding", "number", "of these", "for example"):
-        table.add_column(head, justify="right" if head == "number" else "left", overflow="fold")
-    for kind, meaning in kinds.items():
-        found = [finding for finding in findings if finding.kind == kind]
-        sorts = Counter(finding.detail for finding in found).most_common()
-        example = [escape(name) for name in found[0].ids[:EXAMPLE]] if found else []
-        more = len(found[0].ids) - EXAMPLE if found else 0
-        table.add_row(
-            f"[bold]{kind}[/]\n{meaning}",
-            str(len(found)),
-            "\n".join(f"{n} {sort}" for sort, n in sorts),
-            "\n".join([*example, *([f"and {more} more"] * (more > 0))]),
-        )
-    screen.print(table)
-    for note in notes:
-        screen.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
 
 
 def print_worth(screen: Console, sentence: str, doubts: Sequence[str]) -> None:

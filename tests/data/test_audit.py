@@ -124,12 +124,13 @@ def test_the_command_leaves_its_files_and_a_run_of_its_own(faulty, tmp_path, cap
         f"tracking.folder={tmp_path / 'mlruns'}",
     ]
     COMMANDS["audit"](["--out", str(tmp_path / "out"), "dataset=folder", *options])
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["audit.csv", "audit.html"]
+    left = ["audit.csv", "audit.html", "audit_markers.csv"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == left
     printed = capsys.readouterr().out
     assert "two labels" in printed and "melanoma_exp_audits" in printed
     (run,) = runs(tmp_path)
     artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
-    assert sorted(p.name for p in artifacts.iterdir()) == ["audit.csv", "audit.html"]
+    assert sorted(p.name for p in artifacts.iterdir()) == left
     assert run.data.metrics["findings/unreadable"] == 1
     assert run.info.status == "FINISHED"
 

@@ -1,11 +1,13 @@
 """The command `audit`."""
 
+import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from melanoma_exp.cli.arguments import Parser, compose_experiment
-from melanoma_exp.spec import UserError
+from melanoma_exp.spec import UserError, did_you_mean
 from melanoma_exp.system.files import aside
 
 if TYPE_CHECKING:
@@ -13,11 +15,19 @@ if TYPE_CHECKING:
     from melanoma_exp.data.audit.cached import Audit
     from melanoma_exp.data.duplicates.survey import Survey
 
+NONE = "none"
+
 
 def audit(words: list[str]) -> None:
-    """dataset=...: finds duplicate, contradictory and odd images; writes audit.csv and .html."""
+    """dataset=...: finds duplicate, contradictory, odd and marked images; a table and a page."""
     parser = Parser("audit", audit.__doc__, "melanoma-exp audit dataset=isic9 dataset.root=DIR")
-    parser.add_argument("--out", default=".", help="folder for audit.csv and audit.html")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="folder for audit.csv, audit.html and audit_markers.csv; without an older report",
+    )
     parser.add_argument(
         "--quick", action="store_true", help="do not look for lesions that were photographed again"
     )
@@ -26,9 +36,20 @@ def audit(words: list[str]) -> None:
         metavar="ID",
         help="rank labels that are likely wrong, by the runs of a k-fold sweep (its tag `sweep`)",
     )
+    parser.add_argument(
+        "--markers",
+        nargs="+",
+        metavar="NAME",
+        help="what to look for in the pictures: off-topic, text, frame, dark-corners, ruler, ink "
+        "(default: all), or none",
+    )
     given, overrides = parser.split(words)
+    _check_target(given.out)
     from melanoma_exp.data.audit import cached, label_errors
-    from melanoma_exp.report import console
+    from melanoma_exp.data.audit.markers import found
+    from melanoma_exp.report import audit_console, console
+
+    sought = _markers(given.markers)
 
     experiment = compose_experiment(overrides)
     screen, cache = console.console(), experiment.cache.root()
@@ -44,8 +65,9 @@ def audit(words: list[str]) -> None:
     with screen.status("looking at every image"):
         survey = dataset.survey(cache)
         suspects = None if predicted is None else label_errors.find(survey, predicted)
-        made = cached.audit(survey, cache, suspects)
-    out = Path(given.out)
+        marked = found.find(survey, sought, dataset.max_pixels, cache) if sought else None
+        made = cached.audit(survey, cache, suspects, marked)
+    out = given.out
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path in made.files:
@@ -56,11 +78,49 @@ def audit(words: list[str]) -> None:
     notes = list(survey.listing.notes)
     if predicted is not None:
         notes += label_errors.unjudged(survey, predicted)
-    console.print_audit(screen, made.kinds, made.findings, len(survey.listing.paths), notes)
-    found = f"every finding: {out / 'audit.csv'}; with pictures: {out / 'audit.html'}"
-    screen.print(found, soft_wrap=True)
+    audit_console.print_audit(screen, made.kinds, made.findings, len(survey.listing.paths), notes)
+    if marked is not None and marked.counts:
+        audit_console.print_markers(screen, marked)
+    where = f"every finding: {out / 'audit.csv'}; with pictures: {out / 'audit.html'}"
+    screen.print(where, markup=False, soft_wrap=True)
     if experiment.tracking.kind != "off":
         screen.print(f"tracked: {_record(experiment, survey, made)}", soft_wrap=True)
+
+
+def _check_target(out: Path) -> None:
+    """Refuses a folder with an older report, before minutes of work.
+
+    Raises:
+        UserError: It holds one.
+    """
+    from melanoma_exp.data.audit.cached import FILES
+
+    if old := [name for name in FILES if os.path.lexists(out / name)]:
+        raise UserError(
+            f"--out: {out / old[0]} is there already, of an older audit: name another folder "
+            "(--out DIR), or move it away"
+        )
+
+
+def _markers(names: Sequence[str] | None) -> list[str]:
+    """Returns the markers that are asked for, as findings call them.
+
+    Raises:
+        UserError: One is not known.
+    """
+    from melanoma_exp.data.audit.markers.decide import MARKERS
+
+    known = {name.replace(" ", "-"): name for name in MARKERS}
+    if names is None:
+        return list(MARKERS)
+    if names == [NONE]:
+        return []
+    for name in names:
+        if name not in known:
+            options = ", ".join([*known, f"or {NONE} alone"])
+            guess = did_you_mean(name, known)
+            raise UserError(f"--markers: {name!r} is none of {options}{guess}")
+    return [name for word, name in known.items() if word in names]
 
 
 def _record(experiment: "Experiment", survey: "Survey", made: "Audit") -> str:

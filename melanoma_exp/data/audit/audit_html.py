@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_exp.data.audit.findings import LABEL, Finding
+from melanoma_exp.data.audit.markers.found import Markers
+from melanoma_exp.data.audit.markers.per_class import Count, shortcuts
 from melanoma_exp.data.duplicates.survey import Survey
 from melanoma_exp.data.image_file import open_rgb, read_unchanged
 from melanoma_exp.system.html import data_uri, templates
@@ -19,7 +21,11 @@ SIDE = 160  # longest side of an image in pixels
 
 
 def write(
-    survey: Survey, kinds: Mapping[str, str], findings: Sequence[Finding], path: Path
+    survey: Survey,
+    kinds: Mapping[str, str],
+    findings: Sequence[Finding],
+    path: Path,
+    markers: Markers | None = None,
 ) -> None:
     """Writes the page.
 
@@ -31,6 +37,7 @@ def write(
         kinds: What was looked for, and what a finding of each kind means.
         findings: All of them.
         path: Of the page.
+        markers: Counted per class; None where nobody looked.
     """
     sections = [_section(survey, kind, meaning, findings) for kind, meaning in kinds.items()]
     script = Path(__file__).with_name("decide.js").read_text(encoding="utf-8")
@@ -46,6 +53,9 @@ def write(
             notes=survey.listing.notes,
             sections=sections,
             total=len(findings),
+            counts={} if markers is None else _by_class(markers),
+            shortcuts=[] if markers is None else shortcuts(markers.counts),
+            markers=() if markers is None else markers.names,
         )
     )
     path.write_text(text, encoding="utf-8")
@@ -67,6 +77,14 @@ def _section(
         ],
         "capped": len(of_kind) > len(shown),
     }
+
+
+def _by_class(markers: Markers) -> dict[str, dict[str, Count]]:
+    """Returns the counts by class, then by marker."""
+    found: dict[str, dict[str, Count]] = {}
+    for one in markers.counts:
+        found.setdefault(one.label, {})[one.marker] = one
+    return found
 
 
 def _spread(findings: Sequence[Finding]) -> list[Finding]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from melanoma_exp.data.audit import outliers
+from melanoma_exp.data.audit.markers.decide import MARKERS
 from melanoma_exp.data.duplicates.near_duplicates import TURNS
 from melanoma_exp.data.duplicates.survey import Survey
 from melanoma_exp.system.shown import TableWriter
@@ -21,6 +22,7 @@ KINDS = {
     "doubled": "one image or a near-duplicate of it twice within one class and part",
     LABEL: "networks that never saw the image believe in another class; look at it",
     AGAIN: "photographs of what seems one lesion, not known to be one; look at them",
+    **MARKERS,
     "class count": "classes whose number of images is not the published one",
     "colour": outliers.COLOUR_RULE,
     "size": outliers.SIZE_RULE,
