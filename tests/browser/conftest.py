@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import drawn_markers
 import drawn_search
 import numpy as np
 import pytest
+from pictures import save
 from PIL import Image
 from stored_runs import SWEEP, Store, compared, write_sweep
 
@@ -86,6 +88,21 @@ def audit(finished: Any) -> Path:
 
 
 @pytest.fixture(scope="session")
+def markers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of an audit that has found rulers on one class."""
+    place = tmp_path_factory.mktemp("markers")
+    for k in range(16):
+        image = drawn_markers.lesion(k, 128)
+        name = f"{'melanoma' if k < 8 else 'pigmented benign keratosis'}/{k}.png"
+        save(drawn_markers.with_ruler(image) if k < 8 else image, place / "data" / name)
+    given = ["dataset=folder", f"dataset.root={place / 'data'}", f"cache.dir={place / 'cache'}"]
+    COMMANDS["audit"]([*given, "tracking=off", "--quick", "--out", str(place)])
+    found = place / "audit.html"
+    assert "Shortcut?" in found.read_text()
+    return found
+
+
+@pytest.fixture(scope="session")
 def search(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a search of twenty jobs, one of which diverged and some were pruned."""
     place = tmp_path_factory.mktemp("search")
@@ -117,7 +134,10 @@ def external(finished: Any, images: Path, tmp_path_factory: pytest.TempPathFacto
     return page
 
 
-@pytest.fixture(params=["comparison", "worklist", "audit", "search", "report", "external"])
+KINDS = ("comparison", "worklist", "audit", "markers", "search", "report", "external")
+
+
+@pytest.fixture(params=KINDS)
 def page(request: pytest.FixtureRequest) -> Path:
     """Each page in turn."""
     path: Path = request.getfixturevalue(request.param)

@@ -72,6 +72,13 @@ def page(seed: int = 0) -> Image.Image:
     return found
 
 
+def photographed_page(seed: int = 0) -> Image.Image:
+    """Draws a page under uneven light, with the noise of a camera."""
+    pixels = np.asarray(page(seed)) * np.linspace(0.8, 1, 300)[None, :, None]
+    noise = np.random.default_rng(seed).normal(0, 3, pixels.shape)
+    return Image.fromarray(np.clip(pixels + noise, 0, 255).astype(np.uint8))
+
+
 def radiograph(seed: int = 0) -> Image.Image:
     """Draws soft grey shapes on black."""
     random = np.random.default_rng(seed)

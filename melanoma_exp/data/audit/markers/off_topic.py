@@ -12,6 +12,7 @@ ONE_COLOUR = 1.2  # deviation of lightness; of 6,476 dermoscopic images none has
 GREY = 3.0  # the 90th percentile of chroma; none has less than 4.3
 FLAT = 0.35  # share of pixels that equal all their neighbours; none has more than .29
 GREEN = 0.05  # share of strongly green pixels; none has more than .001
+ONE_SHADE, LINES = 2.5, 5.0  # deviation of chroma and mean edge of paper with print; none has both
 FAR = 9.0  # Mahalanobis distance
 UNLIKE = "unlike the other images"
 FEWEST = 20  # images below which nothing differs from the rest
@@ -70,7 +71,10 @@ def which(plain_: np.ndarray, look_: np.ndarray) -> tuple[np.ndarray, np.ndarray
     distance = far(look_)
     why[distance > FAR] = UNLIKE
     why[plain_[:, 3] > GREEN] = "green"
-    why[plain_[:, 2] > FLAT] = "a drawing, a screen or a page"
+    even, edges = np.exp(look_[:, 4]) - 0.5, np.exp(look_[:, 5]) - 0.1
+    why[(plain_[:, 2] > FLAT) | ((even < ONE_SHADE) & (edges > LINES))] = (
+        "a drawing, a screen or a page"
+    )
     why[plain_[:, 1] < GREY] = "grey"
     why[plain_[:, 0] < ONE_COLOUR] = "one colour"
     return why, distance
