@@ -20,7 +20,8 @@ import numpy as np
 
 from melanoma_exp.data.inputs.encoding import Row
 from melanoma_exp.evaluation.metrics.decision import softmax
-from melanoma_exp.prediction.saved_model import SavedModel
+from melanoma_exp.prediction import light
+from melanoma_exp.prediction.saved_model import SavedKerasModel
 from melanoma_exp.spec import UserError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Exported:
 
 
 def export(
-    saved: SavedModel,
+    saved: SavedKerasModel,
     name: str,
     images: np.ndarray,
     target: Path,
@@ -174,30 +175,9 @@ def _read_onnx(path: Path) -> Logits:
     return lambda *inputs: session.run(None, dict(zip(names, inputs, strict=True)))[0]
 
 
-def _write_tflite(network: "keras.Model", path: Path) -> None:
-    import tensorflow as tf
-
-    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
-
-
 def _read_tflite(path: Path) -> Logits:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_path=str(path))
-    entries, (out,) = interpreter.get_input_details(), interpreter.get_output_details()
-
-    def logits(*inputs: np.ndarray) -> np.ndarray:
-        # Inputs may change places, and images alone are bytes.
-        given = [next(x for x in inputs if x.dtype == entry["dtype"]) for entry in entries]
-        for entry, values in zip(entries, given, strict=True):
-            interpreter.resize_tensor_input(entry["index"], values.shape)
-        interpreter.allocate_tensors()
-        for entry, values in zip(entries, given, strict=True):
-            interpreter.set_tensor(entry["index"], values)
-        interpreter.invoke()
-        return np.asarray(interpreter.get_tensor(out["index"]))
-
-    return logits
+    loaded = light.LightNetwork(path.read_bytes())
+    return lambda *inputs: loaded.predict_on_batch(_one_or_all(inputs))
 
 
 def _one_or_all(inputs: Sequence[np.ndarray]) -> Any:
@@ -215,5 +195,5 @@ FORMATS = {
     "keras": Format(".keras", 1e-6, (), _write_keras, _read_keras),
     "savedmodel": Format("", 1e-6, (), _write_savedmodel, _read_savedmodel),
     "onnx": Format(".onnx", 1e-4, ("onnx", "onnxruntime", "tf2onnx"), _write_onnx, _read_onnx),
-    "tflite": Format(".tflite", 1e-4, ("ai_edge_litert",), _write_tflite, _read_tflite),
+    "tflite": Format(".tflite", 1e-4, (), light.write, _read_tflite),
 }

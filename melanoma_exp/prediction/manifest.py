@@ -13,6 +13,7 @@ from melanoma_exp.system.files import read_named, sha256
 
 NAME, WEIGHTS = "model.json", "model.weights.h5"
 EXPERIMENT, DECISION = "experiment.json", "decision.json"
+LIGHT = "model.tflite"  # the network as `light` reads it
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Manifest:
         experiment_sha256: Of `experiment.json`; None in files of earlier versions.
         decision_sha256: Of `decision.json`; None likewise.
         metadata: How the second input is made; None where the network takes images alone.
+        light_sha256: Of `model.tflite`; None where the network has no such form, and in files of
+            earlier versions.
     """
 
     classes: tuple[str, ...]
@@ -32,16 +35,18 @@ class Manifest:
     experiment_sha256: str | None = None
     decision_sha256: str | None = None
     metadata: Encoding | None = None
+    light_sha256: str | None = None
 
     @classmethod
     def of(
         cls, classes: tuple[str, ...], files: Mapping[str, Path], metadata: Encoding | None = None
     ) -> "Manifest":
-        """Describes files, by their names."""
+        """Describes files, by their names; there may be no `model.tflite`."""
         weights, experiment, decision = (
             sha256(files[name]) for name in (WEIGHTS, EXPERIMENT, DECISION)
         )
-        return cls(classes, weights, experiment, decision, metadata)
+        light = sha256(files[LIGHT]) if LIGHT in files else None
+        return cls(classes, weights, experiment, decision, metadata, light)
 
     @classmethod
     def read(cls, path: Path) -> "Manifest":
@@ -67,6 +72,16 @@ class Manifest:
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
         _compare(path, found, self.weights_sha256)
+
+    def read_light(self, path: Path) -> bytes:
+        """Returns the content of `model.tflite`, as the run recorded it.
+
+        Raises:
+            UserError: It is another, or cannot be read.
+        """
+        content = read_named(path, 2**31)
+        _compare(path, hashlib.sha256(content).hexdigest(), self.light_sha256 or "none")
+        return content
 
     def read_text(self, name: str, path: Path) -> str:
         """Returns the text of `experiment.json` or `decision.json`, as the run recorded it.

@@ -1,13 +1,16 @@
 """A finished run's network, ready to predict.
 
-The architecture is built from the run's own `experiment.json`, the weights come from an HDF5 file
-whose checksum the run recorded. Nothing is unpickled and no code is loaded from a file.
+It is read from a LiteRT file, without TensorFlow; where the run has none, or the Keras network is
+needed, the architecture is built from the run's own `experiment.json` and the weights come from an
+HDF5 file. The run recorded the checksum of each. Nothing is unpickled and no code is loaded from a
+file.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,7 +21,7 @@ from melanoma_exp.evaluation.logits import check_weights
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.out_of_distribution import OutOfDistribution
 from melanoma_exp.models import metadata_branch
-from melanoma_exp.prediction import manifest
+from melanoma_exp.prediction import light, manifest
 from melanoma_exp.prediction.manifest import Manifest
 from melanoma_exp.spec import UserError
 
@@ -29,6 +32,13 @@ if TYPE_CHECKING:
 
 VIEWS = 64  # views that the network sees at once, where an image has several
 FILES = (manifest.EXPERIMENT, manifest.NAME, manifest.DECISION, manifest.WEIGHTS)
+
+
+class Network(Protocol):
+    """Computes logits."""
+
+    def predict_on_batch(self, inputs: Any) -> np.ndarray:
+        """Returns float32 (n, classes) of images, or of a pair of them and metadata."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,6 @@ class SavedModel:
         out_of_distribution: Score of unusual images; None where the run had too few images.
         network: Images uint8 (n, h, w, 3) to logits float32 (n, classes), of all views of the run's
             `inference`; where there is an encoding, images and metadata float32 (n, size).
-        trained: The network without views, which Grad-CAM explains.
         encoding: Of the metadata that the network takes, None where it takes images alone.
     """
 
@@ -52,8 +61,7 @@ class SavedModel:
     classes: tuple[str, ...]
     decision: Decision
     out_of_distribution: OutOfDistribution | None
-    network: "keras.Model"
-    trained: "keras.Model"
+    network: Network
     encoding: Encoding | None
 
     def decode(self, source: Path | bytes) -> np.ndarray:
@@ -97,8 +105,23 @@ class SavedModel:
         return np.concatenate(found, dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class SavedKerasModel(SavedModel):
+    """The same with the Keras network.
+
+    Attributes:
+        network: With the views.
+        trained: The network without views, which Grad-CAM explains.
+    """
+
+    network: "keras.Model"
+    trained: "keras.Model"
+
+
 def fetch(archive: "Archive", run_id: str) -> tuple[str, dict[str, Path]]:
     """Returns a run's name and local copies of the files a prediction needs.
+
+    The LiteRT file is among them where the run has one, and nobody has deleted it.
 
     Raises:
         UserError: There is no such run, it is not finished, or a file is missing.
@@ -112,11 +135,39 @@ def fetch(archive: "Archive", run_id: str) -> tuple[str, dict[str, Path]]:
             f"run {run_id} is {run.status}, not FINISHED: its weights may not be final; choose a "
             f"finished run, or complete this one with: melanoma-exp resume {run_id}"
         )
-    return run.name, {name: archive.file(run_id, name) for name in FILES}
+    files = {name: archive.file(run_id, name) for name in FILES}
+    if Manifest.read(files[manifest.NAME]).light_sha256 is not None:
+        with suppress(UserError):
+            files[manifest.LIGHT] = archive.file(run_id, manifest.LIGHT)
+    return run.name, files
 
 
-def load(name: str, files: dict[str, Path], precision: str | None = None) -> SavedModel:
-    """Builds the network and reads its weights.
+def load_light(name: str, files: dict[str, Path]) -> SavedModel:
+    """Reads the network without TensorFlow; where the run has no such file, as `load` does.
+
+    Args:
+        name: The run's name.
+        files: The path of each of `FILES`, and of the LiteRT file.
+
+    Raises:
+        UserError: A file is damaged or not the one that the run recorded.
+    """
+    described = Manifest.read(files[manifest.NAME])
+    if manifest.LIGHT not in files or described.light_sha256 is None:
+        return load(name, files)
+    experiment, decision = read_config(described, files, needs={"model"})
+    path = files[manifest.LIGHT]
+    try:
+        network = light.LightNetwork(described.read_light(path))
+    except ValueError as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: cannot be read; without it Keras predicts: {reason}") from None
+    fitted, classes = _out_of_distribution(decision), described.classes
+    return SavedModel(name, experiment, classes, decision, fitted, network, described.metadata)
+
+
+def load(name: str, files: dict[str, Path], precision: str | None = None) -> SavedKerasModel:
+    """Builds the Keras network and reads its weights.
 
     Args:
         name: The run's name.
@@ -130,8 +181,7 @@ def load(name: str, files: dict[str, Path], precision: str | None = None) -> Sav
     described = Manifest.read(files[manifest.NAME])
     experiment, decision = read_config(described, files, needs={"model"})
     described.check_weights(files[manifest.WEIGHTS])
-    content = decision.out_of_distribution
-    fitted = OutOfDistribution.from_dict(content) if content else None
+    fitted = _out_of_distribution(decision)
     network = _network(experiment, described, precision)
     try:
         network.load_weights(files[manifest.WEIGHTS])
@@ -144,7 +194,14 @@ def load(name: str, files: dict[str, Path], precision: str | None = None) -> Sav
     check_weights(network, files[manifest.WEIGHTS])
     viewed = experiment.inference.wrap(network)
     classes, encoding = described.classes, described.metadata
-    return SavedModel(name, experiment, classes, decision, fitted, viewed, network, encoding)
+    return SavedKerasModel(
+        name, experiment, classes, decision, fitted, viewed, encoding, trained=network
+    )
+
+
+def _out_of_distribution(decision: Decision) -> OutOfDistribution | None:
+    content = decision.out_of_distribution
+    return OutOfDistribution.from_dict(content) if content else None
 
 
 def read_config(

@@ -32,9 +32,9 @@ class ServedModel(PythonModel):
     """Returns one record for each image, in order."""
 
     def load_context(self, context: Any) -> None:
-        """Builds the network and reads its weights, once a process."""
+        """Reads the network, once a process."""
         files = {name: Path(path) for name, path in context.artifacts.items()}
-        self._saved = saved_model.load("served", files)
+        self._saved = saved_model.load_light("served", files)
         self._lock = threading.Lock()
         # Threads of its own: each of the server's many would keep memory of its largest picture.
         self._decoding = ThreadPoolExecutor(DECODES)

@@ -12,7 +12,7 @@ from melanoma_exp.data.image_file import open_rgb, read_unchanged
 from melanoma_exp.evaluation.gradcam import grad_cam
 from melanoma_exp.prediction import terminal
 from melanoma_exp.prediction.predict import BATCH, Prediction
-from melanoma_exp.prediction.saved_model import SavedModel
+from melanoma_exp.prediction.saved_model import SavedKerasModel
 from melanoma_exp.prediction.worklist import Worklist, write_text
 from melanoma_exp.report.console import DISCLAIMER
 from melanoma_exp.spec import UserError
@@ -40,7 +40,7 @@ class Card:
     top: tuple[tuple[str, float], ...]
 
 
-def write(path: Path, worklist: Worklist, saved: SavedModel, console: Console) -> None:
+def write(path: Path, worklist: Worklist, saved: SavedKerasModel, console: Console) -> None:
     """Writes the page.
 
     Args:
@@ -74,7 +74,7 @@ def write(path: Path, worklist: Worklist, saved: SavedModel, console: Console) -
     write_text(path, text)
 
 
-def _cards(predictions: Sequence[Prediction], before: int, saved: SavedModel) -> list[Card]:
+def _cards(predictions: Sequence[Prediction], before: int, saved: SavedKerasModel) -> list[Card]:
     read = [_content(p, saved) for p in predictions]
     same = [k for k, content in enumerate(read) if content]
     pictures = dict.fromkeys(range(len(read)), ("", ""))
@@ -99,7 +99,7 @@ def _cards(predictions: Sequence[Prediction], before: int, saved: SavedModel) ->
     ]
 
 
-def _content(prediction: Prediction, saved: SavedModel) -> bytes:
+def _content(prediction: Prediction, saved: SavedKerasModel) -> bytes:
     """Returns the file that was predicted, b"" where it has changed since."""
     most = saved.experiment.dataset.max_pixels
     try:
@@ -115,7 +115,7 @@ def _named(prediction: Prediction, classes: Sequence[str]) -> list[int]:
 
 
 def _maps(
-    predictions: Sequence[Prediction], saved: SavedModel, images: np.ndarray
+    predictions: Sequence[Prediction], saved: SavedKerasModel, images: np.ndarray
 ) -> np.ndarray | tuple[()]:
     """Returns Grad-CAM maps float (n, h, w), none for a network without feature maps."""
     model = saved.experiment.model
@@ -129,7 +129,7 @@ def _maps(
     return grad_cam(explained, layer, images, classes, metadata)
 
 
-def _explained(prediction: Prediction, saved: SavedModel) -> int:
+def _explained(prediction: Prediction, saved: SavedKerasModel) -> int:
     """Returns the class to explain: the most probable alerted one, if there is any."""
     wanted = [k for k, name in enumerate(saved.classes) if name in saved.decision.positive]
     return max(wanted or range(len(saved.classes)), key=lambda k: prediction.probabilities[k])

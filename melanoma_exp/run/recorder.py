@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melanoma_exp import prediction
 from melanoma_exp.config import Experiment
 from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.data.samples import Samples
@@ -19,11 +18,10 @@ from melanoma_exp.evaluation.metrics import summary
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.out_of_distribution import sample
 from melanoma_exp.models import flops
-from melanoma_exp.prediction import manifest, saved_model
-from melanoma_exp.prediction.manifest import Manifest
+from melanoma_exp.prediction import manifest
 from melanoma_exp.report import figures, model_card, results
 from melanoma_exp.report.artifacts import Artifacts
-from melanoma_exp.run import data_figures, origin
+from melanoma_exp.run import data_figures, model_files, origin
 from melanoma_exp.system import provenance
 from melanoma_exp.system.extensions import record
 from melanoma_exp.tracking.base import Run
@@ -138,12 +136,13 @@ class Recorder:
         Raises:
             UserError: The model's output is not finite.
         """
+        experiment, data = self._experiment, self._datamodule
         weights = self._files.folder / manifest.WEIGHTS
         model.save_weights(weights)
         self._run.log_file(weights)
         decision, evaluations = self._evaluate(model)
         self.decision = decision
-        self._log_model(decision)
+        model_files.record(self._run, self._files.folder, experiment, data, model, decision)
         scores = {name: summary.flat(part.metrics) for name, part in evaluations.items()}
         flat = {f"final/{name}/{key}": v for name, s in scores.items() for key, v in s.items()}
         prior = decision.prior_correction
@@ -194,18 +193,6 @@ class Recorder:
     def _class_shares(self) -> Mapping[str, float]:
         """Returns by class its share of what training saw."""
         return self._datamodule.plan.class_shares
-
-    def _log_model(self, decision: Decision) -> None:
-        """Logs the model that MLflow serves and `predict` reads."""
-        files = self._files
-        needed = {name: files.folder / name for name in saved_model.FILES}
-        # Again: another version may have begun the run, and written the same config differently.
-        self._run.log_file(needed[manifest.EXPERIMENT])
-        files.text(manifest.DECISION, decision.to_json())
-        encoding = self._datamodule.encoding
-        files.text(manifest.NAME, Manifest.of(self._datamodule.classes, needed, encoding).to_json())
-        columns = {} if encoding is None else encoding.types
-        self._run.log_model(Path(prediction.__file__).with_name("served_model.py"), needed, columns)
 
     def _record_parts(
         self,

@@ -20,6 +20,7 @@ REQUIREMENTS = (
     "pydantic",
     "scikit-learn",
     "simplejpeg",
+    "ai-edge-litert",
 )
 # Fields of the record of an image; if it is unreadable, all but `error` and `notice` are absent.
 RECORD: dict[str, Any] = {

@@ -5,6 +5,8 @@ import os
 import platform
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from melanoma_exp.training.spec import Train
 
@@ -30,20 +32,31 @@ def import_tensorflow() -> None:
     level; these are hidden, everything else is passed on.
     """
     use_onednn()
+    with without_lines(HIDDEN):
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+@contextmanager
+def without_lines(words: Sequence[str]) -> Iterator[None]:
+    """Holds standard error back within; its lines go on after that, but those with these words.
+
+    Args:
+        words: Any of them hides a line.
+    """
     with tempfile.TemporaryFile() as captured:
         sys.stderr.flush()
         stderr = os.dup(2)
         os.dup2(captured.fileno(), 2)
         try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
+            yield
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
             captured.seek(0)
             for line in captured.read().decode(errors="replace").splitlines():
-                if not any(word in line for word in HIDDEN):
+                if not any(word in line for word in words):
                     print(line, file=sys.stderr)
 
 

@@ -107,7 +107,7 @@ def test_logits_stay_finite_where_views_are_certain_of_different_classes() -> No
 def test_every_format_holds_the_views(
     views: Any, scales: Any, size: tuple[int, int], tmp_path: Path
 ) -> None:
-    for package in ("onnxruntime", "tf2onnx", "ai_edge_litert"):
+    for package in ("onnxruntime", "tf2onnx"):
         if find_spec(package) is None:
             pytest.skip(f"needs the extra `export` ({package} is not installed)")
     wrapped = Inference(views=views, scales=scales, prior_correction="none").wrap(

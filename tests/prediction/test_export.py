@@ -27,7 +27,7 @@ def test_the_verb_offers_every_format() -> None:
 def test_every_format_agrees_on_the_runs_validation_images(
     finished: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for package in ("onnxruntime", "tf2onnx", "ai_edge_litert"):
+    for package in ("onnxruntime", "tf2onnx"):
         if find_spec(package) is None:
             pytest.skip(f"needs the extra `export` ({package} is not installed)")
     chosen = [word for name in NAMES for word in ("--format", name)]

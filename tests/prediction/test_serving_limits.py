@@ -59,7 +59,7 @@ class Decoder:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> ServedModel:
-    monkeypatch.setattr(served_model.saved_model, "load", lambda *_: Decoder())
+    monkeypatch.setattr(served_model.saved_model, "load_light", lambda *_: Decoder())
     monkeypatch.setattr(
         ServedModel, "_predicted", lambda _, images, rows: [{"error": None}] * len(images)
     )

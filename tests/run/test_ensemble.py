@@ -158,7 +158,7 @@ def test_it_is_paired_with_its_members_on_the_same_images(
 
 
 def test_every_export_agrees(made: Made, tmp_path: Path) -> None:
-    for package in ("onnxruntime", "tf2onnx", "ai_edge_litert"):
+    for package in ("onnxruntime", "tf2onnx"):
         if find_spec(package) is None:
             pytest.skip(f"needs the extra `export` ({package} is not installed)")
     made.call("export", made.id, *(w for n in NAMES for w in ("--format", n)), "--out", tmp_path)
@@ -244,7 +244,7 @@ def test_other_networks_views_and_precisions_are_explained_repeated_and_exported
     made.call("predict", made.id, images, "--html", tmp_path / "page.html")
     with pytest.raises(UserError, match="is made of finished runs and not trained"):
         runner.run(saved.experiment, tmp_path / "trained", {})
-    if find_spec("tf2onnx") and find_spec("ai_edge_litert"):
+    if find_spec("tf2onnx"):
         formats = (word for name in NAMES for word in ("--format", name))
         made.call("export", made.id, *formats, "--out", tmp_path / "out")
         assert len(list((tmp_path / "out").iterdir())) == len(NAMES)

@@ -156,7 +156,7 @@ def test_the_logged_model_takes_metadata_and_does_without(told: Any, known: Path
 def test_every_export_takes_the_second_input_and_agrees(
     told: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("onnxruntime"), pytest.importorskip("ai_edge_litert")
+    pytest.importorskip("onnxruntime")
     formats = [w for name in ("keras", "savedmodel", "onnx", "tflite") for w in ("--format", name)]
     words = [told[1].info.run_id, f"tracking.folder={told[0] / 'mlruns'}", "--out", str(tmp_path)]
     COMMANDS["export"]([*words, *formats])

@@ -20,7 +20,7 @@ from melanoma_exp.cli import main
 from melanoma_exp.report import console
 
 ROOT = Path(__file__).resolve().parents[2]
-EXPORTERS = find_spec("tf2onnx") and find_spec("ai_edge_litert")  # of the extra `export`
+EXPORTERS = find_spec("tf2onnx")  # of the extra `export`
 ALL_FORMATS = "keras savedmodel onnx tflite" if EXPORTERS else "keras savedmodel"
 CARD = ("evaluation.explained=4", "evaluation.figures=true")
 PLAIN = ("evaluation.figures=false", "evaluation.explained=0")

@@ -103,7 +103,7 @@ def _submit(given: argparse.Namespace, name: str, files: dict[str, Path]) -> Non
     from melanoma_exp.prediction import saved_model, sources, submission, terminal
     from melanoma_exp.report import console
 
-    saved = saved_model.load(name, files)
+    saved = saved_model.load_light(name, files)
     if saved.encoding is not None:
         raise UserError("export: --format submission is for runs that read images alone")
     chosen = submission.columns(saved, given.challenge)

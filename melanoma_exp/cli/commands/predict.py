@@ -47,7 +47,8 @@ def predict(words: list[str]) -> None:
     archive = compose_storage("predict", overrides).tracking.archive()
     name, files = saved_model.fetch(archive, given.run_id)
     known = given_metadata.read(given.metadata, files, sought.files)
-    saved = saved_model.load(name, files)
+    explained = saved_model.load(name, files) if given.html else None  # by Keras' gradients
+    saved = explained or saved_model.load_light(name, files)
     screen = console.console()
     for line in known.notes():
         screen.print(line, markup=False, soft_wrap=True)
@@ -68,10 +69,10 @@ def predict(words: list[str]) -> None:
     if given.out:
         found.write(given.out)
         screen.print(f"all images: {given.out}", soft_wrap=True)
-    if given.html:
+    if explained is not None:
         from melanoma_exp.prediction import worklist_html
 
-        worklist_html.write(given.html, found, saved, screen)
+        worklist_html.write(given.html, found, explained, screen)
         screen.print(f"page: {given.html}", soft_wrap=True)
     if unreadable:
         sys.exit(3)
