@@ -16,6 +16,7 @@ READS_RUN = """
 
 tracking=... and cache... say where runs are recorded and images are cached. A run that used options
 of your own needs their file again: extend=my_lab.py"""
+SWEEP = "a sweep: DATE/TIME or part of it, its folder, or the id of its run"
 STORAGE = ("tracking=", "tracking.", "cache.", "extend=")
 _FOLDER = re.compile(r"tracking\.folder=([\w./-]+)")  # anything else is Hydra's to read
 _OVERRIDE = re.compile(r"[+~]*[A-Za-z_][\w.@/]*=")
@@ -61,6 +62,18 @@ class Parser(argparse.ArgumentParser):
 
     def _is_file(self, word: str) -> bool:
         return self._reads_run and not word.startswith(STORAGE) and os.path.lexists(word)
+
+
+def sweep_name(text: str) -> str:
+    """Returns the name of a sweep whose folder is given, and anything else as it is.
+
+    Raises:
+        UserError: What the folder says about its sweep cannot be read.
+    """
+    from melanoma_exp.sweep import folder
+
+    path = Path(text).expanduser()
+    return folder.open_sweep(path).name if (path / folder.SWEEP).exists() else text
 
 
 def check_run_ids(run_ids: Sequence[str], overrides: Sequence[str]) -> None:

@@ -40,6 +40,7 @@ FLAGS = (
     ("-m, --multirun", "run every combination of comma-separated values"),
     ("--cfg job", "print the composed config and stop"),
     ("--shell-completion install=bash", "print what turns on tab completion: eval it"),
+    ("--version", "print it, and those of TensorFlow, Keras and MLflow"),
     ("--hydra-help", "Hydra's own flags"),
 )
 

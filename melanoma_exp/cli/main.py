@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from melanoma_exp.cli import completion
 from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.distribution.liveness import EXIT_CODE
 from melanoma_exp.report import streams
@@ -39,15 +40,33 @@ def main() -> None:
 
 
 def _dispatch(arguments: list[str]) -> None:
+    if completion.is_query(arguments):
+        line = completion.typed()
+        print(*completion.suggest(line, COMMANDS), sep="\n")
+        if completion.is_behind_command(line, COMMANDS):
+            return
     name = next((w for w in arguments[:1] if "=" not in w and not w.startswith("-")), "")
     if name in COMMANDS:
         COMMANDS[name](arguments[1:])
+    elif arguments == ["--version"]:
+        _show_version()
     elif {"-h", "--help"} & set(arguments):
         _help(name, arguments)
     elif name:
         raise _unknown(name)
     else:
         _compose_and_run()
+
+
+def _show_version() -> None:
+    """Prints the version, and those of what decides figures."""
+    from importlib.metadata import version
+
+    from melanoma_exp import __version__
+
+    used = ("tensorflow", "keras", "mlflow", "hydra-core", "numpy")
+    versions = [f"Python {sys.version.split()[0]}", *(f"{name} {version(name)}" for name in used)]
+    print(f"melanoma_exp {__version__} ({', '.join(versions)})")
 
 
 def _help(name: str, arguments: list[str]) -> None:
@@ -99,9 +118,9 @@ def _compose_and_run() -> None:
             errors.append(error)  # Hydra would print it in its own words
             return None
 
-    if any(word.startswith("--shell-completion") for word in sys.argv):
+    if completion.is_query(sys.argv):
         with suppress(UserError, ValueError):  # a word may be half typed
-            loading.load_words(shlex.split(os.environ.get("COMP_LINE", "")))
+            loading.load_words(shlex.split(completion.typed()))
     unsafe.refuse(sys.argv[1:])
     words = loading.load_words(expand_home(sys.argv[1:]))
     compose.refuse_null(conf_folder(), words)

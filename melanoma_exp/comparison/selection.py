@@ -50,7 +50,8 @@ def by_sweep(archive: Archive, sweep: str, more: Sequence[str] = ()) -> Selectio
 
     Args:
         archive: Where runs are recorded.
-        sweep: Its tag, or the end of it if that is unique.
+        sweep: Its name, DATE/TIME; either of both if that is unique; or the id of its run or of one
+            of its jobs.
         more: Ids of further runs, such as an ensemble of the sweep; one that cannot be compared is
             an error.
 
@@ -59,8 +60,12 @@ def by_sweep(archive: Archive, sweep: str, more: Sequence[str] = ()) -> Selectio
             further run is unknown, deleted or unfinished.
     """
     runs = archive.search("")
+    if tags := next((r.tags for r in runs if r.id == sweep), None):
+        sweep = tags.get("sweep_parent") or tags.get("sweep") or sweep
     known = list(dict.fromkeys(r.tags["sweep"] for r in reversed(runs) if "sweep" in r.tags))
-    found = [name for name in known if name == sweep] or [n for n in known if n.endswith(sweep)]
+    found = [name for name in known if name == sweep] or [
+        name for name in known if name.endswith(sweep) or name.startswith(f"{sweep}/")
+    ]
     if len(found) != 1 or not sweep:
         some = ", ".join(known[:SHOWN]) + (f" and {len(known) - SHOWN} more" * (len(known) > SHOWN))
         what = "is not one sweep alone" if found and sweep else "there is no such sweep"

@@ -93,6 +93,18 @@ def has_run(folder: Path, run_id: str) -> bool:
         return (folder / DATABASE).exists()
 
 
+def run_ids(folder: Path, prefix: str, most: int) -> list[str]:
+    """Returns the ids of the newest runs that begin so; none where the store cannot be read."""
+    with suppress(sqlite3.Error), closing(_connect(folder, "ro")) as database:
+        found = database.execute(
+            "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'active' "
+            "AND substr(run_uuid, 1, ?) = ? ORDER BY start_time DESC LIMIT ?",
+            (len(prefix), prefix, most),
+        )
+        return [run_id for (run_id,) in found]
+    return []
+
+
 def read_run(folder: Path, run_id: str) -> Row | None:
     """Returns a run of a store, None where it has none such; without MLflow, which takes a second.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from melanoma_exp import config
+from melanoma_exp import __version__, config
 from melanoma_exp.cli import compose, help, main, overrides
 from melanoma_exp.cli.commands import COMMANDS
 from melanoma_exp.sweep import plan
@@ -134,13 +134,19 @@ def test_tab_completion_knows_groups_and_options() -> None:
     for words, options in known.items():
         line = f"melanoma-exp {words}model="
         query = subprocess.run(
-            [script, "--shell-completion", "query=bash"],
+            [script, "-sc", "query=bash"],
             capture_output=True,
             text=True,
             timeout=60,
             env={**os.environ, "COMP_LINE": line, "COMP_POINT": str(len(line))},
         )
         assert query.stdout.split() == options
+
+
+def test_the_version_is_ours_and_those_that_decide_figures(called: Called) -> None:
+    code, out, err = called("--version")
+    assert (code, err) == (0, "") and out.startswith(f"melanoma_exp {__version__} (Python 3.")
+    assert "tensorflow 2." in out and "keras 3." in out
 
 
 def readme_commands() -> list[str]:

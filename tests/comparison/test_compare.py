@@ -1,5 +1,6 @@
 """Comparing runs of a real store: what is one row, what is best, what is refused, what is shown."""
 
+import json
 import math
 import re
 
@@ -7,9 +8,13 @@ import pytest
 from stored_runs import CLASSES, PARTS, Store, built, compared
 from stored_runs import images as drawn
 
+from melanoma_exp.cli.arguments import sweep_name
 from melanoma_exp.cli.commands.compare import compare
-from melanoma_exp.comparison import table
+from melanoma_exp.comparison import selection, table
 from melanoma_exp.spec import UserError
+from melanoma_exp.tracking.archive import Archive
+
+LAUNCHER = {"kind": "local", "slots": 1, "threads": 1, "timeout_minutes": 1, "grace_seconds": 60}
 
 
 def refusal(store: Store, *ids: str) -> tuple[str, ...]:
@@ -204,6 +209,23 @@ def test_a_sweep_leaves_unfinished_runs_out_and_says_so(store, tmp_path, capsys)
     assert len(left) == 2
     assert failed in left[0] and "not finished (FAILED)" in left[0]
     assert empty in left[1] and "has no artifact classes_val.csv" in left[1]
+
+
+def test_a_sweep_is_named_by_its_date_its_run_one_of_its_jobs_or_its_folder(
+    store, tmp_path, capsys
+) -> None:
+    name = "2026-03-03/12-12-12"
+    jobs = [store.write(f"model.dropout={rate}", tags={"sweep": name}) for rate in (0.21, 0.22)]
+    parent = store.write("model.dropout=0.23", tags={"sweep_parent": name}, status="RUNNING")
+    archive = Archive(store.uri, store.experiment, store.folder / "spool")
+    for asked in ("2026-03-03", "12-12-12", name, parent, jobs[0]):
+        assert {run.id for run in selection.by_sweep(archive, asked).runs} == set(jobs)
+    folder = tmp_path / "renamed"
+    folder.mkdir()
+    job = {"number": 0, "overrides": [], "name": "x", "tags": {}, "folder": "0"}
+    saved = {"schema": 1, "name": name, "launcher": LAUNCHER, "jobs": [job]}
+    (folder / "sweep.json").write_text(json.dumps(saved))
+    assert sweep_name(str(folder)) == name and sweep_name("12-12-12") == "12-12-12"
 
 
 @pytest.mark.parametrize(

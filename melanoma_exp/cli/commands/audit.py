@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from melanoma_exp.cli.arguments import Parser, compose_experiment
+from melanoma_exp.cli.arguments import SWEEP, Parser, compose_experiment, sweep_name
 from melanoma_exp.spec import UserError, did_you_mean
 from melanoma_exp.system.files import aside
 
@@ -34,7 +34,7 @@ def audit(words: list[str]) -> None:
     parser.add_argument(
         "--from-sweep",
         metavar="ID",
-        help="rank labels that are likely wrong, by the runs of a k-fold sweep (its tag `sweep`)",
+        help=f"rank labels that are likely wrong, by the runs of {SWEEP}; of k folds",
     )
     parser.add_argument(
         "--markers",
@@ -61,7 +61,7 @@ def audit(words: list[str]) -> None:
     if given.from_sweep is not None:
         from melanoma_exp.prediction import out_of_fold
 
-        predicted = out_of_fold.read(experiment.tracking.archive(), given.from_sweep)
+        predicted = out_of_fold.read(experiment.tracking.archive(), sweep_name(given.from_sweep))
     with screen.status("looking at every image"):
         survey = dataset.survey(cache)
         suspects = None if predicted is None else label_errors.find(survey, predicted)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from melanoma_exp.cli.arguments import Parser, check_run_ids, compose_storage
+from melanoma_exp.cli.arguments import SWEEP, Parser, check_run_ids, compose_storage, sweep_name
 from melanoma_exp.spec import UserError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def compare(words: list[str]) -> None:
     parser.add_argument(
         "--sweep",
         metavar="ID",
-        help="all finished runs with this tag `sweep`, and the runs named beside it",
+        help=f"all finished runs of {SWEEP}; and the runs named beside it",
     )
     parser.add_argument("--experiment", metavar="NAME", help="all finished runs of an experiment")
     parser.add_argument("--by", default="balanced_accuracy", metavar="FIGURE", help=BY)
@@ -91,7 +91,7 @@ def _select(archive: "Archive", given: argparse.Namespace) -> "Selection":
     from melanoma_exp.comparison import selection
 
     if given.sweep is not None:
-        return selection.by_sweep(archive, given.sweep, given.run_ids)
+        return selection.by_sweep(archive, sweep_name(given.sweep), given.run_ids)
     if given.run_ids:
         return selection.by_ids(archive, given.run_ids)
     return selection.by_experiment(archive, given.experiment)

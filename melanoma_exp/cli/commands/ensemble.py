@@ -1,6 +1,6 @@
 """The command `ensemble`."""
 
-from melanoma_exp.cli.arguments import Parser, check_run_ids, compose_storage
+from melanoma_exp.cli.arguments import SWEEP, Parser, check_run_ids, compose_storage, sweep_name
 from melanoma_exp.spec import UserError
 
 DETAILS = """\
@@ -22,7 +22,7 @@ def ensemble(words: list[str]) -> None:
     parser = Parser("ensemble", ensemble.__doc__, example, reads_run=True)
     parser.description = f"{parser.description}\n\n{DETAILS}"
     parser.add_argument("run_ids", nargs="*", metavar="RUN_ID", help="runs, as MLflow shows them")
-    parser.add_argument("--sweep", metavar="ID", help="all finished runs with this tag `sweep`")
+    parser.add_argument("--sweep", metavar="ID", help=f"all finished runs of {SWEEP}")
     parser.add_argument("--name", metavar="NAME", help="of the new run")
     given, overrides = parser.split(words)
     if bool(given.run_ids) == (given.sweep is not None):
@@ -42,7 +42,7 @@ def ensemble(words: list[str]) -> None:
     if given.sweep is None:
         chosen = selection.by_ids(archive, given.run_ids)
     else:
-        chosen = selection.by_sweep(archive, given.sweep)
+        chosen = selection.by_sweep(archive, sweep_name(given.sweep))
     for line in chosen.left_out:
         print(f"left out: {line}")
     changed = {run.id: views for run in chosen.runs} if views else {}
