@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from melanoma_exp.config import Experiment
 from melanoma_exp.data import datamodule as data_module
 from melanoma_exp.data.datamodule import DataModule
-from melanoma_exp.report import console
+from melanoma_exp.report import console, streams
 from melanoma_exp.run import one_writer, own_page, resume, summary, training
 from melanoma_exp.spec import UserError, not_text
 from melanoma_exp.system import provenance
@@ -90,6 +90,7 @@ def run(
             if not experiment.dry_run:
                 training.assist(built, experiment, datamodule, signals)
             return None
+        streams.copy_to(folder / "melanoma_exp.log")
         summary.print_plan(experiment, datamodule, built, note)
         if experiment.dry_run:
             return None

@@ -49,3 +49,26 @@ def test_a_full_disk_loses_lines_of_a_log_and_nothing_else(tmp_path: Path) -> No
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "kept\n", "")
+
+
+def test_what_the_screen_shows_in_the_end_is_also_in_a_file(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from melanoma_exp.report import streams
+streams.outlive_terminal()
+print("before")
+streams.copy_to(Path(sys.argv[1]))
+print("a \x1b[1;31mred\x1b[0m line")
+for step in range(3):
+    print(f"\\r\x1b[2Kstep {step}", end="", flush=True)
+print("\\r\x1b[2Kdone\\r")
+print("an error", file=sys.stderr)
+streams.copy_to(Path("/nowhere/log"))
+print("after")
+"""
+    log = tmp_path / "log"
+    log.write_text("of an earlier start\n")
+    done = subprocess.run([sys.executable, "-c", code, str(log)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "an error\n")
+    assert log.read_text() == "of an earlier start\na red line\ndone\nan error\n"
