@@ -75,6 +75,9 @@ CHANGES: tuple[tuple[str, tuple[Change, ...]], ...] = (
             Added("dataset.same_lesion", "off"),
             Added("dataset.decisions", None),
             Added("dataset.group_folders", True, ("folder", "isic9")),
+            # Where a CSV had no patients, which none that came with the set had, nothing changed.
+            Added("dataset.patient_column", "patient_id", ("isic9",)),
+            Added("dataset.patient_column", None, ("folder",)),
             Added("evaluation.report", True),
             Added("split.official_val", True, ("holdout",)),
             Renamed("dataset.csv", "dataset.table", ("ham10000",)),

@@ -70,3 +70,30 @@ def test_no_group_crosses_on_the_real_set(isic9, option):
         assert not crossing(parts.train, parts.val, parts.test)
         assert len(parts.test) == 118
         assert len(parts.val) / (len(parts.train) + len(parts.val)) == pytest.approx(0.2, abs=0.01)
+
+
+def test_lesion_and_patient_both_tie_where_both_are_known(folder, tmp_path):
+    for k in range(1, 7):
+        save(picture(k), tmp_path / f"data/Train/nevus/ISIC_000000{k}.png")
+    lesions = ("L1", "L1", "", "", "", "")
+    patients = ("", "P1", "P1", "P2", "P2", "")
+
+    def write(heading: str, *columns: tuple[str, ...]) -> None:
+        rows = [f"ISIC_000000{k + 1},NV,{','.join(c[k] for c in columns)}" for k in range(6)]
+        text = "\n".join([f"image_id,isic2019_label,{heading}", *rows])
+        (tmp_path / "data/metadata.csv").write_text(text)
+
+    write("lesion_id", lesions)
+    without = folder("isic9", expected={}, patient_column=None).load(tmp_path)
+    lesion_alone = folder("isic9", expected={}).load(tmp_path)
+    assert lesion_alone.survey.digest == without.survey.digest
+    assert lesion_alone.samples.group.tolist() == without.samples.group.tolist()
+    write("lesion_id,patient_id", lesions, patients)
+    both = folder("isic9", expected={}).load(tmp_path)
+    first, *_ = group = both.samples.group.tolist()
+    assert group[:3] == [first] * 3 and group[3] == group[4] and len(set(group)) == 3
+    assert "images of one patient stay together, by patient_id: known for 4" in both.notes
+    spec = folder(csv="metadata.csv", root=tmp_path / "data/Train", patient_column="patient")
+    (tmp_path / "data/metadata.csv").rename(tmp_path / "data/Train/metadata.csv")
+    with pytest.raises(UserError, match="lacks the column patient"):
+        spec.load(tmp_path)

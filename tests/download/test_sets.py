@@ -88,7 +88,7 @@ def test_isic9_has_the_metadata_that_its_preset_reads(server, tmp_path, capsys):
     assert found[isic(0)]["sex"] == "male" and found[isic(23)]["sex"] == "female"
     assert found[isic(0)]["copyright_license"] == "CC-BY-NC"
     loaded = planned(capsys.readouterr().out, tmp_path / "cache")
-    assert len(loaded.samples) == N and len(set(loaded.samples.group)) == N // 2
+    assert len(loaded.samples) == N and len(set(loaded.samples.group)) == N // 4  # patients
     assert set(loaded.survey.confirmed) >= {("melanoma",), ("nevus",)}
 
 

@@ -21,5 +21,5 @@ class Demo(Dataset):
         from melanoma_exp.data.layouts.columns import Columns
         from melanoma_exp.demo import images
 
-        columns = Columns("metadata.csv", True, "image_id", None, "lesion_id", None, {})
+        columns = Columns("metadata.csv", True, "image_id", None, "lesion_id", None, None, {})
         return class_folders.find(images.folder(cache), columns, {}, self.max_pixels, False)

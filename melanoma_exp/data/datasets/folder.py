@@ -18,8 +18,9 @@ class Folder(FolderDataset):
     Images may lie in folders within class folders; with `group_folders` those of one such folder
     stay together, as of one patient.
     `csv` (relative to `root`, or null) may add columns by image id: a label that replaces the
-    folder's, a lesion that groups images, an official label and metadata. Where no folder is named
-    as a label of the CSV, images may lie anywhere below `root` and the CSV alone labels them.
+    folder's, a lesion and a patient that group images, an official label and metadata. Where no
+    folder is named as a label of the CSV, images may lie anywhere below `root` and the CSV alone
+    labels them.
     `official_classes` says for each official label which classes it may be under; the first is its
     name where `labels=verified`, and none makes it unknown. `expected` are the published counts, a
     class each; a difference is reported.
@@ -31,6 +32,7 @@ class Folder(FolderDataset):
     id_column: str
     label_column: str | None
     group_column: str | None
+    patient_column: str | None
     official_column: str | None
     official_classes: dict[str, tuple[str, ...]]
     expected: dict[str, dict[str, int]]
@@ -42,6 +44,7 @@ class Folder(FolderDataset):
             self.label_column: "is the label",
             self.official_column: "is the official label",
             self.group_column: "names the lesion",
+            self.patient_column: "names a person",
             self.id_column: "names the image",
         }
         if self.inputs is not None:
@@ -82,6 +85,7 @@ class Folder(FolderDataset):
             self.id_column,
             self.label_column,
             self.group_column,
+            self.patient_column,
             self.official_column,
             self.official_classes,
         )

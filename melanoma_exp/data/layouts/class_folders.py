@@ -66,6 +66,7 @@ def find(
         table.get(row, columns.label) or one.label for row, one in zip(rows, found, strict=True)
     ]
     confirmed = columns.confirmed(table, rows, labels)
+    patients = columns.patients(table, rows)
     listing = from_rows(
         [
             Row(
@@ -77,7 +78,10 @@ def find(
                 image_id=global_id(one.path.stem, row),
                 metadata=table.rows.get(row, {}),
                 confirmed=official,
-                groups={"folder": one.inner} if one.inner in tying else {},
+                groups={
+                    **({"folder": one.inner} if one.inner in tying else {}),
+                    **({str(columns.patient): patients[row]} if row in patients else {}),
+                },
             )
             for one, source, label, row, official in zip(
                 found, sources, labels, rows, confirmed, strict=True

@@ -23,6 +23,7 @@ class Columns:
         image: Its column of image ids.
         label: Its column of labels that replace the folder's where not empty.
         group: Its column of groups (lesions).
+        patient: Its column of patients, who tie images too; it may be absent where the CSV may.
         official: Its column of official labels.
         official_classes: For each official label the classes it may be under, its own name first.
     """
@@ -32,6 +33,7 @@ class Columns:
     image: str
     label: str | None
     group: str | None
+    patient: str | None
     official: str | None
     official_classes: Mapping[str, tuple[str, ...]]
 
@@ -42,6 +44,7 @@ class Columns:
             "label_column": self.label,
             "group_column": self.group,
             "official_column": self.official,
+            "patient_column": self.patient if self.required else None,
         }
         return {key: column for key, column in given.items() if column is not None}
 
@@ -132,6 +135,8 @@ class Columns:
                 )
             )
         notes = []
+        if self.patient and not self.required and (n := len(self.patients(table, rows))):
+            notes.append(f"images of one patient stay together, by {self.patient}: known for {n}")
         if unnamed:
             notes.append(
                 f"{len(unnamed)} of {total} images are not in {name} (first: {unnamed[0]})"
@@ -149,6 +154,15 @@ class Columns:
                     "none together"
                 )
         return notes
+
+    def patients(self, table: Table, rows: Sequence[str]) -> dict[str, str]:
+        """Returns by row its patient, of those that are known.
+
+        Args:
+            table: The CSV.
+            rows: The row of each image, "" for none.
+        """
+        return {row: patient for row in rows if (patient := table.get(row, self.patient))}
 
     def confirmed(
         self, table: Table, rows: Sequence[str], classes: Sequence[str]
