@@ -48,6 +48,10 @@ def test_a_marker_is_found_in_a_picture_of_any_size_and_position(marker: str, dr
     assert marks([*large, *turned]) == [{marker}] * 5
 
 
+def test_small_red_figures_that_run_into_each_other_are_text() -> None:
+    assert marks([drawn.with_small_text(drawn.lesion(k)) for k in range(4)]) == [{decide.TEXT}] * 4
+
+
 def test_hairs_are_no_ruler_and_few_ticks_are_none() -> None:
     lesion = drawn.lesion(7)
     assert marks([drawn.with_ruler(lesion, 2)]) == [set()]

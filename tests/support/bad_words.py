@@ -68,6 +68,7 @@ REFUSED = (
 )
 COMMANDS = (
     "adit dataset=demo",
+    "audit dataset=demo --markers rulers",
     "predict",
     "predict id",
     "predict id a.jpg --out list.txt",
@@ -114,9 +115,15 @@ def command(words: str) -> Case:
     return lambda place: main._dispatch(words.split())
 
 
+def older_report(place: Path) -> None:
+    (place / "audit.csv").touch()
+    main._dispatch(["audit", "dataset=demo", "--out", str(place)])
+
+
 CASES: dict[str, Case] = {
     **{word: together(VALUES, word) for word in VALUES},
     **{word: lambda place, word=word: composed(word) for word in COMPOSED},
     **{word: lambda place, word=word: unsafe.refuse([word]) for word in REFUSED},
     **{words: command(words) for words in COMMANDS},
+    "audit --out FOLDER, with an older report in it": older_report,
 }

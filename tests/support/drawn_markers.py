@@ -48,6 +48,14 @@ def with_text(image: Image.Image, words: str = "MUELLER, Anna") -> Image.Image:
     return found
 
 
+def with_small_text(image: Image.Image) -> Image.Image:
+    """Writes a date in red, too small for its figures to stay apart."""
+    small = image.resize((180, 180))
+    font = ImageFont.truetype(FONT, 7)
+    ImageDraw.Draw(small).text((130, 160), "12.03.67", (255, 60, 40), font)
+    return small
+
+
 def with_frame(image: Image.Image) -> Image.Image:
     """Lays a black bar along the upper side."""
     pixels = np.asarray(image).copy()

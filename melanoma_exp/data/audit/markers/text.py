@@ -1,7 +1,9 @@
 """Burnt-in text: marks of one height and colour, side by side on a line.
 
 Nothing is read: characters are places that stand out from what is around them, as high as each
-other, on one line, with small gaps. Hairs and pores are neither of one height nor on a line.
+other, on one line, with small gaps. Hairs and pores are neither of one height nor on a line. In a
+small picture coloured characters run into each other: a slim bar of a strong colour near the upper
+or lower side is taken for them where little else is of such a colour.
 """
 
 import numpy as np
@@ -14,6 +16,8 @@ HEIGHT = (5, 48)  # pixels of a character
 FEWEST = 4  # characters of a line
 MOST = 250  # marks; more are hair or texture
 WIDTH = 0.3  # of a character by its height, in the mean; ticks of a ruler are slimmer
+STRONG, PARTS = 25, 3  # distance from the colour around it; parts of a picture that are so far
+OUTSIDE = 0.6  # of the way from the middle to the upper or lower side
 RIVALS = 0.15  # characters of the line by all marks as clear, at least
 
 
@@ -34,7 +38,8 @@ def characters(rgb: np.ndarray) -> int:
         cv2.morphologyEx(lightness, cv2.MORPH_BLACKHAT, square),
         cv2.add(red, yellow),
     )
-    return max(_longest(p, limit, lab) for p, limit in zip(planes, LIMITS, strict=True))
+    lines = [_longest(p, limit, lab) for p, limit in zip(planes, LIMITS, strict=True)]
+    return max(*lines, _blurred(planes[2]))
 
 
 def _longest(clear: np.ndarray, least: int, lab: np.ndarray) -> int:
@@ -78,3 +83,20 @@ def _longest(clear: np.ndarray, least: int, lab: np.ndarray) -> int:
             if len(part) >= RIVALS * (contrast >= 0.6 * contrast[part].mean()).sum():
                 best = max(best, len(part))
     return best
+
+
+def _blurred(tint: np.ndarray) -> int:
+    """Returns about how many characters a bar of a strong colour holds, 0 where there is none."""
+    import cv2
+
+    gaps = np.ones((3, AROUND), np.uint8)
+    strong = cv2.morphologyEx((tint >= STRONG).astype(np.uint8), cv2.MORPH_CLOSE, gaps)
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(strong)
+    if len(boxes) - 1 > PARTS:
+        return 0
+    _, y, width, height, area = boxes[1:].T
+    away = np.abs((y + height / 2) / len(tint) * 2 - 1) > OUTSIDE
+    bar = away & (width >= 1.7 * height) & (height >= 5) & (height <= 30)
+    bar &= area >= 0.6 * width * height
+    long = (width / height)[bar].max(initial=0.0)
+    return max(FEWEST, round(float(long) / 0.7)) if long else 0
