@@ -52,6 +52,10 @@ def test_small_red_figures_that_run_into_each_other_are_text() -> None:
     assert marks([drawn.with_small_text(drawn.lesion(k)) for k in range(4)]) == [{decide.TEXT}] * 4
 
 
+def test_a_black_picture_has_no_dark_corners() -> None:
+    assert marks([Image.new("RGB", (90, 60))]) == [{decide.OFF_TOPIC}]
+
+
 def test_hairs_are_no_ruler_and_few_ticks_are_none() -> None:
     lesion = drawn.lesion(7)
     assert marks([drawn.with_ruler(lesion, 2)]) == [set()]

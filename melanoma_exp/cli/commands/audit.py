@@ -19,7 +19,7 @@ NONE = "none"
 
 
 def audit(words: list[str]) -> None:
-    """dataset=...: finds duplicate, contradictory, odd and marked images; a table and a page."""
+    """dataset=...: finds copies, contradictions, odd images, rulers, ink, text; writes a page."""
     parser = Parser("audit", audit.__doc__, "melanoma-exp audit dataset=isic9 dataset.root=DIR")
     parser.add_argument(
         "--out",
@@ -82,6 +82,7 @@ def audit(words: list[str]) -> None:
     if marked is not None and marked.counts:
         audit_console.print_markers(screen, marked)
     where = f"every finding: {out / 'audit.csv'}; with pictures: {out / 'audit.html'}"
+    where += f"; markers by class: {out / 'audit_markers.csv'}" if marked is not None else ""
     screen.print(where, markup=False, soft_wrap=True)
     if experiment.tracking.kind != "off":
         screen.print(f"tracked: {_record(experiment, survey, made)}", soft_wrap=True)

@@ -34,7 +34,8 @@ def corners(lightness: np.ndarray) -> np.ndarray:
             rows = np.rint(y * (height - 1)).astype(int)
             along = smooth[rows, np.rint(x * (width - 1)).astype(int)]
             beside = along[(way >= BESIDE[0]) & (way <= BESIDE[1])].max()
-            found.append(along[way <= CORNER].mean() / max(float(beside), 1.0))
+            # Beside black no corner is dark.
+            found.append(along[way <= CORNER].mean() / beside if beside > DARKEST else 1.0)
     return np.minimum(np.array(found, np.float32), 1)
 
 

@@ -18,7 +18,7 @@ from melanoma_exp.system.threads import threaded_map
 SIDE = 256  # pixels of the longer side; smaller pictures are enlarged, so that limits mean one size
 FINE = 384  # where characters are looked for
 BLOCK = 1024  # images of one entry of the cache: what a stopped audit does not do again
-VERSION = 2  # raise it when the same file would give other measures
+VERSION = 3  # raise it when the same file would give other measures
 
 
 @dataclass(frozen=True)
