@@ -12,6 +12,7 @@ from PIL import Image
 
 from melanoma_exp.data.audit import findings
 from melanoma_exp.data.duplicates import local_features, same_lesion, shortlist
+from melanoma_exp.system import threads
 
 SIDE = 160
 
@@ -122,6 +123,18 @@ def test_what_was_compared_before_is_not_compared_again(photographs, tmp_path, m
     assert 0 < len(seen) <= len(photographs) - 8  # two whole blocks were there
     monkeypatch.setattr(local_features, "of_image", lambda _: pytest.fail("looked again"))
     assert find(photographs, tmp_path) == found and len(found) == 3
+
+
+def test_progress_counts_every_pair_up_to_the_last(photographs, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(same_lesion, "BLOCK", 20)
+    monkeypatch.setattr(threads, "CHUNK", 8)
+    told: list[tuple[int, int]] = []
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in photographs]
+    same_lesion.find(photographs, digests, 10**6, tmp_path, lambda *n: told.append(n))
+    (total,) = {n for _, n in told}
+    assert total == len(photographs) * (len(photographs) - 1) // 2  # few enough to be all
+    done = [n for n, _ in told]
+    assert done == sorted(done) and done[-1] == total and len(set(done)) >= total // 8
 
 
 @pytest.fixture

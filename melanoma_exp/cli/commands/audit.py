@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from melanoma_exp.spec import UserError, did_you_mean
 from melanoma_exp.system.files import aside
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from melanoma_exp.config import Experiment
     from melanoma_exp.data.audit.cached import Audit
     from melanoma_exp.data.duplicates.survey import Survey
@@ -62,8 +65,9 @@ def audit(words: list[str]) -> None:
         from melanoma_exp.prediction import out_of_fold
 
         predicted = out_of_fold.read(experiment.tracking.archive(), sweep_name(given.from_sweep))
+    with _looking(screen) as progress:
+        survey = dataset.survey(cache, progress)
     with screen.status("looking at every image"):
-        survey = dataset.survey(cache)
         suspects = None if predicted is None else label_errors.find(survey, predicted)
         marked = found.find(survey, sought, dataset.max_pixels, cache) if sought else None
         made = cached.audit(survey, cache, suspects, marked)
@@ -86,6 +90,30 @@ def audit(words: list[str]) -> None:
     screen.print(where, markup=False, soft_wrap=True)
     if experiment.tracking.kind != "off":
         screen.print(f"tracked: {_record(experiment, survey, made)}", soft_wrap=True)
+
+
+@contextmanager
+def _looking(screen: "Console") -> "Iterator[Callable[[int, int], None]]":
+    """Shows that images are looked at, then how many pairs of them are compared.
+
+    The one gives way to the other: rich shows one moving line at a time.
+    """
+    from melanoma_exp.report.counter import Counter
+
+    with ExitStack() as shown:
+        status = shown.enter_context(screen.status("looking at every image"))
+        counter, last = None, 0
+
+        def update(done: int, total: int) -> None:
+            nonlocal counter, last
+            if counter is None:
+                status.stop()
+                counter = shown.enter_context(Counter(screen, "pairs of images compared"))
+            if done > last:  # the end of a block is told twice
+                counter.update(done, total)
+            last = done
+
+        yield update
 
 
 def _check_target(out: Path) -> None:

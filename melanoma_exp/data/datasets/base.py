@@ -4,7 +4,7 @@
 pixels. Class names come from the folders or the CSV, never from code.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -103,11 +103,15 @@ class Dataset(Spec):
         }
         return dict(sorted(found.items(), key=lambda item: not item[1]))
 
-    def survey(self, cache: Path) -> "Survey":
+    def survey(
+        self, cache: Path, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> "Survey":
         """Finds all images and opens each once; none is left out or refused.
 
         Args:
             cache: The folder that holds what was seen between runs.
+            progress: Is told how many pairs of images are compared, and of how many, where lesions
+                that were photographed again are looked for.
 
         Raises:
             UserError: The folder or its CSV is missing or wrong, a class is empty, or a decision is
@@ -119,7 +123,7 @@ class Dataset(Spec):
         listing = self.find(cache)
         if self.decisions is not None:
             listing = decisions.apply(listing, decisions.read(self.decisions))
-        return survey(listing, self.max_pixels, cache, self.same_lesion)
+        return survey(listing, self.max_pixels, cache, self.same_lesion, progress)
 
     def load(self, cache: Path) -> LoadedDataset:
         """Finds, checks and decodes the images, and settles their labels.

@@ -9,7 +9,7 @@ Only images of a shortlist are compared. Mirrored copies of one picture are the 
 """
 
 import os.path
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,11 @@ class SameLesions:
 
 
 def find(
-    paths: Sequence[Path], file_digests: Sequence[str], max_pixels: int, cache: Path
+    paths: Sequence[Path],
+    file_digests: Sequence[str],
+    max_pixels: int,
+    cache: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SameLesions:
     """Returns the pairs among readable files; what was compared before comes from the cache.
 
@@ -74,6 +78,7 @@ def find(
         file_digests: SHA-256 of each.
         max_pixels: The survey has opened them under this limit.
         cache: The folder of cached data.
+        progress: Is told now and then how many pairs are compared and how many there are.
 
     Raises:
         UserError: The cache cannot be written, or a file is no longer what it was.
@@ -94,12 +99,18 @@ def find(
             for start in range(0, len(proposed), BLOCK):
                 some = proposed[start : start + BLOCK]
 
-                def compare(into: Path, some: NDArray[np.int64] = some) -> None:
-                    np.save(into / "found.npy", _compared(features, some))
+                def told(done: int, start: int = start, total: int = len(proposed)) -> None:
+                    progress(start + done, total)
+
+                def compare(
+                    into: Path, some: NDArray[np.int64] = some, told: Callable[[int], None] = told
+                ) -> None:
+                    np.save(into / "found.npy", _compared(features, some, told))
 
                 key = digest([*version, start])
                 with closing(obtain(cache, "compared", key, about, compare)) as entry:
                     found.append(np.load(entry.folder / "found.npy"))
+                told(len(some))  # also where an earlier run compared them
             np.save(into / "pairs.npy", np.concatenate([np.zeros((0, 5)), *found]))
 
     about = About(folder, len(order))
@@ -130,7 +141,9 @@ def compare(
     return _similarity(z, w)
 
 
-def _compared(features: local_features.LocalFeatures, proposed: NDArray[np.int64]) -> NDArray:
+def _compared(
+    features: local_features.LocalFeatures, proposed: NDArray[np.int64], told: Callable[[int], None]
+) -> NDArray:
     """Returns rows of first, second, agreeing, scale and turn, float64 (m, 5)."""
     from threadpoolctl import threadpool_limits
 
@@ -145,7 +158,7 @@ def _compared(features: local_features.LocalFeatures, proposed: NDArray[np.int64
 
     # Products of two images are too small to be shared by threads: the images are.
     with threadpool_limits(1):
-        found = [row for row in threaded_map(one, range(len(proposed))) if row is not None]
+        found = [row for row in threaded_map(one, range(len(proposed)), told) if row is not None]
     return np.array(found, np.float64).reshape(-1, 5)
 
 

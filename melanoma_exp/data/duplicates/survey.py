@@ -1,6 +1,7 @@
 """Opens all files of a listing once and groups those that belong together."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,7 +54,13 @@ class Survey:
         return tuple(f"{self.listing.paths[k]}: {why}" for k, why in self.fingerprints.bad.items())
 
 
-def survey(listing: Listing, max_pixels: int, cache: Path, again: SameLesion) -> Survey:
+def survey(
+    listing: Listing,
+    max_pixels: int,
+    cache: Path,
+    again: SameLesion,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Survey:
     """Returns what the files of a listing show and which of them belong together.
 
     Args:
@@ -62,6 +69,7 @@ def survey(listing: Listing, max_pixels: int, cache: Path, again: SameLesion) ->
         cache: The folder of cached data.
         again: Whether lesions that were photographed again are looked for, for review alone or
             also to group the sure ones.
+        progress: Is told of pairs of images that are compared, as `same_lesion.find` tells.
 
     Raises:
         UserError: A file changed while it was read, or the cache cannot be written.
@@ -73,9 +81,9 @@ def survey(listing: Listing, max_pixels: int, cache: Path, again: SameLesion) ->
     seen = replace(seen, bad=dict(sorted({**seen.bad, **closed}.items())))
     identity = unite([file_digests, seen.pixels, listing.image_ids])
     links = np.stack([seen.pairs.first, seen.pairs.second], axis=1)
-    found = (
-        None if again == "off" else _same_lesions(listing, file_digests, seen, max_pixels, cache)
-    )
+    found = None
+    if again != "off":
+        found = _same_lesions(listing, file_digests, seen, max_pixels, cache, progress)
     if found is not None and again == "sure":
         sure = np.stack([found.first, found.second], axis=1)[found.sure]
         links = np.concatenate([links, sure])
@@ -108,12 +116,14 @@ def _same_lesions(
     seen: Fingerprints,
     max_pixels: int,
     cache: Path,
+    progress: Callable[[int, int], None],
 ) -> SameLesions:
     """Returns pairs of rows, of several files with equal pixels the first alone."""
     names, first = np.unique(seen.pixels, return_index=True)
     rows = np.sort(first[names != ""])
     paths = [listing.paths[row] for row in rows]
-    found = same_lesion.find(paths, [file_digests[row] for row in rows], max_pixels, cache)
+    digests = [file_digests[row] for row in rows]
+    found = same_lesion.find(paths, digests, max_pixels, cache, progress)
     return replace(found, first=rows[found.first], second=rows[found.second])
 
 
