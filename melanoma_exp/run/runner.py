@@ -11,7 +11,7 @@ from melanoma_exp.config import Experiment
 from melanoma_exp.data import datamodule as data_module
 from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.report import console, streams
-from melanoma_exp.run import one_writer, own_page, resume, summary, training
+from melanoma_exp.run import closing, one_writer, resume, summary, training
 from melanoma_exp.spec import UserError, not_text
 from melanoma_exp.system import provenance
 from melanoma_exp.system.cache import maintenance
@@ -117,7 +117,8 @@ def run(
                 built, experiment, datamodule, recorder, store, signals, pruner
             )
             scores, seconds = conclude(trained, recorder, started)
-            own_page.record(tracked, experiment, datamodule, Path(tmp))
+            closing.describe(tracked, experiment, datamodule, recorder.decision, scores)
+            closing.save_page(tracked, experiment, datamodule, Path(tmp))
         store.remove()
         resume.save_started_run(folder, resume.StartedRun(tracked.id, scores, datamodule.leaky))
     summary.print_result(

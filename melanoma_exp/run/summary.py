@@ -1,6 +1,7 @@
 """What a run prints before and after training: its plan and its result."""
 
 import math
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -87,9 +88,10 @@ def print_result(
         fit_seconds: Of training alone.
     """
     tracking = experiment.tracking
+    storage = "".join(f" {shlex.quote(word)}" for word in experiment.command_overrides())
     following = {
         "off": f"files: {folder}",
-        "local": f"next: mlflow ui --backend-store-uri {tracking.describe()}",
+        "local": f"next: melanoma-exp ui{storage}; page: melanoma-exp report {run_id}{storage}",
     }
     lines = [
         f"{seconds:.0f} s, of which training took {fit_seconds:.0f} s; run {run_id}",

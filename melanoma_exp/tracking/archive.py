@@ -117,7 +117,7 @@ class Archive:
         from melanoma_exp.tracking.connection import describe_error
 
         try:
-            return _stored(self._client.get_run(run_id))
+            return _from_row(run_id, place.Row.of(self._client.get_run(run_id)))
         except (MlflowException, SQLAlchemyError) as error:
             raise UserError(f"{self._uri} has no run {run_id}: {describe_error(error)}") from error
 
@@ -133,22 +133,36 @@ class Archive:
         """
         from melanoma_exp.tracking.connection import store_errors
 
-        name = experiment or self._experiment
+        number = self.experiment_id(experiment)
         with store_errors(self._uri):
-            found = self._client.get_experiment_by_name(name)
-            if found is None:
-                known = ", ".join(self.experiments())
-                raise UserError(f"{self._uri} has no experiment {name} (it has {known})")
             runs: list[Any] = []
             token = None
             while True:
                 page = self._client.search_runs(
-                    [found.experiment_id], filter_string, order_by=["start_time"], page_token=token
+                    [number], filter_string, order_by=["start_time"], page_token=token
                 )
                 runs += page
                 token = page.token
                 if not token:
-                    return [_stored(run) for run in runs]
+                    return [_from_row(run.info.run_id, place.Row.of(run)) for run in runs]
+
+    def experiment_id(self, experiment: str | None = None) -> str:
+        """Returns the id that the store gave an experiment.
+
+        Args:
+            experiment: Another experiment than the archive's.
+
+        Raises:
+            UserError: There is no such experiment.
+        """
+        from melanoma_exp.tracking.connection import store_errors
+
+        name = experiment or self._experiment
+        with store_errors(self._uri):
+            if (found := self._client.get_experiment_by_name(name)) is None:
+                known = ", ".join(self.experiments())
+                raise UserError(f"{self._uri} has no experiment {name} (it has {known})")
+        return str(found.experiment_id)
 
     def experiments(self) -> list[str]:
         """Returns the names of all experiments, newest first."""
@@ -215,23 +229,6 @@ class Archive:
         """Returns the text of an artifact; errors as in `file`."""
         with TemporaryDirectory() as folder:
             return read_text(self.file(run, path, Path(folder)))
-
-
-def _stored(run: Any) -> StoredRun:
-    info, data = run.info, run.data
-    return _from_row(
-        info.run_id,
-        place.Row(
-            info.run_name,
-            info.status,
-            info.start_time,
-            info.artifact_uri,
-            info.lifecycle_stage,
-            data.params,
-            data.metrics,
-            data.tags,
-        ),
-    )
 
 
 def _from_row(run_id: str, row: place.Row) -> StoredRun:

@@ -24,6 +24,14 @@ from melanoma_exp.tracking.mlflow_store import SAMPLED, SLOW, MlflowStore
 from melanoma_exp.tracking.store import StoreError
 from melanoma_exp.tracking.upload import Uploader
 
+NOTE = "mlflow.note.content"
+DESCRIPTION = """Classifying skin lesions with melanoma_exp. Research software, no medical device.
+
+Each run has a description with its headline figures, what its alert is worth and whether it is
+leaky (an evaluation image was in training), and its page, `report.html`. Useful columns:
+`metrics.final/val/balanced_accuracy`, `metrics.final/val/melanoma_auc`, `tags.leaky`,
+`metrics.seconds/fit`. `melanoma-exp compare RUN_ID RUN_ID` says which of two is better, and whether
+that is shown. Choose by validation: whoever chooses by test figures has no test any more."""
 INTERVAL = 5  # seconds between two readings of the system
 
 
@@ -169,7 +177,7 @@ def experiment_id(name: str, artifact_root: str | None) -> str:
     known = mlflow.get_experiment_by_name(name)
     if known is None:
         try:
-            return mlflow.create_experiment(name, artifact_location=artifact_root)
+            return mlflow.create_experiment(name, artifact_root, {NOTE: DESCRIPTION})
         except MlflowException:  # another process was first
             known = mlflow.get_experiment_by_name(name)
             if known is None:

@@ -5,13 +5,17 @@ all when that goes.
 """
 
 import math
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
+
+from melanoma_exp.tracking.store import DEFAULT_FOLDER
 
 DATABASE, ARTIFACTS = "mlflow.db", "artifacts"
 # MLflow's own experiment, Default, and where it wants the artifacts of it: below the folder that
@@ -41,6 +45,13 @@ class Row:
     params: dict[str, str]
     metrics: dict[str, float]
     tags: dict[str, str]
+
+    @classmethod
+    def of(cls, run: Any) -> "Row":
+        """Returns the row of a run that MLflow has read."""
+        info, data = run.info, run.data
+        named = info.run_name, info.status, info.start_time, info.artifact_uri
+        return cls(*named, info.lifecycle_stage, data.params, data.metrics, data.tags)
 
 
 def settle(folder: Path) -> None:
@@ -137,7 +148,9 @@ def read_run(folder: Path, run_id: str) -> Row | None:
 
 def no_run(uri: str, run_id: str) -> str:
     """Returns what is said of an id that a local store does not have."""
-    return f"{uri} has no run {run_id}; to see its runs: mlflow ui --backend-store-uri {uri}"
+    folder = Path(uri.removeprefix("sqlite:///")).parent
+    storage = "" if folder == DEFAULT_FOLDER else f" {shlex.quote(f'tracking.folder={folder}')}"
+    return f"{uri} has no run {run_id}; to see its runs: melanoma-exp runs{storage}"
 
 
 def _connect(folder: Path, mode: str) -> sqlite3.Connection:

@@ -39,6 +39,8 @@ COMMANDS = (
     "resume nosuch",
     "compare nosuch nosuch",
     "ensemble nosuch nosuch",
+    "report nosuch",
+    "runs delete nosuch",
 )
 
 
@@ -58,7 +60,7 @@ def test_a_mistyped_id_is_named_before_anything_heavy_is_imported(
     )
     assert not done.stderr
     store = f"sqlite:///{folder}/mlflow.db"
-    line = f"{store} has no run nosuch; to see its runs: mlflow ui --backend-store-uri {store}"
+    line = f"{store} has no run nosuch; to see its runs: melanoma-exp runs{more}"
     assert done.stdout.splitlines() == [line] * len(COMMANDS)
 
 

@@ -18,6 +18,8 @@ from melanoma_exp.cli.commands.launch import launch
 from melanoma_exp.cli.commands.predict import predict
 from melanoma_exp.cli.commands.reconcile import reconcile
 from melanoma_exp.cli.commands.recorded.report import report
+from melanoma_exp.cli.commands.recorded.runs import runs
+from melanoma_exp.cli.commands.recorded.ui import ui
 from melanoma_exp.cli.commands.rerun import rerun
 from melanoma_exp.cli.commands.resume import resume
 from melanoma_exp.cli.commands.resume_sweep import resume_sweep
@@ -34,6 +36,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "download": download,
     "audit": audit,
     "cache": cache,
+    "ui": ui,
+    "runs": runs,
     "report": report,
     "compare": compare,
     "ensemble": ensemble,

@@ -16,7 +16,7 @@ from melanoma_exp.models.ensemble import Ensemble, Member, member_network
 from melanoma_exp.models.inference import Inference
 from melanoma_exp.prediction import saved_model, terminal
 from melanoma_exp.report import console
-from melanoma_exp.run import own_page, summary, untrained
+from melanoma_exp.run import closing, summary, untrained
 from melanoma_exp.run.ensemble import members as member_runs
 from melanoma_exp.run.ensemble.members import MemberRun
 from melanoma_exp.run.ensemble.scoring import Scoring, assign
@@ -97,7 +97,7 @@ def make(
             scores = recorder.finish(network, {})
             seconds = time.perf_counter() - started
             recorder.log_metrics({"seconds/outside_fit": seconds})
-            own_page.record(tracked, experiment, datamodule, Path(tmp))
+            closing.save_page(tracked, experiment, datamodule, Path(tmp))
     lines = [
         f"{seconds:.0f} s; run {tracked.id}, an ensemble of {len(chosen)} runs",
         f"next: melanoma-exp predict {tracked.id} IMAGES",

@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from melanoma_exp.cli.arguments import READS_RUN, Parser, compose_storage
+from melanoma_exp.cli.arguments import READS_RUN, Parser, check_run_ids, compose_storage
 from melanoma_exp.spec import UserError
 
 DETAILS = """One HTML file that needs nothing else: plan, images from found to used, figures with
@@ -38,11 +38,12 @@ def report(words: list[str]) -> None:
     given, overrides = parser.split(words)
     if given.images < 0:
         raise UserError(f"report: --images counts images: 0 or more (got {given.images})")
+    check_run_ids([given.run_id], overrides)
     here = compose_storage("report", overrides)
+    archive = here.tracking.archive()
     from melanoma_exp.report.run_page import write
     from melanoma_exp.system import files
 
-    archive = here.tracking.archive()
     again = "".join(f" {shlex.quote(word)}" for word in overrides)
     text = write.make(archive, given.run_id, here.cache.root(), given.images, again)
     out = given.out or Path(f"report-{given.run_id[:8]}.html")
