@@ -124,7 +124,8 @@ def _build(
     threaded_map(look, [row for row in range(n) if file_digests[row]])
     _, first = np.unique(pixels, return_index=True)
     first = np.sort(first)
-    pairs = near_duplicates.find(thumbnails[first])
+    thumbnails = thumbnails[first]  # the others are let go
+    pairs = near_duplicates.find(thumbnails)
     np.savez_compressed(
         folder / ARRAYS,
         pixels=np.array(pixels, dtype="U64"),
