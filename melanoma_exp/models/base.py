@@ -1,5 +1,6 @@
 """The base of the options of the group `model`."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field
@@ -16,6 +17,14 @@ NO_FEATURES = frozenset(
     "MaxPooling2D AveragePooling2D AdaptiveMaxPooling2D AdaptiveAveragePooling2D MaxPool "
     "AveragePool ZeroPadding2D Pad Cropping2D UpSampling2D".split()
 )
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a network is: all its weights, and how wide the embedding that its head reads."""
+
+    parameters: int
+    embedding: int
 
 
 class Model(Spec):
@@ -72,6 +81,17 @@ class Model(Spec):
     def views(self, height: int, width: int) -> int:
         """Returns how many views of an image of this size the network makes of its own."""
         return 1
+
+    def size(self, image_shape: tuple[int, int, int], num_classes: int) -> Size | None:
+        """Returns what `build` would make, without TensorFlow; by default only building tells.
+
+        For the plan, which is shown before TensorFlow is imported.
+
+        Args:
+            image_shape: Height, width, 3.
+            num_classes: Number of logits, at least 2.
+        """
+        return None
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> "keras.Model":
         """Builds the network with fresh weights; reads no file.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from melanoma_exp.models.base import Model
+from melanoma_exp.models.base import Model, Size
 from melanoma_exp.spec import UserError
 
 if TYPE_CHECKING:
@@ -97,6 +97,44 @@ class Cnn(Model):
         """Returns the name of the layer between the last block and the dense layers."""
         return "flatten"
 
+    def check_image(self, image_size: tuple[int, int]) -> None:
+        """Refuses images that are too small for the pools.
+
+        Raises:
+            UserError: They are.
+        """
+        self._last_maps(image_size)
+
+    def _last_maps(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """Returns height and width of the last feature maps."""
+        height, width = image_size
+        paddings = per_item(self.padding, self.filters)
+        for filters, padding in zip(self.filters, paddings, strict=True):
+            lost = 0 if padding == "same" else len(filters) * (self.kernel - 1)
+            if min(height, width) - lost < 2:
+                raise UserError(
+                    f"model.filters: images of {image_size[0]}x{image_size[1]} pixels are too "
+                    f"small for {len(self.filters)} blocks; use fewer blocks or a larger "
+                    "dataset.image_size"
+                )
+            height, width = (height - lost) // 2, (width - lost) // 2
+        return height, width
+
+    def size(self, image_shape: tuple[int, int, int], num_classes: int) -> Size:
+        """Returns the number of weights, and the flat width of the last maps."""
+        total, channels, (height, width) = 0, 3, self._last_maps(image_shape[:2])
+        for filters, norm in zip(self.filters, per_item(self.norm, self.filters), strict=True):
+            for after in filters:
+                total += (self.kernel**2 * channels + 1) * after
+                channels = after
+            total += 4 * channels if norm != "none" else 0
+        features = embedding = height * width * channels
+        for units, has_norm in zip(self.dense, per_item(self.dense_norm, self.dense), strict=True):
+            total += (features + 1) * units + (4 * units if has_norm else 0)
+            features = units
+        total += (features + 1) * (self.head_units or num_classes)
+        return Size(total, embedding)
+
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> "keras.Model":
         """Builds the network with fresh weights, layers named after block and position.
 
@@ -114,10 +152,11 @@ class Cnn(Model):
         from keras import layers
 
         self.check_head(num_classes)
+        self.check_image(image_shape[:2])
         images = keras.Input(image_shape, dtype="uint8", name="images")
         x = layers.Rescaling(1 / 255 if self.rescale else 1.0, name="rescale")(images)
         for block in range(len(self.filters)):
-            x = self._conv_block(x, block, image_shape)
+            x = self._conv_block(x, block)
         x = layers.Flatten(name="flatten")(x)
         norms = per_item(self.dense_norm, self.dense)
         dropouts = per_item(self.dense_dropout, self.dense)
@@ -138,7 +177,7 @@ class Cnn(Model):
             logits = layers.Reshape((2,), dtype="float32", name="both")(logits)
         return keras.Model(images, logits, name=self.name.replace("-", "_"))
 
-    def _conv_block(self, x: Any, block: int, image_shape: tuple[int, int, int]) -> Any:
+    def _conv_block(self, x: Any, block: int) -> Any:
         """Adds convolutions with ReLU, a 2x2 max pool, and normalisation and dropout around it."""
         from keras import layers
 
@@ -147,12 +186,6 @@ class Cnn(Model):
             per_item(value, self.filters)[block]
             for value in (self.padding, self.norm, self.dropout)
         )
-        lost = 0 if padding == "same" else len(filters) * (self.kernel - 1)
-        if min(x.shape[1:3]) - lost < 2:
-            raise UserError(
-                f"model.filters: images of {image_shape[0]}x{image_shape[1]} pixels are too small "
-                f"for {len(self.filters)} blocks; use fewer blocks or a larger dataset.image_size"
-            )
         options = {"padding": padding, "activation": "relu"}
         for k, width in enumerate(filters):
             x = layers.Conv2D(width, self.kernel, name=f"{name}_conv{k + 1}", **options)(x)

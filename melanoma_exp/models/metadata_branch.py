@@ -54,6 +54,11 @@ def join(network: "keras.Model", spec: Model, size: int, units: int) -> "keras.M
     return keras.Model((network.inputs[0], metadata), logits, name=network.name)
 
 
+def parameters(size: int, units: int, embedding: int) -> int:
+    """Returns how many weights `join` adds to a network with an embedding of so many features."""
+    return (size + 1) * units + (units + 1) * embedding
+
+
 def is_joined(network: "keras.Model") -> bool:
     """Whether it takes metadata."""
     return len(network.inputs) > 1

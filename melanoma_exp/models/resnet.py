@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from melanoma_exp.models import head
-from melanoma_exp.models.base import Model
+from melanoma_exp.models.base import Model, Size
 from melanoma_exp.spec import Spec, UserError
 
 if TYPE_CHECKING:
@@ -128,6 +128,22 @@ class ResNet(Model):
     def embedding_layer(self, model: "keras.Model") -> str:
         """Returns the pooling, whose output the head reads."""
         return "embedding"
+
+    def size(self, image_shape: tuple[int, int, int], num_classes: int) -> Size:
+        """Returns the number of weights, and the width of the pooled features."""
+        norm, width = 4 if self.norm == "batch" else 2, self.stem.filters
+        total = (3 * self.stem.kernel**2 + norm) * width
+        for after, blocks in zip(self.widths, self.blocks, strict=True):
+            for _ in range(blocks):
+                total += (9 * (width + after) + 2 * norm) * after
+                if self.squeeze_excitation:
+                    narrow = max(after // self.squeeze_excitation, 1)
+                    total += 2 * narrow * after + narrow + after
+                if width != after:
+                    total += (width + norm) * after
+                width = after
+        features = width * len(self.pool.split("_"))
+        return Size(total + (features + 1) * num_classes, features)
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> "keras.Model":
         """Builds the network with fresh weights, layers named after stage and block.

@@ -11,7 +11,7 @@ from melanoma_exp.config import Experiment
 from melanoma_exp.data import datamodule as data_module
 from melanoma_exp.data.datamodule import DataModule
 from melanoma_exp.report import console, streams
-from melanoma_exp.run import closing, one_writer, resume, summary, training
+from melanoma_exp.run import one_writer, resume, summary, training
 from melanoma_exp.spec import UserError, not_text
 from melanoma_exp.system import provenance
 from melanoma_exp.system.cache import maintenance
@@ -69,19 +69,22 @@ def run(
         Interrupted: A signal asked to stop; what was logged stays.
         PrunedError: The pruner stopped the run; what was logged stays, checkpoints do not.
     """
-    started = time.perf_counter()
-    signals = Signals()
+    started, signals = time.perf_counter(), Signals()
     if lines := list(not_text(str(folder.absolute()), "hydra.run.dir")):
         raise UserError(*lines)
     if not experiment.dry_run:
         experiment.tracking.check()  # before anything that takes time
-    storage = experiment.command_overrides()
     with (
         signals.handled(),
-        resume.report_lost_worker(folder, resumed, storage),
+        resume.report_lost_worker(folder, resumed, experiment.command_overrides()),
         _only_writer(experiment, folder, resumed),
     ):
         experiment, datamodule, note = prepare(experiment, resumed is not None)
+        if experiment.distribution.is_chief():
+            streams.copy_to(folder / "melanoma_exp.log")
+        planned = summary.print_plan_early(experiment, datamodule, note)
+        if planned and experiment.dry_run:
+            return None
         states = experiment.tracking.state_folder(folder)
         built = training.build(
             experiment, datamodule, signals, states / resumed if resumed else None
@@ -90,12 +93,13 @@ def run(
             if not experiment.dry_run:
                 training.assist(built, experiment, datamodule, signals)
             return None
-        streams.copy_to(folder / "melanoma_exp.log")
-        summary.print_plan(experiment, datamodule, built, note)
+        if not planned:
+            summary.print_plan(experiment, datamodule, built.network.count_params(), note)
         if experiment.dry_run:
             return None
         if resumed:
             console.print_resumed(console.console(), resumed, built.saved)
+        from melanoma_exp.run import closing
         from melanoma_exp.run.recorder import Recorder  # before the run exists: it takes a second
 
         with (
@@ -103,9 +107,8 @@ def run(
             one_writer.of_run(experiment.tracking, folder, tracked.id),
             tempfile.TemporaryDirectory() as tmp,
         ):
-            process_tags = {"process": provenance.process(), "folder": str(folder.absolute())}
-            precision_tag = {"precision": note or experiment.train.precision}
-            tracked.set_tags({**tags, **process_tags, **precision_tag})
+            place = {"process": provenance.process(), "folder": str(folder.absolute())}
+            tracked.set_tags({**tags, **place, "precision": note or experiment.train.precision})
             recorder = Recorder(tracked, experiment, datamodule, Path(tmp))
             facts = {**datamodule.facts, **built.facts}
             beside = resume.initial_state(experiment, datamodule)
@@ -152,9 +155,7 @@ def prepare(experiment: Experiment, resumed: bool = False) -> tuple[Experiment, 
     # The checkpoints of a head alone lack what is below it.
     model = experiment.model.settle(resumed and experiment.train.features is None)
     datamodule = prepare_data(experiment)
-    # Not before the data is known to be good: importing TensorFlow takes seconds.
     process.keep_freed_memory()
-    process.import_tensorflow()
     settled, note = precision.settle(experiment.train)
     return experiment.model_copy(update={"model": model, "train": settled}), datamodule, note
 

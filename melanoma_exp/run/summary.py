@@ -13,21 +13,57 @@ from melanoma_exp.download.record import describe
 from melanoma_exp.evaluation.metrics.decision import Decision
 from melanoma_exp.evaluation.metrics.interval import wilson
 from melanoma_exp.evaluation.worth import DRAWN
+from melanoma_exp.models import metadata_branch
+from melanoma_exp.models.base import Model
 from melanoma_exp.report import console
-from melanoma_exp.run.training import Built
 
 
-def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, note: str) -> None:
+def print_plan_early(experiment: Experiment, datamodule: DataModule, note: str) -> bool:
+    """Prints the plan without TensorFlow, whose import takes seconds, where nothing needs it.
+
+    Several devices are counted by TensorFlow, and what a fine-tuning names is looked up in the
+    network, so these plans come when that is built.
+
+    Args:
+        experiment: What runs.
+        datamodule: Its data.
+        note: On the precision, "" where there is none.
+
+    Returns:
+        Whether it is printed, and no part of it is left to be checked.
+    """
+    train, classes = experiment.train, len(datamodule.classes)
+    if experiment.distribution.kind != "single" or train.features or train.fine_tuning:
+        return False
+    size = experiment.model.size(datamodule.image_shape, classes)
+    if size is None or not _counts_what_it_builds(experiment.model):
+        return False
+    parameters = size.parameters
+    if (encoding := datamodule.encoding) is not None:
+        parameters += metadata_branch.parameters(encoding.size, encoding.units, size.embedding)
+    print_plan(experiment, datamodule, parameters, note)
+    return True
+
+
+def _counts_what_it_builds(model: Model) -> bool:
+    """Whether `size` is not that of a base whose `build` an extension has replaced."""
+    counts, builds = (
+        next(cls for cls in type(model).__mro__ if name in vars(cls)) for name in ("size", "build")
+    )
+    return issubclass(counts, builds)
+
+
+def print_plan(experiment: Experiment, datamodule: DataModule, parameters: int, note: str) -> None:
     """Prints what is about to run, and what a reader should know before believing the result.
 
     Args:
         experiment: What runs.
         datamodule: Its data.
-        built: Its model.
+        parameters: Of its network.
         note: On the precision, "" where there is none.
     """
     train, (height, width, _) = experiment.train, datamodule.image_shape
-    parameters = built.network.count_params()
+    steps = datamodule.train_loader(train.batch_size).steps
     # Weights, gradients and two optimizer moments; activations depend on the device.
     memory = 16 * parameters + train.batch_size * height * width * 3 * 4
     augment = experiment.augment.kind
@@ -55,7 +91,7 @@ def print_plan(experiment: Experiment, datamodule: DataModule, built: Built, not
         **({"metadata": datamodule.metadata.describe()} if datamodule.metadata else {}),
         **({"features": train.features.describe()} if train.features else {}),
         **({"fine-tuning": train.fine_tuning.describe()} if train.fine_tuning else {}),
-        "training": f"{train.epochs} epochs of {built.steps} steps, batch {train.batch_size}, "
+        "training": f"{train.epochs} epochs of {steps} steps, batch {train.batch_size}, "
         + train.describe(),
         "memory": f"{memory / 2**20:.0f} MiB for weights, optimizer and one batch; "
         f"{datamodule.nbytes / 2**20:.0f} MiB of images on disk",

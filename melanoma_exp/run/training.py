@@ -78,6 +78,7 @@ def build(
         UserError: The model cannot be built, the workers differ, or the checkpoint is of another
             experiment.
     """
+    process.import_tensorflow()
     from melanoma_exp.run.features import PrecomputedFeatures
     from melanoma_exp.training.optim import compile_model
     from melanoma_exp.training.transfer import phases

@@ -5,14 +5,17 @@ computes in the same precision, natively or not.
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from melanoma_exp.spec import UserError
+from melanoma_exp.training import process
 from melanoma_exp.training.process import ONEDNN
 from melanoma_exp.training.spec import Train
 
 CPU_FLAGS = ("amx_bf16", "avx512_bf16")  # of /proc/cpuinfo; oneDNN emulates bfloat16 without them
+GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # of drivers of NVIDIA, AMD and WSL
 GPU_CAPABILITY = (8, 0)  # compute capability from which tensor cores multiply bfloat16 (Ampere)
 Capability = tuple[int, int]
 
@@ -30,6 +33,8 @@ def settle(spec: Train) -> tuple[Train, str]:
     Raises:
         UserError: This machine does not support the precision.
     """
+    if spec.precision == "float32":
+        return spec, ""
     gpus = _gpu_capabilities()
     native, reason = native_bfloat16(read_cpuinfo(), gpus, os.environ.get(ONEDNN))
     if spec.precision == "auto":
@@ -81,6 +86,9 @@ def read_cpuinfo() -> str:
 
 def _gpu_capabilities() -> list[Capability]:
     """Returns the capability of each GPU; (0, 0) where TensorFlow does not know it."""
+    if sys.platform == "linux" and not any(map(os.path.exists, GPU_FILES)):
+        return []  # TensorFlow takes seconds to import
+    process.import_tensorflow()
     import tensorflow as tf
 
     found = [

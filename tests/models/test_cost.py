@@ -7,11 +7,49 @@ import pytest
 from keras import layers
 from test_models import spec
 
-from melanoma_exp.models import flops
+from melanoma_exp import config
+from melanoma_exp.cli import compose
+from melanoma_exp.models import flops, metadata_branch
+from melanoma_exp.system.installation import conf_folder
 
 
 def model_of(output: Any, inputs: Any) -> keras.Model:
     return keras.Model(inputs, output)
+
+
+RESNET = [
+    "model=resnet_small",
+    "model.squeeze_excitation=7",
+    "model.pool=avg_max",
+    "model.stem.pool=true",
+    "dataset.image_size=[64,48]",
+]
+GROUPED = ["model=resnet_small", "model.norm=group", "model.groups=4", "model.widths=[16,32,32,8]"]
+VALID = ["model=m3", "model.filters=[[4,5],[6]]", "model.padding=[same,valid]", "model.kernel=5"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model=m1", "model.head_units=1"],
+        ["model=m2", "model.norm=[none,before_pool,after_pool]"],
+        ["model=m3", "dataset.image_size=[33,47]"],
+        [*VALID, "model.dense=[7,5]", "model.dense_norm=[true,false]"],
+        ["model=resnet"],
+        RESNET,
+        GROUPED,
+    ],
+    ids=" ".join,
+)
+def test_what_the_plan_says_without_tensorflow_is_what_is_built(words: list[str]) -> None:
+    asked = config.parse(compose.compose(conf_folder(), words))
+    shape, spec = (*asked.dataset.image_size, 3), asked.model
+    found, built = spec.size(shape, 2), spec.build(shape, 2)
+    assert found is not None and found.parameters == built.count_params()
+    assert found.embedding == built.get_layer(spec.embedding_layer(built)).output.shape[-1]
+    joined = metadata_branch.join(built, spec, 7, 5)
+    more = metadata_branch.parameters(7, 5, found.embedding)
+    assert found.parameters + more == joined.count_params()
 
 
 def test_a_small_network_is_counted_by_hand() -> None:
