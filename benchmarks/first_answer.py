@@ -201,12 +201,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         draw(Path(place) / "pictures")
         projects = {name: Project(path, Path(place) / name) for name, path in checkouts.items()}
-        for turn in range(given.repeats):
-            for name, project in projects.items():
-                for measure in given.only:
-                    print(f"{turn + 1}/{given.repeats} {name} {measure}", file=sys.stderr)
-                    for what, figure in MEASURES[measure](project).items():
-                        seen[what][name].append(figure)
+        with suppress(KeyboardInterrupt):  # and then the medians so far
+            for turn in range(given.repeats):
+                for name, project in projects.items():
+                    for measure in given.only:
+                        print(f"{turn + 1}/{given.repeats} {name} {measure}", file=sys.stderr)
+                        for what, figure in MEASURES[measure](project).items():
+                            seen[what][name].append(figure)
     heads = "".join(f" {name}: s | CPU-s |" for name in checkouts)
     print(f"| from Enter to |{heads}\n|---|{'---|' * (2 * len(checkouts))}")
     for what, figures in seen.items():
