@@ -33,7 +33,7 @@ def asked(*contents: Any, column: str = "image") -> Case:
 
     def given(place: Path) -> str:
         server = served_model.ServedModel()
-        with mock.patch.object(served_model.saved_model, "load", lambda *_: Decoder()):
+        with mock.patch.object(served_model.saved_model, "load_light", lambda *_: Decoder()):
             server.load_context(mock.Mock(artifacts={}))
         with mock.patch.object(server, "_predicted", lambda good, _: [{"error": ""}] * len(good)):
             try:
