@@ -99,8 +99,8 @@ def run(
             return None
         if resumed:
             console.print_resumed(console.console(), resumed, built.saved)
-        from melanoma_exp.run import closing
-        from melanoma_exp.run.recorder import Recorder  # before the run exists: it takes a second
+        from melanoma_exp.run import closing  # before the run exists: these take a second
+        from melanoma_exp.run.recorder import Recorder
 
         with (
             _tracked(experiment, folder, resumed) as tracked,
@@ -116,9 +116,8 @@ def run(
             # Also where an earlier process had recorded it and somebody has deleted that since.
             if built.saved is None or tracked.missing_files(resume.BEGUN):
                 recorder.start(built.network)
-            trained = training.train(
-                built, experiment, datamodule, recorder, store, signals, pruner
-            )
+            work = built, experiment, datamodule, recorder, store, signals, pruner
+            trained = training.train(*work)
             scores, seconds = conclude(trained, recorder, started)
             closing.describe(tracked, experiment, datamodule, recorder.decision, scores)
             closing.save_page(tracked, experiment, datamodule, Path(tmp))
