@@ -100,9 +100,8 @@ def print_result(
     scores: Mapping[str, Mapping[str, float]],
     confidence: float,
     mark: str,
-    lines: Sequence[str],
 ) -> None:
-    """Prints the headline metrics of each part side by side and what to do next.
+    """Prints the headline metrics of each part side by side.
 
     Args:
         screen: Where to.
@@ -110,7 +109,6 @@ def print_result(
             shown, with these as interval.
         confidence: Of the intervals.
         mark: A warning beside every metric, or "".
-        lines: Printed below.
     """
     table = Table(title=f"Result{f' ({mark})' if mark else ''}", title_justify="left")
     table.add_column(f"metric ({100 * confidence:g} % interval)")
@@ -120,6 +118,10 @@ def print_result(
     for name in (name for name in shown if f"{name}_low" in shown):
         table.add_row(name, *(_with_interval(figures, name) for figures in scores.values()))
     screen.print(table)
+
+
+def print_end(screen: Console, lines: Sequence[str]) -> None:
+    """Prints what a command ends with: what it took, what to do next, what its figures are not."""
     for line in (*lines, DISCLAIMER):
         screen.print(line, soft_wrap=True)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 Predictor = Callable[[str, Samples], NDArray[np.float64]]
+Show = Callable[[Decision, Mapping[str, Mapping[str, float]]], None]
 
 
 class Recorder:
@@ -43,7 +44,12 @@ class Recorder:
     _trains = True
 
     def __init__(
-        self, run: Run, experiment: Experiment, datamodule: DataModule, folder: Path
+        self,
+        run: Run,
+        experiment: Experiment,
+        datamodule: DataModule,
+        folder: Path,
+        show: Show | None = None,
     ) -> None:
         """Prepares the recorder.
 
@@ -52,7 +58,10 @@ class Recorder:
             experiment: What is run.
             datamodule: Its data.
             folder: A folder for files on their way to the run.
+            show: Called with the decision and the metrics of each part as soon as they are known;
+                the rest of the record takes seconds.
         """
+        self._show = show
         self.decision: Decision | None = None
         self._run, self._experiment, self._datamodule = run, experiment, datamodule
         self._files = Artifacts(run, folder, experiment.evaluation.figures)
@@ -142,8 +151,10 @@ class Recorder:
         self._run.log_file(weights)
         decision, evaluations = self._evaluate(model)
         self.decision = decision
-        model_files.record(self._run, self._files.folder, experiment, data, model, decision)
         scores = {name: summary.flat(part.metrics) for name, part in evaluations.items()}
+        if self._show:
+            self._show(decision, scores)
+        model_files.record(self._run, self._files.folder, experiment, data, model, decision)
         flat = {f"final/{name}/{key}": v for name, s in scores.items() for key, v in s.items()}
         prior = decision.prior_correction
         tau = {"final/prior_tau": prior.tau} if prior else {}

@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,7 +110,8 @@ def run(
         ):
             place = {"process": provenance.process(), "folder": str(folder.absolute())}
             tracked.set_tags({**tags, **place, "precision": note or experiment.train.precision})
-            recorder = Recorder(tracked, experiment, datamodule, Path(tmp))
+            show = partial(summary.print_result, experiment, datamodule.leaky)
+            recorder = Recorder(tracked, experiment, datamodule, Path(tmp), show)
             facts = {**datamodule.facts, **built.facts}
             beside = resume.initial_state(experiment, datamodule)
             store = CheckpointStore(states / tracked.id, facts, beside)
@@ -123,16 +125,7 @@ def run(
             closing.save_page(tracked, experiment, datamodule, Path(tmp))
         store.remove()
         resume.save_started_run(folder, resume.StartedRun(tracked.id, scores, datamodule.leaky))
-    summary.print_result(
-        experiment,
-        recorder.decision,
-        scores,
-        datamodule.leaky,
-        tracked.id,
-        folder,
-        seconds,
-        trained.seconds,
-    )
+    summary.print_end(experiment, tracked.id, folder, seconds, trained.seconds)
     return scores
 
 
@@ -187,7 +180,9 @@ def prepare_data(experiment: Experiment) -> DataModule:
 
 
 def conclude(
-    trained: training.Trained, recorder: "Recorder", started: float
+    trained: training.Trained,
+    recorder: "Recorder",
+    started: float,
 ) -> tuple[Scores, float]:
     """Evaluates the network and completes the record.
 
@@ -199,7 +194,8 @@ def conclude(
     Returns:
         For val and test their metrics, and the seconds that the run took.
     """
-    scores = recorder.finish(trained.network, trained.history)
+    with console.console().status("evaluating, then completing the record"):
+        scores = recorder.finish(trained.network, trained.history)
     seconds = time.perf_counter() - started
     recorder.log_metrics(
         {

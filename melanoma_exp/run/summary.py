@@ -103,21 +103,30 @@ def print_plan(experiment: Experiment, datamodule: DataModule, parameters: int, 
 
 def print_result(
     experiment: Experiment,
-    decision: Decision | None,
-    scores: Mapping[str, Mapping[str, float]],
     leaky: bool,
-    run_id: str,
-    folder: Path,
-    seconds: float,
-    fit_seconds: float,
+    decision: Decision,
+    scores: Mapping[str, Mapping[str, float]],
 ) -> None:
-    """Prints the headline metrics of each part and where to look next.
+    """Prints what the alert is worth and the headline metrics of each part.
 
     Args:
         experiment: What ran.
-        decision: Made on validation; the result begins with what its alert is worth there.
-        scores: For each part its metrics.
         leaky: Whether training has seen what it is evaluated on.
+        decision: Made on validation.
+        scores: For each part its metrics.
+    """
+    screen, mark = console.console(), "leaky" if leaky else ""
+    console.print_worth(screen, decision.sentence, decision.doubts)
+    console.print_result(screen, scores, experiment.evaluation.confidence, mark)
+
+
+def print_end(
+    experiment: Experiment, run_id: str, folder: Path, seconds: float, fit_seconds: float
+) -> None:
+    """Prints what the run took and where to look next.
+
+    Args:
+        experiment: What ran.
         run_id: Of the tracked run.
         folder: Of the job.
         seconds: Of the whole run.
@@ -133,11 +142,7 @@ def print_result(
         f"{seconds:.0f} s, of which training took {fit_seconds:.0f} s; run {run_id}",
         following.get(tracking.kind, f"next: open {tracking.describe()}"),
     ]
-    confidence, mark = experiment.evaluation.confidence, "leaky" if leaky else ""
-    screen = console.console()
-    if decision is not None:
-        console.print_worth(screen, decision.sentence, decision.doubts)
-    console.print_result(screen, scores, confidence, mark, lines)
+    console.print_end(console.console(), lines)
 
 
 def alert_facts(experiment: Experiment, datamodule: DataModule) -> tuple[str, list[str]]:

@@ -104,7 +104,8 @@ def make(
     ]
     if recorder.decision is not None:
         console.print_worth(screen, recorder.decision.sentence, recorder.decision.doubts)
-    console.print_result(screen, scores, experiment.evaluation.confidence, "", lines)
+    console.print_result(screen, scores, experiment.evaluation.confidence, "")
+    console.print_end(screen, lines)
     return scores
 
 

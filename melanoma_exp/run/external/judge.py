@@ -144,7 +144,8 @@ def judge(
         f"{seconds:.0f} s; run {tracked.id} judges run {run_id}; page: its artifact external.html"
     ]
     mark = "leaky" if datamodule.leaky else ""
-    console.print_result(screen, shown, experiment.evaluation.confidence, mark, lines)
+    console.print_result(screen, shown, experiment.evaluation.confidence, mark)
+    console.print_end(screen, lines)
     return scores
 
 
