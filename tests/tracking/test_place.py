@@ -182,8 +182,6 @@ def test_what_waits_in_a_copied_spool_goes_to_the_copy(
 
 
 def test_a_run_is_read_without_mlflow_as_mlflow_reads_it(original: tuple[Path, str]) -> None:
-    from melanoma_exp.tracking import archive
-
     folder, run_id = original
     client, opened = mlflow_client(folder), local(folder).archive()
     other = client.create_run("0").info.run_id
@@ -193,7 +191,7 @@ def test_a_run_is_read_without_mlflow_as_mlflow_reads_it(original: tuple[Path, s
     client.log_param(other, "model.kind", "m1")
     client.delete_run(other)
     for one in (run_id, other):
-        assert repr(opened.run(one)) == repr(archive._stored(client.get_run(one)))
+        assert repr(place.read_run(folder, one)) == repr(place.Row.of(client.get_run(one)))
     assert opened.run(other).deleted and opened.run(run_id).name == "first"
     assert "_client" not in vars(opened)
 
