@@ -125,7 +125,7 @@ def test_it_is_a_child_that_says_what_it_judged(place: Place, judged: Any) -> No
     assert sum(row["judged"] == "true" for row in rows) == judged.data.metrics["external/images"]
     page = place.file(judged, "external.html").read_text()
     assert "own test" in page and "stated" in page and "http" not in page.split("<body>")[1]
-    assert page.count("<img alt") == 3
+    assert page.count("<img") == page.count('<img class="drawn" alt="') == 3
     drawn = {path.name for path in place.file(judged, "figures").iterdir()}
     assert {"mistakes_external.png", "explanations_external.png"} <= drawn
     assert not place.file(judged, "model.weights.h5").exists()
