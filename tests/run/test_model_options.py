@@ -1,6 +1,7 @@
 """Every option of `conf/model` goes through the whole main job."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,23 @@ TINY = {  # of 16x16 images
 OPTIONS = sorted(path.stem for path in (conf_folder() / "model").glob("*.yaml"))
 
 
+def preset(folder: Path) -> Path:
+    """Saves a small network with random weights as KerasHub saves them."""
+    keras_hub = pytest.importorskip("keras_hub", reason="needs the extra `keras-hub`")
+    keras_hub.models.VGGBackbone([1, 1], [4, 8]).save_to_preset(str(folder))
+    scaling = {"config": {"scale": 1 / 255, "offset": None}}
+    (folder / "image_converter.json").write_text(json.dumps(scaling))
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("option", OPTIONS)
 def test_a_model_option_runs_resumes_predicts_and_exports(
     option: str, images: Path, tmp_path: Path
 ) -> None:
     tiny = [f"model.{word}" for word in TINY.get(option, "").split()]
+    if option == "keras_hub":
+        tiny = [f"model.preset={preset(tmp_path / 'preset')}"]
     folder, run = main_job(tmp_path, images, f"model={option}", *tiny, formats=ALL_FORMATS)
     assert run.data.metrics["flops_per_image"] > 0 and run.data.metrics["parameters"] > 0
     assert option in (folder / "model_card.md").read_text()
