@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtr
 
-from melanoma_exp.evaluation.metrics.score_intervals.proportions import quantile
+from melanoma_exp.evaluation.metrics.score_intervals.proportions import effective_sizes, quantile
 from melanoma_exp.evaluation.metrics.t_tests import Difference
 
 
@@ -25,8 +25,8 @@ def difference(
     """Returns the mean over cells of the mean gain, with an interval and its p-value.
 
     The images that are added are shared out over the cells. Rows that share groups are divided by
-    the design effect, as in `proportions.Shares`. The quantile is Student's, of groups less cells;
-    the normal one with one cell and one row a group, where no correlation is estimated.
+    the design effect (`proportions.effective_sizes`). The quantile is Student's, of groups less
+    cells; the normal one with one cell and one row a group, where no correlation is estimated.
 
     Args:
         gain: float64 (n,), -1 to 1: the share of the first model's runs that hit an image, less
@@ -54,7 +54,7 @@ def difference(
     gains, squares, rows = by_group(each), by_group(each**2), by_group(np.ones_like(each))
     count = rows.sum(axis=1)
     mean, square = gains.sum(axis=1) / count, squares.sum(axis=1) / count
-    size = _sizes(gains, rows, mean, square)
+    size = effective_sizes(gains, rows, count * np.maximum(square - mean**2, 0))
     added = 2 / cells
     total = size + added
     shifted = mean * size / total
@@ -69,22 +69,3 @@ def difference(
     far = -abs(centre) / deviation
     p = 2 * float(ndtr(far) if freedom is None else stdtr(freedom, far))
     return Difference(estimate, low, high, p)
-
-
-def _sizes(
-    gains: NDArray[np.float64],
-    rows: NDArray[np.float64],
-    mean: NDArray[np.float64],
-    square: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Returns the effective number of rows of each cell, as `proportions.Shares.sizes` does."""
-    count, held = rows.sum(axis=1), (rows > 0).sum(axis=1)
-    between = held / np.maximum(held - 1, 1) * ((gains - mean[:, None] * rows) ** 2).sum(axis=1)
-    within = count * np.maximum(square - mean**2, 0)
-    together = (rows**2).sum(axis=1) / count  # rows of a group, as a row sees it
-    spread, base = float(((together - 1) * within).sum()), float(within.sum())
-    correlation = 1.0 if base == 0 else 0.0
-    if spread > 0:
-        correlation = float(np.clip((between.sum() - base) / spread, 0, 1))
-    sizes: NDArray[np.float64] = count / (1 + correlation * (together - 1))
-    return sizes

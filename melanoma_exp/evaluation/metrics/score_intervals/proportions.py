@@ -84,6 +84,32 @@ def together(errors: Floats) -> float:
     return max(1.0, float((errors.sum(axis=0) ** 2).sum()) / apart) if apart else 1.0
 
 
+def effective_sizes(sums: Floats, rows: Floats, within: Floats) -> Floats:
+    """Returns the effective number of rows of each of several means, (k,).
+
+    Rows are divided by the design effect (Rao and Scott, Biometrics 48, 1992). One correlation
+    within groups is estimated from all means, because three lesions tell little of theirs; it is
+    between 0 and 1, and 1 where no mean varies, so that a group counts once.
+
+    Args:
+        sums: float64 (k, groups), of the values in each group.
+        rows: float64 (k, groups), how many there are; each mean has some.
+        within: float64 (k,), variance of a row, as if rows were independent, times rows.
+    """
+    count = rows.sum(axis=1)
+    mean = sums.sum(axis=1) / count
+    groups = (rows > 0).sum(axis=1)
+    few = groups / np.maximum(groups - 1, 1)
+    between = few * ((sums - mean[:, None] * rows) ** 2).sum(axis=1)
+    together = (rows**2).sum(axis=1) / count  # rows of a group, as a row sees it
+    spread, base = float(((together - 1) * within).sum()), float(within.sum())
+    correlation = 1.0 if base == 0 else 0.0
+    if spread > 0:
+        correlation = float(np.clip((between.sum() - base) / spread, 0, 1))
+    sizes: Floats = count / (1 + correlation * (together - 1))
+    return sizes
+
+
 @dataclass(frozen=True)
 class Shares:
     """Proportions of rows that share groups, one a class.
@@ -102,24 +128,9 @@ class Shares:
         return self.hits.sum(axis=1) / self.rows.sum(axis=1)
 
     def sizes(self) -> Floats:
-        """Returns the effective number of rows of each proportion, (k,).
-
-        Rows are divided by the design effect (Rao and Scott, Biometrics 48, 1992). One correlation
-        within groups is estimated from all classes, because three lesions tell little of theirs; it
-        is between 0 and 1, and 1 where no proportion varies, so that a group counts once.
-        """
-        rows, share = self.rows.sum(axis=1), self.value
-        groups = (self.rows > 0).sum(axis=1)
-        few = groups / np.maximum(groups - 1, 1)
-        between = few * ((self.hits - share[:, None] * self.rows) ** 2).sum(axis=1)
-        within = rows * share * (1 - share)
-        together = (self.rows**2).sum(axis=1) / rows  # rows of a group, as a row sees it
-        spread, base = float(((together - 1) * within).sum()), float(within.sum())
-        correlation = 1.0 if base == 0 else 0.0
-        if spread > 0:
-            correlation = float(np.clip((between.sum() - base) / spread, 0, 1))
-        sizes: Floats = rows / (1 + correlation * (together - 1))
-        return sizes
+        """Returns the effective number of rows of each proportion, (k,)."""
+        share = self.value
+        return effective_sizes(self.hits, self.rows, self.rows.sum(axis=1) * share * (1 - share))
 
     def mean_interval(self, confidence: float) -> tuple[float, float]:
         """Returns the interval of the mean proportion.
