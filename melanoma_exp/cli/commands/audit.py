@@ -109,7 +109,7 @@ def _looking(screen: "Console") -> "Iterator[Callable[[int, int], None]]":
             if counter is None:
                 status.stop()
                 counter = shown.enter_context(Counter(screen, "pairs of images compared"))
-            if done > last:  # the end of a block is told twice
+            if done > last:  # the end of a block is reported twice
                 counter.update(done, total)
             last = done
 

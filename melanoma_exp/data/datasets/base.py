@@ -110,8 +110,8 @@ class Dataset(Spec):
 
         Args:
             cache: The folder that holds what was seen between runs.
-            progress: Is told how many pairs of images are compared, and of how many, where lesions
-                that were photographed again are looked for.
+            progress: Called with the pairs of images that are compared and all there are, where
+                lesions that were photographed again are looked for.
 
         Raises:
             UserError: The folder or its CSV is missing or wrong, a class is empty, or a decision is

@@ -78,7 +78,7 @@ def find(
         file_digests: SHA-256 of each.
         max_pixels: The survey has opened them under this limit.
         cache: The folder of cached data.
-        progress: Is told now and then how many pairs are compared and how many there are.
+        progress: Called now and then with the pairs that are compared and all there are.
 
     Raises:
         UserError: The cache cannot be written, or a file is no longer what it was.
@@ -99,18 +99,20 @@ def find(
             for start in range(0, len(proposed), BLOCK):
                 some = proposed[start : start + BLOCK]
 
-                def told(done: int, start: int = start, total: int = len(proposed)) -> None:
+                def report(done: int, start: int = start, total: int = len(proposed)) -> None:
                     progress(start + done, total)
 
                 def compare(
-                    into: Path, some: NDArray[np.int64] = some, told: Callable[[int], None] = told
+                    into: Path,
+                    some: NDArray[np.int64] = some,
+                    report: Callable[[int], None] = report,
                 ) -> None:
-                    np.save(into / "found.npy", _compared(features, some, told))
+                    np.save(into / "found.npy", _compared(features, some, report))
 
                 key = digest([*version, start])
                 with closing(obtain(cache, "compared", key, about, compare)) as entry:
                     found.append(np.load(entry.folder / "found.npy"))
-                told(len(some))  # also where an earlier run compared them
+                report(len(some))  # also where an earlier run compared them
             np.save(into / "pairs.npy", np.concatenate([np.zeros((0, 5)), *found]))
 
     about = About(folder, len(order))
@@ -142,7 +144,9 @@ def compare(
 
 
 def _compared(
-    features: local_features.LocalFeatures, proposed: NDArray[np.int64], told: Callable[[int], None]
+    features: local_features.LocalFeatures,
+    proposed: NDArray[np.int64],
+    report: Callable[[int], None],
 ) -> NDArray:
     """Returns rows of first, second, agreeing, scale and turn, float64 (m, 5)."""
     from threadpoolctl import threadpool_limits
@@ -158,7 +162,7 @@ def _compared(
 
     # Products of two images are too small to be shared by threads: the images are.
     with threadpool_limits(1):
-        found = [row for row in threaded_map(one, range(len(proposed)), told) if row is not None]
+        found = [row for row in threaded_map(one, range(len(proposed)), report) if row is not None]
     return np.array(found, np.float64).reshape(-1, 5)
 
 

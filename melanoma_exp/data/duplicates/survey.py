@@ -69,7 +69,7 @@ def survey(
         cache: The folder of cached data.
         again: Whether lesions that were photographed again are looked for, for review alone or
             also to group the sure ones.
-        progress: Is told of pairs of images that are compared, as `same_lesion.find` tells.
+        progress: Called as by `same_lesion.find`.
 
     Raises:
         UserError: A file changed while it was read, or the cache cannot be written.

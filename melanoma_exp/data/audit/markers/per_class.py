@@ -125,7 +125,7 @@ def count(samples: Samples, marked: dict[str, np.ndarray]) -> list[Count]:
 
 
 def shortcuts(counts: Sequence[Count]) -> list[str]:
-    """Returns a sentence for each marker that a class could be told by, the clearest first."""
+    """Returns a sentence for each marker that could give a class away, the clearest first."""
     found = [one for one in counts if one.shortcut]
     return [one.shortcut for one in sorted(found, key=lambda one: one.p)]
 
